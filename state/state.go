@@ -1,0 +1,276 @@
+// Package state holds what syncd knows between two calls: checkpoints, the
+// ledger, runs, dead letters and the writer lease. It knows neither Magento nor
+// Copernica, and it stores no personal data: ids, keyed hashes, numbers, dates,
+// and peers' messages without their parameters (promise 7).
+//
+// Correctness rests here. A [Checkpoint] only moves by compare-and-swap, and every
+// write proves the caller's fence in the same transaction, so a process that lost
+// its lease commits nothing (promises 9 and 13).
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Store is the checkpoint store. Implementations are safe for concurrent use and
+// pass the conformance suite in statetest. All times are UTC, to the millisecond.
+type Store interface {
+	// OpenPipeline fixes a pipeline at its first use and returns it. Later uses
+	// with another target return a *TargetError.
+	OpenPipeline(ctx context.Context, p Pipeline) (Pipeline, error)
+
+	// Acquire takes the pipeline's writer lease and raises its fence. It returns a
+	// *HeldError while another holder's lease lives.
+	Acquire(ctx context.Context, pipeline, holder string, ttl time.Duration) (Lease, error)
+	// Renew extends a lease that is still held; ErrFenced says that it is not.
+	Renew(ctx context.Context, l Lease, ttl time.Duration) (Lease, error)
+	// Release gives a lease up. Releasing one that is no longer held does nothing.
+	Release(ctx context.Context, l Lease) error
+
+	// Checkpoint returns a stream's checkpoint; one never saved has version 0.
+	Checkpoint(ctx context.Context, pipeline, stream string) (Checkpoint, error)
+	// Records returns the ledger rows of the given keys that exist, by key.
+	Records(ctx context.Context, pipeline string, e Entity, keys []string) (map[string]Record, error)
+	// Pending returns rows left planned or unknown whose NextAttempt has come, oldest
+	// first, at most limit of them.
+	Pending(ctx context.Context, pipeline string, now time.Time, limit int) ([]Record, error)
+	// HighestID returns the largest Copernica id the ledger knows of an entity, or 0.
+	HighestID(ctx context.Context, pipeline string, e Entity) (int64, error)
+	// Emails returns, for each hash that occurs, the source keys that have it.
+	Emails(ctx context.Context, pipeline string, hashes []Hash) (map[Hash][]Email, error)
+
+	// Plan records the intent to write, before the calls (promise 13). It sets State,
+	// Attempts, PlannedAt and NextAttempt of rows that exist and inserts those that do
+	// not; what Copernica acknowledged before stays as it is. ErrFenced says the lease is gone.
+	Plan(ctx context.Context, l Lease, rows []Record) error
+	// Commit records the outcomes of a page in one transaction (promise 9) and
+	// returns the checkpoint as saved. ErrFenced says that the lease is gone,
+	// ErrConflict that the checkpoint is no longer the one the caller read.
+	Commit(ctx context.Context, l Lease, c Commit) (Checkpoint, error)
+
+	// StartRun inserts a run and returns its id; SaveRun updates it by id.
+	StartRun(ctx context.Context, r Run) (int64, error)
+	SaveRun(ctx context.Context, r Run) error
+	// Runs returns the newest runs of a pipeline first.
+	Runs(ctx context.Context, pipeline string, limit int) ([]Run, error)
+
+	// Overview returns what dashboards and `syncd status` show.
+	Overview(ctx context.Context, pipeline string) (Overview, error)
+	// DeadLetters returns the open dead letters, newest first.
+	DeadLetters(ctx context.Context, pipeline string, limit int) ([]DeadLetter, error)
+
+	// Hasher returns the keyed hash made once with this database.
+	Hasher() Hasher
+	Close() error
+}
+
+// Errors of every implementation.
+var (
+	// ErrConflict says that a checkpoint was moved by somebody else.
+	ErrConflict = errors.New("the checkpoint was moved by another writer")
+	// ErrFenced says that another process holds the pipeline now.
+	ErrFenced = errors.New("the writer lease is no longer ours")
+	// ErrKey says that the database's hash key is missing or sealed with another key.
+	ErrKey = errors.New("the state cannot be opened with this encryption key")
+)
+
+// HeldError says who holds a pipeline.
+type HeldError struct {
+	Pipeline, Holder string
+	Expires          time.Time
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("pipeline %q is held by %s until %s: stop that process or wait",
+		e.Pipeline, e.Holder, e.Expires.UTC().Format(time.RFC3339))
+}
+
+// TargetError says that a state belongs to another database or account.
+type TargetError struct{ Pipeline, Have, Want string }
+
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("the state of shop %q belongs to %s, not to %s: use another SYNCD_SHOP, or another state for the other database",
+		e.Pipeline, e.Have, e.Want)
+}
+
+// Pipeline is one shop feeding one Copernica database.
+type Pipeline struct {
+	Name   string // SYNCD_SHOP
+	Target string // stable words for the Copernica account and database it writes to
+	// Adopting is set for good when the database held rows with our keys before
+	// the ledger knew any: first writes then look before they carry consent.
+	Adopting bool
+}
+
+// Lease is the right to write for one pipeline. Fence grows with every holder.
+type Lease struct {
+	Pipeline, Holder string
+	Fence            int64
+	Expires          time.Time
+}
+
+// Position is a place in a stream: the last record read, by (updated_at, id).
+type Position struct {
+	UpdatedAt time.Time // UTC, whole seconds
+	ID        int64
+}
+
+// IsZero reports whether p is the start of a stream.
+func (p Position) IsZero() bool { return p.ID == 0 && p.UpdatedAt.IsZero() }
+
+// Checkpoint is how far a stream has come (promise 2). Between passes Position and
+// Target are zero; during a pass Target is that pass's own horizon.
+type Checkpoint struct {
+	Pipeline, Stream string
+	Version          int64     // grows with each save; 0 = never saved
+	Horizon          time.Time // of the last finished pass, exclusive; zero before the first
+	Position         Position  // in the pass under way
+	From             time.Time // lower bound of the pass under way, inclusive; zero = everything
+	Target           time.Time // horizon of the pass under way; zero = none
+	SavedAt          time.Time
+}
+
+// Hash is a keyed hash of content. The zero value means "never".
+type Hash [16]byte
+
+// IsZero reports whether h is unset.
+func (h Hash) IsZero() bool { return h == Hash{} }
+
+// Entity is what a ledger row is about.
+type Entity string
+
+// The entities. Orders, items and the rest join with their streams.
+const (
+	Profile Entity = "profile"
+)
+
+// RecordState is where a row stands between plan and acknowledgement.
+type RecordState string
+
+// The states of a ledger row.
+const (
+	// Planned rows may have been sent: nothing less can be proved after a crash.
+	Planned RecordState = "planned"
+	// Unknown rows were sent and nobody knows what came of it.
+	Unknown RecordState = "unknown"
+	// Acknowledged rows are in Copernica with content Hash.
+	Acknowledged RecordState = "acknowledged"
+	// Refused rows were refused with content Refused and have a dead letter; what
+	// was acknowledged before, if anything, still stands in Hash.
+	Refused RecordState = "refused"
+	// Removed rows are gone from Copernica.
+	Removed RecordState = "removed"
+)
+
+// Record is a ledger row (promise 7).
+type Record struct {
+	Entity          Entity
+	Key             string // the key field's value in Copernica, e.g. shop-c123
+	SourceID        int64  // the shop's id
+	Parent          string // key of the profile a subprofile belongs to; empty for profiles
+	CopernicaID     int64  // 0 = not known
+	Hash            Hash   // content acknowledged
+	ConsentSource   Hash   // the shop's consent as last settled
+	ConsentWritten  Hash   // the consent value we wrote last
+	Refused         Hash   // content last refused
+	SourceUpdatedAt time.Time
+	State           RecordState
+	Attempts        int       // look-ups or writes since the last acknowledgement
+	PlannedAt       time.Time // when the last write was planned
+	NextAttempt     time.Time // when a planned or unknown row may be tried again
+}
+
+// Email says which customer of which website has an e-mail, as a keyed hash.
+type Email struct {
+	Hash    Hash
+	Key     string // source key, as in Record
+	Website int64
+}
+
+// Commit is everything a page leaves behind.
+type Commit struct {
+	// Checkpoint, when not nil, is saved if the stored one still has its Version.
+	Checkpoint *Checkpoint
+	Records    []Record     // upserted as they stand
+	Forget     []RecordRef  // planned rows that were never sent and never acknowledged: deleted
+	Emails     []Email      // upserted by Key
+	Letters    []DeadLetter // opened, or the open one of the same record counted up
+	Run        *Run         // saved along
+	// Adopting, when set, marks the pipeline as adopting for good.
+	Adopting bool
+}
+
+// RecordRef names a ledger row.
+type RecordRef struct {
+	Entity Entity
+	Key    string
+}
+
+// Counters is what a run did.
+type Counters struct {
+	Read        int64 `json:"read"`          // records read from the shop
+	Unchanged   int64 `json:"unchanged"`     // equal to what Copernica acknowledged
+	Created     int64 `json:"created"`       // rows created in Copernica
+	Updated     int64 `json:"updated"`       // rows updated in Copernica
+	Refused     int64 `json:"refused"`       // records that became dead letters
+	Unknown     int64 `json:"unknown"`       // writes still without an outcome
+	OptOutsKept int64 `json:"opt_outs_kept"` // consent not sent because Copernica holds an opt-out
+	SourceCalls int64 `json:"magento_calls"`
+	TargetCalls int64 `json:"copernica_calls"`
+}
+
+// RunOutcome says how a run ended.
+type RunOutcome string
+
+// The outcomes.
+const (
+	Running   RunOutcome = "running"
+	Done      RunOutcome = "done"      // reached the horizon
+	Paused    RunOutcome = "paused"    // budget spent or stopped; the next run resumes
+	Failed    RunOutcome = "failed"    // a peer failed; the next run resumes
+	Abandoned RunOutcome = "abandoned" // its process died; found by the successor
+)
+
+// Run is one pass, or part of one, over a stream.
+type Run struct {
+	ID               int64
+	Pipeline, Stream string
+	Holder           string
+	Fence            int64
+	Started, Ended   time.Time
+	Outcome          RunOutcome
+	Problem          string // class and template of what ended it; no personal data
+	Counters         Counters
+}
+
+// DeadLetter is a record that could not be delivered. The payload is not stored.
+type DeadLetter struct {
+	ID               int64
+	Pipeline, Stream string
+	Entity           Entity
+	Key              string
+	SourceID         int64
+	Cause            string // stable code, e.g. refused, email_empty, too_long
+	Message          string // the peer's template without its parameters
+	Fix              string // what an operator can do, in words
+	Content          Hash   // of what was refused
+	RunID            int64
+	Attempts         int
+	FirstSeen        time.Time
+	LastSeen         time.Time
+	Resolved         time.Time // zero while open
+	Resolution       string    // delivered, or the operator's reason
+}
+
+// Overview is the state of a pipeline for people.
+type Overview struct {
+	Pipeline    Pipeline
+	Lease       *Lease // nil when nobody writes
+	Checkpoints []Checkpoint
+	Records     map[Entity]map[RecordState]int64
+	OpenLetters map[string]int64 // by cause
+	LastRuns    []Run            // the newest of each stream
+}
