@@ -1,0 +1,100 @@
+package magento
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Config describes one shop. BaseURL is required, and either AccessToken or
+// Username and Password; all other zero values are usable defaults.
+type Config struct {
+	// BaseURL is the shop's address as people paste it: the shop itself, its
+	// /rest, /rest/V1, /index.php or /admin/... page, with or without https://.
+	BaseURL string
+
+	// AccessToken is an integration's access token, sent as Bearer. It wins over
+	// Username and Password. Magento accepts it from 2.4.4 on only when the shop's
+	// setting oauth/consumer/enable_integration_as_bearer is 1.
+	AccessToken string
+	// Username and Password belong to an admin user without two-factor
+	// authentication. Their token is renewed by the client.
+	Username, Password string
+
+	// Transport does time-outs, retries and limits. Nil means
+	// [http.DefaultTransport], which does none of them.
+	Transport http.RoundTripper
+	// UserAgent defaults to "syncd".
+	UserAgent string
+
+	// PageSize is the ceiling of a customer page. Default 300, the lowest maximum
+	// that shops are known to enforce.
+	PageSize int
+	// PageTarget is the time a page may take before the next one is half as large.
+	// Default 5 seconds.
+	PageTarget time.Duration
+	// Concurrency is how many single reads are in flight at most; walks count apart.
+	// Default 2: more only stretches each answer.
+	Concurrency int
+
+	// Now is the clock; default [time.Now].
+	Now func() time.Time
+	// Log defaults to discarding.
+	Log *slog.Logger
+}
+
+// Client reads one shop. It is safe for concurrent use.
+type Client struct {
+	cfg       Config
+	base      string // scheme://host[/path]/rest/all/V1
+	auth      *auth
+	customers *pager
+	emails    *pager
+	singles   chan *session // every session for single reads, idle ones in the channel
+	walks     sessionStack
+}
+
+// New returns a client of the shop; it makes no call. An error has the class
+// Configuration and names the variable to mend.
+func New(cfg Config) (*Client, error) {
+	base, err := normalise(cfg.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.AccessToken == "" && (cfg.Username == "" || cfg.Password == "") {
+		return nil, configurationError("no credentials: set SYNCD_MAGENTO_ACCESS_TOKEN, or SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD")
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = http.DefaultTransport
+	}
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = "syncd"
+	}
+	if cfg.PageSize <= 0 {
+		cfg.PageSize = 300
+	}
+	if cfg.PageTarget <= 0 {
+		cfg.PageTarget = 5 * time.Second
+	}
+	if cfg.Concurrency <= 0 {
+		cfg.Concurrency = 2
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{
+		cfg:       cfg,
+		base:      base + "/rest/all/V1",
+		customers: newPager(min(300, cfg.PageSize), cfg.PageSize, cfg.PageTarget),
+		emails:    newPager(emailPageSize, emailPageSize, cfg.PageTarget),
+		singles:   make(chan *session, cfg.Concurrency),
+	}
+	c.auth = newAuth(cfg)
+	for range cfg.Concurrency {
+		c.singles <- c.newSession()
+	}
+	return c, nil
+}
