@@ -1,0 +1,166 @@
+// Package config turns the environment into a [Config]: every setting of syncd is
+// a variable whose name starts with SYNCD_, and docs/configuration.md lists them
+// all. There is no configuration file and there are no flags for settings, so a
+// systemd unit, a container and a shell are configured alike.
+//
+// # Secrets
+//
+// A variable that holds a secret can also be given as NAME_FILE, the path of a
+// file with the value; that is how systemd credentials and container secrets
+// arrive. Secrets have the type [Secret], which never prints its value.
+//
+// # Mistakes
+//
+// [Load] reports everything it can find wrong at once, as a join of *[Error], each
+// of which names a variable and says what to do. A name that starts with SYNCD_ and
+// means nothing is a mistake too, since a setting that is silently ignored is
+// worse than one that is refused; SYNCD_TEST_ names are left to the tests. A
+// variable that is set to the empty string counts as not set.
+//
+// What a command needs beyond valid values is asked with [Config.Check]: `syncd
+// status` must work without a shop's credentials.
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+)
+
+//go:generate go test -run ^TestGenerated -count=1 . -update
+
+// Prefix starts the name of every variable.
+const Prefix = "SYNCD_"
+
+// Config is everything that can be set. The tags are the source of
+// docs/configuration.md and .env.example: `env` has the name without its prefix and
+// the default, `desc` the meaning, `example` a value to show where there is no default.
+type Config struct {
+	Shop          string        `env:"SHOP, default=shop" desc:"Code of the shop, 1 to 12 of a-z and 0-9. It starts every key in Copernica and is fixed in the state at the first run."`
+	DatabaseURL   Secret        `env:"DATABASE_URL" show:"SQLite in $STATE_DIRECTORY, else in the user's state folder" example:"sqlite:///var/lib/syncd/syncd.db" desc:"Where the state is kept: 'sqlite:///absolute/path', 'sqlite:relative/path' or ':memory:' (forgotten at exit)."`
+	EncryptionKey Secret        `env:"ENCRYPTION_KEY" show:"a key file beside a new SQLite database" desc:"Key that seals the secrets in the state. Without it a key file is made together with a new SQLite database, never later."`
+	LogLevel      Level         `env:"LOG_LEVEL, default=info" desc:"Least important level that is logged: debug, info, warn or error."`
+	LogFormat     Format        `env:"LOG_FORMAT, default=auto" desc:"Form of the log on standard error: text, json, or auto (coloured on a terminal, text elsewhere)."`
+	Magento       Magento       `env:", prefix=MAGENTO_"`
+	Copernica     Copernica     `env:", prefix=COPERNICA_"`
+	Overlap       time.Duration `env:"OVERLAP, default=5m" desc:"How far behind the last horizon a pass starts, to find changes that the shop committed late. 0s to 24h."`
+	Settle        time.Duration `env:"SETTLE, default=10s" desc:"How far behind the shop's clock a pass ends, so that changes still being made are left to the next one. 0s to 10m."`
+	RunBudget     Budget        `env:"RUN_BUDGET" show:"no limit" example:"5000,15m" desc:"What one run may spend: a number of records, a time, or both with a comma between, such as '5000', '15m' or '5000,15m'. A run that has spent it ends cleanly and the next one resumes."`
+	TimeZone      Zone          `env:"TIME_ZONE, default=Europe/Amsterdam" desc:"Time zone of the dates and times written to Copernica, by its name in the time zone database."`
+
+	// StateDirectory is the folder of the SQLite database when DatabaseURL is not
+	// set: the first of $STATE_DIRECTORY (systemd), else syncd in $XDG_STATE_HOME or
+	// ~/.local/state. Empty when none of them is known. [Config.StatePath] uses it.
+	StateDirectory string
+}
+
+// Magento is how to reach the shop.
+type Magento struct {
+	BaseURL     string `env:"BASE_URL" example:"https://shop.example.com" desc:"Address of the shop, as a browser shows it."`
+	Username    string `env:"USERNAME" desc:"Name of an admin user, with SYNCD_MAGENTO_PASSWORD; instead of SYNCD_MAGENTO_ACCESS_TOKEN."`
+	Password    Secret `env:"PASSWORD" desc:"Password of that admin user."`
+	AccessToken Secret `env:"ACCESS_TOKEN" desc:"Access token of an integration (System > Extensions > Integrations); instead of SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD."`
+	Concurrency int    `env:"CONCURRENCY, default=2" desc:"Most calls in flight to the shop. 1 to 32."`
+	PageSize    int    `env:"PAGE_SIZE, default=300" desc:"Most records asked for in one call; a slow shop is asked for fewer. 10 to 1000."`
+	CABundle    string `env:"CA_BUNDLE" example:"/etc/ssl/shop-ca.pem" desc:"PEM file with certificate authorities to trust for the shop, beside the system's."`
+}
+
+// Copernica is how to reach the Copernica account.
+type Copernica struct {
+	APIURL      string `env:"API_URL, default=https://api.copernica.com/v4" desc:"Address of the REST API."`
+	AuthURL     string `env:"AUTH_URL, default=https://authenticate.copernica.com" desc:"Address that exchanges the access token for an authorization token."`
+	AccessToken Secret `env:"ACCESS_TOKEN" desc:"Access token of the account's REST API."`
+	Database    string `env:"DATABASE, default=Magento" desc:"Name or id of the database that holds the profiles."`
+	Concurrency int    `env:"CONCURRENCY, default=10" desc:"Most calls in flight to Copernica. 1 to 100."`
+}
+
+// Load reads the variables out of environ, which has the form of os.Environ, and
+// validates what they say. The error is a join of *[Error].
+func Load(ctx context.Context, environ []string) (Config, error) {
+	env := newEnvironment(environ)
+	problems := env.unknown()
+
+	cfg, more := env.decode(ctx)
+	problems = append(problems, more...)
+	if err := cfg.Validate(); err != nil {
+		problems = append(problems, err)
+	}
+	return cfg, errors.Join(problems...)
+}
+
+// decode fills a Config and returns what went wrong. envconfig stops at the
+// first value it cannot decode; that variable is then left out and decoding starts
+// over, so that an operator learns of all mistakes at once.
+func (e *environment) decode(ctx context.Context) (Config, []error) {
+	var problems []error
+	for {
+		var cfg Config
+		err := envconfig.ProcessWith(ctx, &envconfig.Config{
+			Target:   &cfg,
+			Lookuper: envconfig.PrefixLookuper(Prefix, e),
+		})
+		if err == nil {
+			cfg.StateDirectory = e.stateDirectory()
+			return cfg, append(e.problems(), problems...)
+		}
+		if !e.leaveOut(e.last) {
+			// Only a struct that envconfig cannot process at all comes here.
+			return cfg, append(problems, fmt.Errorf("decode the environment: %w", err))
+		}
+		problems = append(problems, decodeError(e.last, err))
+	}
+}
+
+// decodeError says what form the variable has. The library's error names Go
+// fields and types, which mean nothing to an operator, unless it comes from a
+// decoder of this package.
+func decodeError(name string, err error) *Error {
+	if own, ok := errors.AsType[*formError](err); ok {
+		return &Error{Variable: name, Problem: own.Error()}
+	}
+	for _, v := range Variables() {
+		if v.Name != name {
+			continue
+		}
+		switch v.kind {
+		case reflect.TypeFor[time.Duration]():
+			return &Error{Variable: name, Problem: "is not a duration: write one such as 90s, 5m or 1h30m"}
+		case reflect.TypeFor[int]():
+			return &Error{Variable: name, Problem: "is not a whole number: write digits only"}
+		}
+	}
+	return &Error{Variable: name, Problem: err.Error()}
+}
+
+// stateDirectory is documented at Config.StateDirectory.
+func (e *environment) stateDirectory() string {
+	if list := filepath.SplitList(e.values["STATE_DIRECTORY"]); len(list) > 0 && list[0] != "" {
+		return list[0]
+	}
+	// The specification of XDG base directories ignores relative paths.
+	if dir := e.values["XDG_STATE_HOME"]; filepath.IsAbs(dir) {
+		return filepath.Join(dir, "syncd")
+	}
+	if dir := e.values["HOME"]; dir != "" {
+		return filepath.Join(dir, ".local", "state", "syncd")
+	}
+	return ""
+}
+
+// Error is a mistake in one variable.
+type Error struct {
+	Variable string // whole name; empty when the mistake is about several
+	Problem  string // what is wrong and what to do, without any secret
+}
+
+func (e *Error) Error() string {
+	if e.Variable == "" {
+		return e.Problem
+	}
+	return e.Variable + " " + e.Problem
+}

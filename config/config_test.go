@@ -1,0 +1,261 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/magento-copernica/syncd/config"
+)
+
+// minimal is an environment that satisfies every command.
+var minimal = []string{
+	"HOME=/home/op",
+	"SYNCD_MAGENTO_BASE_URL=https://shop.example.com",
+	"SYNCD_MAGENTO_ACCESS_TOKEN=magento-token",
+	"SYNCD_COPERNICA_ACCESS_TOKEN=copernica-token",
+}
+
+const needAll = config.NeedMagento | config.NeedCopernica | config.NeedState
+
+func load(t *testing.T, environ ...string) (config.Config, error) {
+	t.Helper()
+	cfg, err := config.Load(t.Context(), environ)
+	if err == nil {
+		err = cfg.Check(needAll)
+	}
+	return cfg, err
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	cfg, err := load(t, minimal...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	amsterdam, err := time.LoadLocation("Europe/Amsterdam")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.TimeZone.Location(); got.String() != amsterdam.String() {
+		t.Errorf("time zone %s", got)
+	}
+	want := config.Config{
+		Shop:      "shop",
+		LogFormat: config.FormatAuto,
+		Magento: config.Magento{
+			BaseURL:     "https://shop.example.com",
+			AccessToken: config.NewSecret("magento-token"),
+			Concurrency: 2,
+			PageSize:    300,
+		},
+		Copernica: config.Copernica{
+			APIURL:      "https://api.copernica.com/v4",
+			AuthURL:     "https://authenticate.copernica.com",
+			AccessToken: config.NewSecret("copernica-token"),
+			Database:    "Magento",
+			Concurrency: 10,
+		},
+		Overlap:        5 * time.Minute,
+		Settle:         10 * time.Second,
+		TimeZone:       cfg.TimeZone,
+		StateDirectory: "/home/op/.local/state/syncd",
+	}
+	if diff := cmp.Diff(want, cfg); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+}
+
+func TestValues(t *testing.T) {
+	t.Parallel()
+	cfg, err := load(t, append(minimal,
+		"SYNCD_SHOP=de2",
+		"SYNCD_LOG_LEVEL=WARN",
+		"SYNCD_LOG_FORMAT=json",
+		"SYNCD_OVERLAP=0s",
+		"SYNCD_SETTLE=1m30s",
+		"SYNCD_RUN_BUDGET=15m, 5000",
+		"SYNCD_TIME_ZONE=UTC",
+		"SYNCD_COPERNICA_DATABASE=", // empty counts as not set
+		"SYNCD_TEST_ANYTHING=1",
+		"SYNCDX=1",
+	)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, got, want string
+	}{
+		{"shop", cfg.Shop, "de2"},
+		{"level", cfg.LogLevel.String(), "warn"},
+		{"format", string(cfg.LogFormat), "json"},
+		{"overlap", cfg.Overlap.String(), "0s"},
+		{"settle", cfg.Settle.String(), "1m30s"},
+		{"budget", cfg.RunBudget.String(), "5000,15m0s"},
+		{"zone", cfg.TimeZone.String(), "UTC"},
+		{"database", cfg.Copernica.Database, "Magento"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, c.got, c.want)
+		}
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	empty, big, noPEM := file("empty", "\n\n"), file("big", strings.Repeat("x", 1<<17)), file("no.pem", "hello")
+
+	for _, c := range []struct {
+		name    string
+		environ []string // added to minimal; NAME alone takes a variable away
+		want    string
+	}{
+		{"unknown name", []string{"SYNCD_MAGENTO_BASEURL=x"}, "SYNCD_MAGENTO_BASEURL is not known: did you mean SYNCD_MAGENTO_BASE_URL? (docs/configuration.md lists all)"},
+		{"unknown file", []string{"SYNCD_COPERNICA_TOKEN_FILE=x"}, "SYNCD_COPERNICA_TOKEN_FILE is not known: did you mean SYNCD_COPERNICA_ACCESS_TOKEN_FILE? (docs/configuration.md lists all)"},
+		{"file of no secret", []string{"SYNCD_SHOP_FILE=x"}, "SYNCD_SHOP_FILE is not known: only secrets are read from a file; set SYNCD_SHOP itself"},
+		{"both", []string{"SYNCD_MAGENTO_ACCESS_TOKEN_FILE=x"}, "SYNCD_MAGENTO_ACCESS_TOKEN and SYNCD_MAGENTO_ACCESS_TOKEN_FILE are both set: keep one of them"},
+		{"file missing", []string{"SYNCD_ENCRYPTION_KEY_FILE=" + dir + "/none"}, "SYNCD_ENCRYPTION_KEY_FILE names " + dir + "/none, which does not exist: create it, or correct the path"},
+		{"file is a folder", []string{"SYNCD_ENCRYPTION_KEY_FILE=" + dir}, "SYNCD_ENCRYPTION_KEY_FILE names " + dir + ", which cannot be read (is a directory): correct the path"},
+		{"file empty", []string{"SYNCD_ENCRYPTION_KEY_FILE=" + empty}, "SYNCD_ENCRYPTION_KEY_FILE names " + empty + ", which is empty: write the secret into it"},
+		{"file too large", []string{"SYNCD_ENCRYPTION_KEY_FILE=" + big}, "SYNCD_ENCRYPTION_KEY_FILE names " + big + ", which is larger than 64 KiB: it cannot be a secret"},
+
+		{"shop", []string{"SYNCD_SHOP=My-Shop"}, `SYNCD_SHOP is "My-Shop": write 1 to 12 of the characters a-z and 0-9`},
+		{"long shop", []string{"SYNCD_SHOP=abcdefghijklm"}, `SYNCD_SHOP is "abcdefghijklm": write 1 to 12 of the characters a-z and 0-9`},
+		{"duration", []string{"SYNCD_OVERLAP=5 minutes"}, "SYNCD_OVERLAP is not a duration: write one such as 90s, 5m or 1h30m"},
+		{"bare number", []string{"SYNCD_SETTLE=10"}, "SYNCD_SETTLE is not a duration: write one such as 90s, 5m or 1h30m"},
+		{"negative overlap", []string{"SYNCD_OVERLAP=-1s"}, "SYNCD_OVERLAP is -1s: write a duration from 0s to 24h0m0s"},
+		{"long settle", []string{"SYNCD_SETTLE=11m"}, "SYNCD_SETTLE is 11m0s: write a duration from 0s to 10m0s"},
+		{"number", []string{"SYNCD_MAGENTO_CONCURRENCY=two"}, "SYNCD_MAGENTO_CONCURRENCY is not a whole number: write digits only"},
+		{"magento concurrency", []string{"SYNCD_MAGENTO_CONCURRENCY=33"}, "SYNCD_MAGENTO_CONCURRENCY is 33: write a number from 1 to 32"},
+		{"page size", []string{"SYNCD_MAGENTO_PAGE_SIZE=5"}, "SYNCD_MAGENTO_PAGE_SIZE is 5: write a number from 10 to 1000"},
+		{"copernica concurrency", []string{"SYNCD_COPERNICA_CONCURRENCY=0"}, "SYNCD_COPERNICA_CONCURRENCY is 0: write a number from 1 to 100"},
+		{"level", []string{"SYNCD_LOG_LEVEL=loud"}, `SYNCD_LOG_LEVEL is "loud": write debug, info, warn or error`},
+		{"format", []string{"SYNCD_LOG_FORMAT=xml"}, `SYNCD_LOG_FORMAT is "xml": write auto, text or json`},
+		{"zone", []string{"SYNCD_TIME_ZONE=Amsterdam"}, `SYNCD_TIME_ZONE names no time zone: "Amsterdam" is unknown; write one such as Europe/Amsterdam or UTC`},
+		{"local zone", []string{"SYNCD_TIME_ZONE=Local"}, `SYNCD_TIME_ZONE names no time zone: "Local" is unknown; write one such as Europe/Amsterdam or UTC`},
+		{"budget", []string{"SYNCD_RUN_BUDGET=lots"}, "SYNCD_RUN_BUDGET is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
+		{"budget of nothing", []string{"SYNCD_RUN_BUDGET=0"}, "SYNCD_RUN_BUDGET is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
+		{"budget twice", []string{"SYNCD_RUN_BUDGET=15m,20m"}, "SYNCD_RUN_BUDGET is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
+
+		{"no shop address", []string{"SYNCD_MAGENTO_BASE_URL"}, "SYNCD_MAGENTO_BASE_URL is not set: write the address of the shop, such as https://shop.example.com"},
+		{"no scheme", []string{"SYNCD_MAGENTO_BASE_URL=shop.example.com"}, "SYNCD_MAGENTO_BASE_URL has no scheme: write https:// before the host name"},
+		{"ftp", []string{"SYNCD_MAGENTO_BASE_URL=ftp://shop.example.com"}, "SYNCD_MAGENTO_BASE_URL is not an address of a web server: write one such as https://host.example.com"},
+		{"garbage", []string{"SYNCD_MAGENTO_BASE_URL=https://%zz"}, "SYNCD_MAGENTO_BASE_URL is not an address: write one such as https://host.example.com"},
+		{"password in address", []string{"SYNCD_MAGENTO_BASE_URL=https://me:hunter2@shop.example.com"}, "SYNCD_MAGENTO_BASE_URL holds a user name or password: leave them out of the address"},
+		{"clear text", []string{"SYNCD_MAGENTO_BASE_URL=http://shop.example.com/"}, "SYNCD_MAGENTO_BASE_URL begins with http://: tokens would cross the network readable by anyone; write https://shop.example.com"},
+		{"copernica in clear", []string{"SYNCD_COPERNICA_API_URL=http://10.0.0.1/v4"}, "SYNCD_COPERNICA_API_URL begins with http://: tokens would cross the network readable by anyone; write https://10.0.0.1"},
+		{"authentication in clear", []string{"SYNCD_COPERNICA_AUTH_URL=http://localhost.example.com"}, "SYNCD_COPERNICA_AUTH_URL begins with http://: tokens would cross the network readable by anyone; write https://localhost.example.com"},
+
+		{"no way in", []string{"SYNCD_MAGENTO_ACCESS_TOKEN"}, "SYNCD_MAGENTO_ACCESS_TOKEN is not set: write an integration's access token, or set SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD"},
+		{"two ways in", []string{"SYNCD_MAGENTO_USERNAME=me"}, "SYNCD_MAGENTO_ACCESS_TOKEN is set together with SYNCD_MAGENTO_USERNAME or SYNCD_MAGENTO_PASSWORD: keep one way to authenticate, the token or the user and password"},
+		{"no password", []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_USERNAME=me"}, "SYNCD_MAGENTO_PASSWORD is not set: write the password of the user SYNCD_MAGENTO_USERNAME names"},
+		{"no user", []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_PASSWORD=hunter2"}, "SYNCD_MAGENTO_USERNAME is not set: write the name of the user that SYNCD_MAGENTO_PASSWORD belongs to"},
+		{"no copernica token", []string{"SYNCD_COPERNICA_ACCESS_TOKEN"}, "SYNCD_COPERNICA_ACCESS_TOKEN is not set: write the access token of the Copernica account's REST API"},
+		{"no bundle", []string{"SYNCD_MAGENTO_CA_BUNDLE=" + dir + "/none"}, "SYNCD_MAGENTO_CA_BUNDLE names " + dir + "/none, which does not exist: create it, or correct the path"},
+		{"bundle without certificate", []string{"SYNCD_MAGENTO_CA_BUNDLE=" + noPEM}, "SYNCD_MAGENTO_CA_BUNDLE names " + noPEM + ", which holds no certificate: write PEM blocks that begin with BEGIN CERTIFICATE"},
+
+		{"several at once", []string{"SYNCD_OVERLAP=x", "SYNCD_MAGENTO_PAGE_SIZE=y", "SYNCD_SHOP=Z", "SYNCD_FOO=1"}, strings.Join([]string{
+			"SYNCD_FOO is not known: did you mean SYNCD_SHOP? (docs/configuration.md lists all)",
+			"SYNCD_MAGENTO_PAGE_SIZE is not a whole number: write digits only",
+			"SYNCD_OVERLAP is not a duration: write one such as 90s, 5m or 1h30m",
+			`SYNCD_SHOP is "Z": write 1 to 12 of the characters a-z and 0-9`,
+		}, "\n")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, apply(minimal, c.environ)...)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if diff := cmp.Diff(c.want, err.Error()); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Error("the error shows a password")
+			}
+		})
+	}
+}
+
+// apply adds variables to an environment; a name without = is taken away.
+func apply(environ, changes []string) []string {
+	out := append([]string(nil), environ...)
+	for _, change := range changes {
+		if strings.Contains(change, "=") {
+			out = append(out, change)
+			continue
+		}
+		out = append(out, change+"=")
+	}
+	return out
+}
+
+func TestSecretFromFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte(" two words \r\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := load(t, apply(minimal, []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_ACCESS_TOKEN_FILE=" + path})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := cfg.Magento.AccessToken.Reveal(), " two words "; got != want {
+		t.Errorf("secret %q, want %q", got, want)
+	}
+}
+
+func TestLoopbackMayBeClear(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:80/rest", "http://localhost:1", "http://LOCALHOST.", "http://shop.localhost/"} {
+		if _, err := load(t, append(minimal, "SYNCD_MAGENTO_BASE_URL="+address)...); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestUserAndPassword(t *testing.T) {
+	t.Parallel()
+	if _, err := load(t, apply(minimal, []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_USERNAME=me", "SYNCD_MAGENTO_PASSWORD=x"})...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChecksOnlyWhatIsNeeded(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Load(t.Context(), []string{"HOME=/home/op"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.Check(config.NeedState); err != nil {
+		t.Errorf("state: %v", err)
+	}
+	if err := cfg.Check(config.NeedCopernica); err == nil {
+		t.Error("a missing token was not reported")
+	}
+}
+
+func TestRootCAs(t *testing.T) {
+	t.Parallel()
+	pool, err := config.Magento{}.RootCAs()
+	if pool != nil || err != nil {
+		t.Errorf("without a bundle: %v, %v", pool, err)
+	}
+	_, here, _, _ := runtime.Caller(0)
+	pool, err = config.Magento{CABundle: filepath.Join(filepath.Dir(here), "testdata", "ca.pem")}.RootCAs()
+	if pool == nil || err != nil {
+		t.Errorf("with a bundle: %v, %v", pool, err)
+	}
+}
