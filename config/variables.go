@@ -52,7 +52,7 @@ func variables(t reflect.Type, prefix string) []Variable {
 
 // quoted finds the words that descriptions set in quotes, since a struct tag cannot
 // hold a backquote, and the names of variables.
-var quoted = regexp.MustCompile(`'([^' ]+)'|(\b`+Prefix+`[A-Z_]+)`)
+var quoted = regexp.MustCompile(`'([^' ]+)'|(\b` + Prefix + `[A-Z_]+)`)
 
 // Markdown returns the table of docs/configuration.md.
 func Markdown() string {
