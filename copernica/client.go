@@ -1,0 +1,236 @@
+// Package copernica speaks the REST API of Copernica Marketing Software, version 4,
+// as far as profiles and the schema around them go.
+//
+// # Guarantees
+//
+//   - A filtered write cannot touch more than the intended row (promise 12). It
+//     takes a [KeyField], which only a live schema yields, and checks before each
+//     call that this field still stands in a schema no older than
+//     Config.SchemaMaxAge. When in doubt nothing is sent and a [GuardError] says why.
+//   - A body never names a field that the schema lacks: Copernica ignores such
+//     fields in silence, which would lose values.
+//   - No redirect is followed. Copernica's Location headers are cut down to their
+//     path before anything sees them, since older versions repeat the token there.
+//   - No token, e-mail or field value stands in an error, a log line or a URL other
+//     than the key that a filter needs.
+//   - Every error has a class ([fault.ClassOf], promise 20), and every error of a
+//     write one of three outcomes ([Outcome], promise 10).
+//
+// # Authorization
+//
+// The API access token from the dashboard is exchanged for an authorization token
+// that lives for a day. It is renewed by one caller when three quarters of its life
+// are over, and once when a call says that it is refused. A second refusal is an
+// error of class [fault.Credentials].
+//
+// # Calls are billed
+//
+// An update by id costs one call, an upsert one call, and while writes go on the
+// fields of the database are read about once in Config.SchemaMaxAge. The
+// authentication host is not billed.
+package copernica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+
+	"github.com/magento-copernica/syncd/internal/fault"
+)
+
+const (
+	defaultAPIURL  = "https://api.copernica.com/v4"
+	defaultAuthURL = "https://authenticate.copernica.com/"
+	// maxSchemaAge is the ceiling that promise 12 sets.
+	maxSchemaAge = 60 * time.Second
+)
+
+// Config says which account a [Client] speaks to. The zero value of each field but
+// AccessToken is its default.
+type Config struct {
+	// APIURL is the address of the REST API. Default https://api.copernica.com/v4;
+	// an address without a path gets /v4.
+	APIURL string
+	// AuthURL is the host that turns access tokens into authorization tokens.
+	// Default https://authenticate.copernica.com.
+	AuthURL string
+	// AccessToken is the API access token from the dashboard (Configuration >
+	// Account > API access-tokens). Required.
+	AccessToken string
+	// UserAgent names us to Copernica, as "syncd/1.2". Default "syncd".
+	UserAgent string
+	// Transport carries the calls: in production the chain of internal/httpx, which
+	// retries what may be retried. Default http.DefaultTransport, for tests only.
+	Transport http.RoundTripper
+	// SchemaMaxAge is how old the schema behind a write may be. Default and
+	// ceiling 60 s.
+	SchemaMaxAge time.Duration
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	// Log receives the few events that an operator may act upon. Default: discarded.
+	Log *slog.Logger
+}
+
+// Client speaks to one Copernica account. It is safe for concurrent use.
+type Client struct {
+	api          string // without a trailing slash, ends in the version
+	rest         *resty.Client
+	tokens       *tokens
+	schemaMaxAge time.Duration
+	now          func() time.Time
+	log          *slog.Logger
+}
+
+// New checks cfg and returns a client. It makes no call. Its errors have class
+// [fault.Configuration].
+func New(cfg Config) (*Client, error) {
+	var errs []error
+	api, err := baseURL(cfg.APIURL, defaultAPIURL, "/v4")
+	if err != nil {
+		errs = append(errs, settingError("API URL: "+err.Error()))
+	} else if v := api[strings.LastIndexByte(api, '/')+1:]; v == "v1" || v == "v2" || v == "v3" {
+		errs = append(errs, settingError("API URL: only version 4 is supported: end it in /v4"))
+	}
+	auth, err := baseURL(cfg.AuthURL, defaultAuthURL, "/")
+	if err != nil {
+		errs = append(errs, settingError("authentication URL: "+err.Error()))
+	}
+	if cfg.AccessToken == "" {
+		errs = append(errs, settingError("no access token: "+whereTokens))
+	} else if !plainToken(cfg.AccessToken) {
+		errs = append(errs, settingError("the access token holds blanks or characters no token has: copy it again"))
+	}
+	if cfg.SchemaMaxAge < 0 || cfg.SchemaMaxAge > maxSchemaAge {
+		errs = append(errs, settingError(fmt.Sprintf("schema age %s: must be between 0 and %s", cfg.SchemaMaxAge, maxSchemaAge)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+
+	if cfg.SchemaMaxAge == 0 {
+		cfg.SchemaMaxAge = maxSchemaAge
+	}
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = "syncd"
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = http.DefaultTransport
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	rest := newResty(cfg.Transport, cfg.UserAgent)
+	c := &Client{
+		api:          api,
+		rest:         rest,
+		schemaMaxAge: cfg.SchemaMaxAge,
+		now:          cfg.Now,
+		log:          cfg.Log,
+		tokens:       &tokens{url: auth, access: cfg.AccessToken, rest: rest, now: cfg.Now, log: cfg.Log},
+	}
+	for _, u := range []string{api, auth} {
+		if unencrypted(u) {
+			c.log.Warn("copernica tokens travel unencrypted, use https", "url", u)
+		}
+	}
+	return c, nil
+}
+
+// newResty returns a client that sends requests once and leaves answers unread:
+// retries belong to the transport, which knows the method's policy.
+func newResty(transport http.RoundTripper, userAgent string) *resty.Client {
+	rest := resty.NewWithClient(&http.Client{
+		Transport: stay{transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+	})
+	rest.SetRetryCount(0).SetDoNotParseResponse(true).SetDisableWarn(true).SetLogger(silent{})
+	rest.SetHeader("User-Agent", userAgent).SetHeader("Accept", "application/json")
+	return rest
+}
+
+// silent keeps resty from writing URLs to standard error.
+type silent struct{}
+
+func (silent) Errorf(string, ...any) {}
+func (silent) Warnf(string, ...any)  {}
+func (silent) Debugf(string, ...any) {}
+
+// baseURL brings an address to the form that paths are appended to. Its errors
+// never repeat the address: people paste tokens into it.
+func baseURL(s, fallback, path string) (string, error) {
+	if s == "" {
+		s = fallback
+	}
+	if !strings.Contains(s, "://") {
+		s = "https://" + s
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "":
+		return "", errors.New("not an address such as " + fallback)
+	case u.Scheme != "https" && u.Scheme != "http":
+		return "", errors.New("must begin with https://")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("must have no user, query or fragment: tokens have their own setting")
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u.Path = path
+	}
+	if path != "/" {
+		u.Path = strings.TrimRight(u.Path, "/")
+	}
+	return u.String(), nil
+}
+
+func unencrypted(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "https" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// settingError is a mistake in Config.
+type settingError string
+
+func (e settingError) Error() string           { return "copernica: " + string(e) }
+func (e settingError) FaultClass() fault.Class { return fault.Configuration }
+
+// Identity is the account behind the access token.
+type Identity struct {
+	ID                         int64
+	Name, Description, Company string
+}
+
+// Identity asks who we are; it is the cheapest proof that the access token works.
+func (c *Client) Identity(ctx context.Context) (Identity, error) {
+	var answer struct {
+		ID          phpInt
+		Name        phpString
+		Description phpString
+		Company     phpString
+	}
+	if err := c.get(ctx, "GET /identity", "/identity", &answer); err != nil {
+		return Identity{}, err
+	}
+	return Identity{
+		ID:          int64(answer.ID),
+		Name:        string(answer.Name),
+		Description: string(answer.Description),
+		Company:     string(answer.Company),
+	}, nil
+}

@@ -1,0 +1,239 @@
+package copernica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/magento-copernica/syncd/internal/fault"
+)
+
+var (
+	// ErrNoDatabase says that the account has no database of that name or id.
+	ErrNoDatabase = errors.New("no such database")
+	// ErrNoProfile says that the database has no profile with that id.
+	ErrNoProfile = errors.New("no such profile")
+	// errRemoved says that a removal had nothing left to do.
+	errRemoved = errors.New("already removed")
+)
+
+// whereTokens is what an operator does about a refused token.
+const whereTokens = "make an API access token for REST in the Copernica dashboard " +
+	"(Configuration > Account > API access-tokens) and set SYNCD_COPERNICA_ACCESS_TOKEN"
+
+// Error is an answer of Copernica that is no success.
+type Error struct {
+	// Status is the HTTP status; it can be a 2xx with an error in its body.
+	Status int
+	// Message is a message from Copernica's known ones, or what remains of an
+	// unknown one without anything that could be data: printable, digits, e-mails
+	// and long words masked, at most 200 characters.
+	Message string
+	// Route is the call as "PUT /profile/{id}", the same for all ids.
+	Route string
+	// Class says what to do next.
+	Class fault.Class
+
+	fix     string
+	cause   error // a sentinel of this package
+	refused bool  // Copernica worked on the call and left everything as it was
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "copernica: %s: %d %s", e.Route, e.Status, e.Message)
+	if e.fix != "" {
+		b.WriteString(": " + e.fix)
+	}
+	return b.String()
+}
+
+// Unwrap returns ErrNoDatabase or ErrNoProfile where they apply.
+func (e *Error) Unwrap() error { return e.cause }
+
+// FaultClass implements [fault.Classified].
+func (e *Error) FaultClass() fault.Class { return e.Class }
+
+// NotSent implements [fault.Unsent]: a call turned away with 429 was never worked on.
+func (e *Error) NotSent() bool { return e.Status == http.StatusTooManyRequests }
+
+// GuardError is a write that this package refused to send, since it could have
+// touched other rows than the intended one, or lost a value (promise 12). Nothing
+// was sent.
+type GuardError struct {
+	// Database is the name of the database, Field that of the field in question;
+	// Field is empty where no field is.
+	Database, Field string
+	// Reason says what is wrong and what to do. It holds no values.
+	Reason string
+	// Class is Configuration, or Record when only the given value is unfit.
+	Class fault.Class
+}
+
+func (e *GuardError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("copernica: database %q: nothing sent: %s", e.Database, e.Reason)
+	}
+	return fmt.Sprintf("copernica: database %q, field %q: nothing sent: %s", e.Database, e.Field, e.Reason)
+}
+
+// FaultClass implements [fault.Classified].
+func (e *GuardError) FaultClass() fault.Class { return e.Class }
+
+// NotSent implements [fault.Unsent].
+func (e *GuardError) NotSent() bool { return true }
+
+// unsent marks an error that came up before the call itself was made. The class
+// is that of the error within.
+type unsent struct{ error }
+
+func (e unsent) Unwrap() error { return e.error }
+func (e unsent) NotSent() bool { return true }
+
+// callError is a call that brought no answer. Its text names no URL; the class and
+// the proof that nothing was sent come from the transport's own error within.
+type callError struct {
+	route, text string
+	err         error
+}
+
+func (e *callError) Error() string { return "copernica: " + e.route + ": " + e.text }
+func (e *callError) Unwrap() error { return e.err }
+
+// OutcomeKind is what a write did at Copernica (promise 10). What to do next is
+// another question, which [fault.ClassOf] answers.
+type OutcomeKind uint8
+
+const (
+	// Unknown means that the write may or may not have been applied: look before
+	// writing again.
+	Unknown OutcomeKind = iota
+	// Acknowledged means that Copernica said yes.
+	Acknowledged
+	// Refused means that Copernica said no and applied nothing.
+	Refused
+	// NotSent means that the write provably never reached Copernica, or was turned
+	// away before it was looked at. It can be sent again as it is.
+	NotSent
+)
+
+// String returns the word used in logs and metrics.
+func (k OutcomeKind) String() string {
+	switch k {
+	case Acknowledged:
+		return "acknowledged"
+	case Refused:
+		return "refused"
+	case NotSent:
+		return "not_sent"
+	default:
+		return "unknown"
+	}
+}
+
+// Outcome returns what the write that returned err did. Refused errors have class
+// Record, Configuration or Credentials; a GuardError is NotSent.
+func Outcome(err error) OutcomeKind {
+	if err == nil {
+		return Acknowledged
+	}
+	if fault.NotSent(err) {
+		return NotSent
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.refused {
+		return Refused
+	}
+	return Unknown
+}
+
+// known is the meaning of a documented message.
+type known struct {
+	class fault.Class
+	cause error
+	fix   string
+}
+
+const (
+	fixURL    = "is SYNCD_COPERNICA_API_URL the address of the REST API, as https://api.copernica.com/v4?"
+	fixSchema = "the fields of the database changed: run syncd provision, then start again"
+)
+
+// messages are those of copernica-rest.md section 9, lower case, numbers masked
+// as mask leaves them.
+var messages = map[string]known{
+	"invalid access token": {class: fault.Renew},
+	"invalid method":       {class: fault.Configuration, fix: fixURL},
+	"invalid request, element # is missing in 'directory' path": {class: fault.Configuration, fix: fixURL},
+	"no database with supplied id": {class: fault.Configuration, cause: ErrNoDatabase,
+		fix: "set SYNCD_COPERNICA_DATABASE to a database of this account"},
+	"no collection with given id":              {class: fault.Configuration, fix: "a collection is missing: run syncd provision"},
+	"no entity with supplied id":               {class: fault.Record, cause: ErrNoProfile},
+	"no subprofile with supplied id":           {class: fault.Record},
+	"invalid data provided":                    {class: fault.Record},
+	"failed to create profile":                 {class: fault.Record, fix: "Copernica takes no profile with these values and gives no reason; restrictions of the database and blocked mail domains are known ones"},
+	"subprofile could not be created":          {class: fault.Record},
+	"this profile has already been removed":    {class: fault.Record, cause: errRemoved},
+	"this subprofile has already been removed": {class: fault.Record, cause: errRemoved},
+	"url parameter fields is required":         {class: fault.Configuration, fix: fixSchema},
+	"no field id supplied for the field":       {class: fault.Configuration, fix: fixSchema},
+	"failed to get the field":                  {class: fault.Configuration, fix: fixSchema},
+}
+
+// spelled returns the entry of a message, which may end in a full stop.
+func spelled(message string) (known, bool) {
+	k, ok := messages[strings.ToLower(strings.TrimRight(maskDigits(strings.TrimSpace(message)), ". "))]
+	return k, ok
+}
+
+// refusal types an answer that is no success. message is Copernica's own, or "" when
+// the body held none, and then shape says what it was.
+func (c *Client) refusal(route string, status int, message string, shape bodyShape) *Error {
+	e := &Error{Status: status, Route: route, Class: fault.Retry}
+	k, isKnown := spelled(message)
+	switch {
+	case isKnown:
+		e.Message = maskDigits(strings.TrimSpace(message))
+	case message != "":
+		e.Message = c.tokens.mask(message)
+	default:
+		e.Message = shape.String()
+	}
+	switch {
+	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests:
+		// Nobody looked at the record; what the text says does not count.
+	case isKnown:
+		e.Class, e.cause, e.fix = k.class, k.cause, k.fix
+		e.refused = true
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		e.Class = fault.Renew
+		e.refused = true
+	case status == http.StatusRequestEntityTooLarge || status == http.StatusRequestURITooLong:
+		e.Class, e.fix = fault.Record, "the record is too large"
+		e.refused = true
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusGone:
+		e.Class, e.fix = fault.Configuration, fixURL
+		e.refused = true
+		if status == http.StatusNotFound && shape == shapeJSON && strings.Contains(route, "/profile/{id}") {
+			e.Class, e.cause, e.fix = fault.Record, ErrNoProfile, ""
+		}
+	case status >= 300 && status < 400:
+		// 302 answered a create in 2014, so it proves nothing about a write.
+		e.Class, e.fix = fault.Configuration, "redirects are not followed: "+fixURL
+		e.refused = status != http.StatusFound && status != http.StatusSeeOther
+	}
+	return e
+}
+
+// whyUnanswered describes a transport error without its URL.
+func whyUnanswered(err error) string {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	default:
+		return err.Error()
+	}
+}

@@ -1,0 +1,226 @@
+package copernica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/magento-copernica/syncd/internal/fault"
+)
+
+// Profile is a row of a database as Copernica stores it.
+type Profile struct {
+	ID       int64
+	Database int64
+	// Fields has every field of the database; all values are text.
+	Fields map[string]string
+	// Removed says that the profile was removed: its fields are blank, and writes
+	// to it succeed without any effect (copernica-behaviours 41 and 42).
+	Removed bool
+	// Created and Modified are Amsterdam local times, "2006-01-02 15:04:05". They
+	// prove nothing about a delivery (copernica-behaviours 46).
+	Created, Modified string
+}
+
+// Upserted is the answer to an upsert.
+type Upserted struct {
+	Created bool
+	// ID is the new profile's id. It is 0 when the answer carries none, as for every
+	// profile that was there before: [Database.Find] learns it.
+	ID int64
+}
+
+const (
+	routeProfile  = "/profile/{id}"
+	routeProfiles = "/database/{id}/profiles"
+)
+
+// Upsert writes fields to the live profile whose key equals value, and creates it
+// from fields when there is none. fields must hold the key itself.
+//
+// All profiles with this key get the fields, should there be more than one, and
+// Copernica compares without regard to case. It promises no atomicity either: two
+// upserts of one key at the same time can make two profiles, so the caller writes
+// one key in one lane (promise 13). What became of a failed call says [Outcome].
+func (d *Database) Upsert(ctx context.Context, key KeyField, value string, fields map[string]string) (Upserted, error) {
+	h, f, err := d.guard(ctx, key)
+	if err != nil {
+		return Upserted{}, err
+	}
+	if err := d.guardValue(f, value); err != nil {
+		return Upserted{}, err
+	}
+	if in, ok := fields[key.name]; !ok || in != value {
+		return Upserted{}, d.refuse(key.name, "the values to write do not hold the key: a created profile would have none")
+	}
+	if err := d.guardFields(h, fields); err != nil {
+		return Upserted{}, err
+	}
+	path := make([]byte, 0, 128)
+	path = append(path, d.path("/profiles?")...)
+	path = filter(path, key.name, equals, value)
+	path = append(path, "&create=1"...)
+	a, err := d.client.write(ctx, http.MethodPut, "PUT "+routeProfiles, string(path), fieldsBody(fields))
+	if err != nil {
+		return Upserted{}, err
+	}
+	id := a.created("profile")
+	return Upserted{Created: id > 0 || a.status == http.StatusCreated, ID: id}, nil
+}
+
+// Update writes the given fields of one profile and leaves the others. It succeeds
+// on a removed profile as well, without effect. No fields are no call.
+// errors.Is(err, ErrNoProfile) says that there never was such a profile.
+func (d *Database) Update(ctx context.Context, id int64, fields map[string]string) error {
+	if id <= 0 {
+		return d.refuse("", "no profile id given")
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	h, err := d.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.guardFields(h, fields); err != nil {
+		return err
+	}
+	_, err = d.client.write(ctx, http.MethodPut, "PUT "+routeProfile, profilePath(id), fieldsBody(fields))
+	return err
+}
+
+// Remove removes a profile and its subprofiles; one already removed is success.
+func (d *Database) Remove(ctx context.Context, id int64) error {
+	if id <= 0 {
+		return d.refuse("", "no profile id given")
+	}
+	_, err := d.client.write(ctx, http.MethodDelete, "DELETE "+routeProfile, profilePath(id), nil)
+	if errors.Is(err, errRemoved) {
+		return nil
+	}
+	return err
+}
+
+// Profile reads one profile, also a removed one. errors.Is(err, ErrNoProfile) says
+// that this database never had it.
+func (d *Database) Profile(ctx context.Context, id int64) (Profile, error) {
+	if id <= 0 {
+		return Profile{}, fmt.Errorf("copernica: profile %d: %w", id, ErrNoProfile)
+	}
+	const route = "GET " + routeProfile
+	var raw rawProfile
+	if err := d.client.get(ctx, route, profilePath(id), &raw); err != nil {
+		return Profile{}, err
+	}
+	p := raw.profile()
+	switch {
+	case p.ID != id:
+		return Profile{}, malformed(route, "another profile than asked for")
+	case p.Database != d.id:
+		return Profile{}, &Error{Status: 200, Route: route, Message: "(a profile of another database)", Class: fault.Record, cause: ErrNoProfile}
+	}
+	return p, nil
+}
+
+// Find returns all live profiles whose key equals value exactly, ordered by id.
+// Copernica's own comparison ignores case and more; what it finds beyond is left out.
+// The key field is checked as for a write: a filter that Copernica ignored would
+// make an existing profile look missing.
+func (d *Database) Find(ctx context.Context, key KeyField, value string) ([]Profile, error) {
+	_, f, err := d.guard(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if value == "" {
+		return nil, d.refuse(f.Name, "the key value is empty")
+	}
+	const route = "GET " + routeProfiles
+	var found []Profile
+	for last := int64(0); ; {
+		query := filter(nil, key.name, equals, value)
+		if last > 0 {
+			query = filterAbove(query, last)
+		}
+		query = append(query, "&orderby=id&order=asc&limit="...)
+		query = strconv.AppendInt(query, maxRows, 10)
+		var p page[rawProfile]
+		if err := d.client.get(ctx, route, d.path("/profiles?"+string(query)), &p); err != nil {
+			return nil, err
+		}
+		rows, err := p.rows()
+		if err != nil {
+			return nil, malformed(route, err.Error())
+		}
+		alike := 0
+		for _, raw := range rows {
+			if int64(raw.ID) <= last {
+				return nil, malformed(route, "profiles out of order")
+			}
+			last = int64(raw.ID)
+			in, ok := raw.Fields[key.name]
+			switch {
+			case !ok:
+				return nil, d.refuse(key.name, "Copernica gives profiles without the key field, it was renamed or removed: rename it back, then start again")
+			case in == value && !bool(raw.Removed):
+				found = append(found, raw.profile())
+			}
+			if strings.EqualFold(strings.TrimSpace(in), strings.TrimSpace(value)) {
+				alike++
+			}
+		}
+		switch {
+		case len(rows) == 0 && p.Total != nil && *p.Total > 0:
+			return nil, malformed(route, fmt.Sprintf("no profiles of %d", *p.Total))
+		case len(rows) == 0, p.Total != nil && len(rows) >= int(*p.Total), p.Total == nil && p.short(maxRows):
+			return found, nil
+		case alike == 0:
+			// A page full of others: the filter was ignored, and the rest of the
+			// database would follow.
+			return nil, d.refuse(key.name, "Copernica ignores the filter on the key field: check the field in Copernica, then start again")
+		}
+	}
+}
+
+// CountAbove counts the live profiles whose key begins with prefix, ignoring case,
+// and whose id is greater than id. prefix must not hold %, _ or \, which Copernica
+// reads as wildcards.
+func (d *Database) CountAbove(ctx context.Context, key KeyField, prefix string, id int64) (int64, error) {
+	_, f, err := d.guard(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	if prefix == "" || strings.ContainsAny(prefix, `%_\`) {
+		return 0, d.refuse(f.Name, `a prefix must not be empty nor hold %, _ or \`)
+	}
+	const route = "GET " + routeProfiles
+	query := filterAbove(filter(nil, key.name, like, prefix+"%"), max(id, 0))
+	var p page[rawProfile]
+	if err := d.client.get(ctx, route, d.path("/profiles?"+string(query)+"&orderby=id&order=asc&limit=1"), &p); err != nil {
+		return 0, err
+	}
+	if p.Total == nil || *p.Total < 0 {
+		return 0, malformed(route, "no total")
+	}
+	return int64(*p.Total), nil
+}
+
+func profilePath(id int64) string { return "/profile/" + strconv.FormatInt(id, 10) }
+
+type rawProfile struct {
+	ID       phpInt
+	Database phpInt
+	Fields   phpMap
+	Removed  phpRemoved
+	Created  phpString
+	Modified phpString
+}
+
+func (r rawProfile) profile() Profile {
+	return Profile{
+		ID: int64(r.ID), Database: int64(r.Database), Fields: r.Fields, Removed: bool(r.Removed),
+		Created: string(r.Created), Modified: string(r.Modified),
+	}
+}
