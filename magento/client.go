@@ -71,7 +71,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.UserAgent = "syncd"
 	}
 	if cfg.PageSize <= 0 {
-		cfg.PageSize = 300
+		cfg.PageSize = customerPageSize
 	}
 	if cfg.PageTarget <= 0 {
 		cfg.PageTarget = 5 * time.Second
@@ -88,7 +88,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg:       cfg,
 		base:      base + "/rest/all/V1",
-		customers: newPager(min(300, cfg.PageSize), cfg.PageSize, cfg.PageTarget),
+		customers: newPager(customerPageSize, cfg.PageSize, cfg.PageTarget),
 		emails:    newPager(emailPageSize, emailPageSize, cfg.PageTarget),
 		singles:   make(chan *session, cfg.Concurrency),
 	}

@@ -102,6 +102,10 @@ type EmailQuery struct {
 	MaxPages int
 }
 
+// customerPageSize is where a customer page starts, and its ceiling unless the
+// operator sets one: 300 is the lowest maximum that shops enforce by default.
+const customerPageSize = 300
+
 // emailPageSize is the ceiling of a page of e-mails: such a row costs the shop
 // about a millisecond, so a page stays near a second.
 const emailPageSize = 1000

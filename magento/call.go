@@ -1,0 +1,73 @@
+package magento
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// get makes one authorised GET and hands the JSON body of its 200 to read. A
+// refused token is renewed once. Errors of read count as a broken body unless they
+// are typed already.
+func (c *Client) get(ctx context.Context, s *session, route, path, query string, read func(*http.Response, io.Reader) error) error {
+	route = "GET " + route
+	address := c.base + path
+	if query != "" {
+		address += "?" + query
+	}
+	token, err := c.auth.current(ctx, c, s)
+	if err != nil {
+		return err
+	}
+	for renewed := false; ; renewed = true {
+		resp, err := s.send(ctx, http.MethodGet, address, token, nil)
+		if err != nil {
+			return transportError(ctx, route, err)
+		}
+		if failure := answerError(route, resp); failure != nil {
+			finish(resp)
+			if failure.Status != http.StatusUnauthorized || renewed {
+				return failure
+			}
+			better, err := c.auth.replace(ctx, c, s, token)
+			if err != nil {
+				return err
+			}
+			if better == "" {
+				return failure
+			}
+			token = better
+			continue
+		}
+		c.auth.accepted(ctx, token)
+		return c.consume(ctx, route, resp, read)
+	}
+}
+
+func (c *Client) consume(ctx context.Context, route string, resp *http.Response, read func(*http.Response, io.Reader) error) error {
+	defer finish(resp)
+	body, err := content(resp)
+	if err == nil {
+		err = read(resp, body)
+	}
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Route, e.Status = route, resp.StatusCode
+		return e
+	}
+	return bodyError(ctx, route, resp, err)
+}
+
+// read makes a single read on a lent session.
+func (c *Client) read(ctx context.Context, route, path, query string, read func(*http.Response, io.Reader) error) error {
+	s, back, err := c.single(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.get(ctx, s, route, path, query, read)
+	back(err)
+	return err
+}

@@ -1,0 +1,195 @@
+package magento
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/magento-copernica/syncd/internal/fault"
+)
+
+// Customers walks the customers that q selects in the order of (updated_at, id),
+// each exactly once, a page at a time (promises 1 and 2). An error ends the walk;
+// taken up with After set to the last page's Next it leaves nothing out.
+func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Customer], error] {
+	fields, err := fieldList(q.Fields, "id", "updated_at")
+	if err == nil && q.Before.IsZero() {
+		err = configurationError("a walk needs a horizon: Query.Before is not set")
+	}
+	if err != nil {
+		return func(yield func(*Page[Customer], error) bool) { yield(nil, err) }
+	}
+	if fields != "" {
+		fields = "items[" + fields + "],total_count"
+	}
+	from, before := q.From.UTC().Truncate(time.Second), q.Before.UTC().Truncate(time.Second)
+	if !q.After.IsZero() {
+		from = time.Time{}
+	}
+	return pages(ctx, c, walk[Customer]{
+		route: "customers/search", path: "/customers/search",
+		pager: c.customers, maxPages: q.MaxPages, timed: true,
+		criteria: func(after Cursor) criteria {
+			return criteria{
+				groups: keyset(from, after, before),
+				sort:   []string{"updated_at", "entity_id"},
+				fields: fields,
+			}
+		},
+		decode: decodeCustomer(),
+		within: byChange(from, before),
+	}, q.After)
+}
+
+// Emails walks ids and e-mails in the order of id, for finding e-mails that are
+// known on two websites.
+func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[CustomerEmail], error] {
+	var except []filter
+	switch len(q.ExceptWebsites) {
+	case 0:
+	case 1:
+		except = []filter{{"website_id", "neq", strconv.FormatInt(q.ExceptWebsites[0], 10)}}
+	default:
+		ids := make([]string, len(q.ExceptWebsites))
+		for i, id := range q.ExceptWebsites {
+			ids[i] = strconv.FormatInt(id, 10)
+		}
+		except = []filter{{"website_id", "nin", strings.Join(ids, ",")}}
+	}
+	return pages(ctx, c, walk[CustomerEmail]{
+		route: "customers/search", path: "/customers/search",
+		pager: c.emails, maxPages: q.MaxPages,
+		criteria: func(after Cursor) criteria {
+			groups := [][]filter{{{"entity_id", "gt", strconv.FormatInt(after.ID, 10)}}}
+			if except != nil {
+				groups = append(groups, except)
+			}
+			return criteria{groups: groups, sort: []string{"entity_id"}, fields: "items[id,email,website_id],total_count"}
+		},
+		decode: decodeEmail(),
+		within: byID,
+	}, Cursor{ID: q.After})
+}
+
+// Customer reads one customer, with the given fields as in [Query] or all of them.
+// It matches [ErrNotFound] only when Magento itself says that there is none.
+func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Customer, error) {
+	list, err := fieldList(fields, "id", "updated_at")
+	if err != nil {
+		return Customer{}, err
+	}
+	query := ""
+	if list != "" {
+		query = criteriaFields(list)
+	}
+	var customer Customer
+	err = c.read(ctx, "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), query, func(_ *http.Response, body io.Reader) error {
+		f := newFrames(body)
+		raw, size, err := document(f, '{')
+		if err != nil {
+			return err
+		}
+		item := decodeCustomer()(raw, size)
+		if item.Err != nil {
+			e := item.Err.(*RecordError) //nolint:errorlint,forcetypeassert // decodeCustomer makes no other
+			e.ID = id
+			return &Error{Class: fault.Record, Shape: ShapeJSON, Err: e}
+		}
+		if item.ID != id {
+			return &Error{Class: fault.Configuration, Shape: ShapeJSON,
+				Filled: fmt.Sprintf("asked for customer %d the shop sends %d", id, item.ID),
+				Hint:   "does a cache before the shop answer for /rest?"}
+		}
+		customer = item.Value
+		return nil
+	})
+	return customer, err
+}
+
+// CustomerCount counts the customers of a website, or of the whole shop for 0.
+func (c *Client) CustomerCount(ctx context.Context, website int64) (int64, error) {
+	q := criteria{size: 1, fields: "total_count"}
+	if website != 0 {
+		q.groups = [][]filter{{{"website_id", "eq", strconv.FormatInt(website, 10)}}}
+	}
+	var answer struct {
+		Total *integer `json:"total_count"`
+	}
+	err := c.read(ctx, "customers/search", "/customers/search", q.encode(), decodeInto(&answer))
+	if err != nil {
+		return 0, err
+	}
+	if answer.Total == nil {
+		return 0, &Error{Status: http.StatusOK, Route: "GET customers/search", Class: fault.Retry, Shape: ShapeJSON, Filled: "an answer without total_count"}
+	}
+	return int64(*answer.Total), nil
+}
+
+// Clock returns the shop's clock, UTC, whole seconds: the Date header of an
+// authorised answer that costs the shop next to nothing and leaves no session.
+func (c *Client) Clock(ctx context.Context) (time.Time, error) {
+	var clock time.Time
+	err := c.read(ctx, "store/websites", "/store/websites", "", func(resp *http.Response, body io.Reader) error {
+		if _, _, err := document(newFrames(body), '['); err != nil {
+			return err
+		}
+		t, err := http.ParseTime(resp.Header.Get("Date"))
+		if err != nil {
+			return &Error{Class: fault.Configuration, Shape: ShapeJSON, Filled: "the shop's answer has no Date header",
+				Hint: "the web server or proxy before the shop must send it: it is the clock that changes are read by"}
+		}
+		clock = t.UTC()
+		return nil
+	})
+	return clock, err
+}
+
+// criteriaFields is the query of a single read.
+func criteriaFields(list string) string {
+	return "fields=" + strings.NewReplacer("[", "%5B", "]", "%5D", ",", "%2C").Replace(list)
+}
+
+// document takes the one value of a small answer, which must open with the given
+// byte, and makes sure that nothing follows.
+func document(f *frames, opening byte) (raw []byte, size int64, err error) {
+	first, err := f.peek()
+	switch {
+	case err == io.ErrUnexpectedEOF: //nolint:errorlint // made by peek itself
+		return nil, 0, emptyAnswer()
+	case err != nil:
+		return nil, 0, err
+	case first == '<':
+		return nil, 0, markup()
+	case first != opening:
+		return nil, 0, &Error{Class: fault.Retry, Shape: ShapeJSON, Filled: "JSON of another kind than is due"}
+	}
+	if raw, size, err = f.value(); err != nil {
+		return nil, 0, err
+	}
+	return raw, size, f.end()
+}
+
+// decodeInto reads a small answer into target, an object or a list.
+func decodeInto(target any) func(*http.Response, io.Reader) error {
+	return func(_ *http.Response, body io.Reader) error {
+		f := newFrames(body)
+		first, err := f.peek()
+		if err == nil && first != '[' {
+			first = '{'
+		}
+		raw, size, err := document(f, first)
+		if err != nil {
+			return err
+		}
+		if size > maxItem || json.Unmarshal(raw, target) != nil {
+			return &Error{Class: fault.Retry, Shape: ShapeJSON, Filled: "JSON of another kind than is due"}
+		}
+		return nil
+	}
+}
