@@ -1,0 +1,92 @@
+package copernicatest
+
+import "time"
+
+// LongText says what becomes of a text beyond its field's length.
+type LongText uint8
+
+const (
+	LongTextCut    LongText = iota // cut to the length, in characters
+	LongTextKept                   // stored whole
+	LongTextRefuse                 // the write fails with 400
+)
+
+// UnknownFilter says what a write does whose filter names a field that the
+// database does not have.
+type UnknownFilter uint8
+
+const (
+	// UnknownFilterRefused answers 400 as soon as one name is unknown. A release note
+	// of 2021-08-26 announces that.
+	UnknownFilterRefused UnknownFilter = iota
+	// UnknownFilterIgnored drops the condition, as seen live in version 2: a write
+	// whose every name is unknown then updates every profile (behaviour 30).
+	UnknownFilterIgnored
+)
+
+// Switches decides what Copernica does where nobody knows, or where documentation
+// and observation differ. Every zero value is the likeliest answer.
+type Switches struct {
+	// TokenKey wraps the authorization token in a JSON object under this key. Empty:
+	// the bare token as text/plain. The documentation only says "contains a JWT string".
+	TokenKey string
+	// TokenQuoted sends the bare token in double quotes, as a JSON string.
+	TokenQuoted bool
+	// TokenByGET also accepts GET /?access_token=, which one old page shows.
+	TokenByGET bool
+	// TokenLifetime is that of an authorization token; zero: the documented 24 hours.
+	TokenLifetime time.Duration
+	// TokensOutliveRevocation lets authorization tokens live out their time when their
+	// access token is revoked. Default: they die at once.
+	TokensOutliveRevocation bool
+	// AccessTokenAsBearer accepts the API access token itself as Bearer, which one
+	// public client relies on and the documentation denies.
+	AccessTokenAsBearer bool
+	// AuthFailure is the status of an API call with a bad or no token, 401 or 403;
+	// zero: 400, as seen in versions 1 to 3.
+	AuthFailure int
+	// AuthHostFailure is the authentication host's status for a bad access token; zero: 400.
+	AuthHostFailure int
+
+	// StateLength is the shortest `state` that the consent page accepts; zero: 32, the
+	// length of the MD5 sum that the documentation suggests.
+	StateLength int
+
+	// UnknownFilter decides behaviour 30 for PUT on many profiles.
+	UnknownFilter UnknownFilter
+	// UnknownFieldRefused answers 400 to a PUT on many profiles whose body names a field
+	// that does not exist; by default it is ignored (behaviour 27).
+	UnknownFieldRefused bool
+	// KeepOuterBlanks leaves blanks around a filter expression where they are; by
+	// default the whole expression is trimmed, as seen in version 2.
+	KeepOuterBlanks bool
+	// AccentsEqual compares é and e as equal, TrailingBlanksEqual "a " and "a": usual
+	// collations of MySQL do. Default: only case is ignored (behaviour 35).
+	AccentsEqual, TrailingBlanksEqual bool
+	// LongText is unknown for the live API (behaviour 26).
+	LongText LongText
+	// RefusedDomains are e-mail domains whose profiles cannot be created: 400 "Failed to
+	// create profile" (behaviour 13, seen once, for 126.com).
+	RefusedDomains []string
+
+	// PutStatus is the status of a successful PUT: 200 as the documentation of version 2
+	// says, or 303 with Location as versions 1 and 2 really answered (behaviours 1, 2).
+	// Zero: 204, and 201 when something was created.
+	PutStatus int
+	// SubprofileUpsertWithoutID leaves X-Created out when an upsert creates a subprofile
+	// (behaviour 5, seen in version 2).
+	SubprofileUpsertWithoutID bool
+	// UpsertRace is the time between an upsert's look and its creation. When set, two
+	// concurrent upserts of one new key both create. Default: a call is one instant.
+	UpsertRace time.Duration
+	// NextID adds `nextid` to lists of profiles, which only the Dutch pages mention.
+	NextID bool
+	// NewFieldKeepsModified leaves `modified` of all profiles alone when a field is
+	// added; a help page of another vendor says it moves.
+	NewFieldKeepsModified bool
+	// SameNames allows two databases, or two collections of a database, of one name.
+	SameNames bool
+	// FiltersOnIDsIgnored makes profileids and subprofileids list everything whatever
+	// their fields[]. Default: filters apply.
+	FiltersOnIDsIgnored bool
+}
