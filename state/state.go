@@ -73,6 +73,8 @@ var (
 	ErrConflict = errors.New("the checkpoint was moved by another writer")
 	// ErrFenced says that another process holds the pipeline now.
 	ErrFenced = errors.New("the writer lease is no longer ours")
+	// ErrNoPipeline says that OpenPipeline was never called for a pipeline.
+	ErrNoPipeline = errors.New("the pipeline was never opened in this state")
 	// ErrKey says that the database's hash key is missing or sealed with another key.
 	ErrKey = errors.New("the state cannot be opened with this encryption key")
 )

@@ -1,0 +1,170 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/magento-copernica/syncd/state"
+)
+
+const (
+	upsertRecord = `
+		INSERT INTO records (pipeline, entity, key, source_id, parent, copernica_id, hash, consent_source, consent_written, refused,
+			source_updated_at, state, attempts, planned_at, next_attempt)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
+			source_id = excluded.source_id, parent = excluded.parent, copernica_id = excluded.copernica_id, hash = excluded.hash,
+			consent_source = excluded.consent_source, consent_written = excluded.consent_written, refused = excluded.refused,
+			source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
+			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt`
+
+	// A row that was ever acknowledged stays, whatever the caller believes of it.
+	forgetRecord = `
+		DELETE FROM records WHERE pipeline = ? AND entity = ? AND key = ? AND state = 'planned' AND hash IS NULL`
+
+	upsertEmail = `
+		INSERT INTO emails (pipeline, key, hash, website) VALUES (?, ?, ?, ?)
+		ON CONFLICT (pipeline, key) DO UPDATE SET hash = excluded.hash, website = excluded.website`
+)
+
+// each runs one statement, prepared once, for every row.
+func each[T any](ctx context.Context, tx *sql.Tx, query string, rows []T, args func(T) []any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	stmt, err := tx.PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer stmt.Close() //nolint:errcheck // its errors were those of the executions
+	// The driver watches a context that can be cancelled with a goroutine for every
+	// execution; looking between them is enough, since each takes microseconds.
+	steady := context.WithoutCancel(ctx)
+	for _, row := range rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := stmt.ExecContext(steady, args(row)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFenced runs do in a transaction in which l is the living lease.
+func (s *Store) writeFenced(ctx context.Context, what string, l state.Lease, do func(tx *sql.Tx) error) error {
+	err := s.write(ctx, what, func(tx *sql.Tx) error {
+		if err := s.fenced(ctx, tx, l); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+	if errors.Is(err, state.ErrFenced) {
+		s.leases.Lock()
+		defer s.leases.Unlock()
+		s.dropLock(l, err)
+	}
+	return err
+}
+
+// Commit records the outcomes of a page in one transaction (promise 9).
+func (s *Store) Commit(ctx context.Context, l state.Lease, c state.Commit) (state.Checkpoint, error) {
+	if err := validCommit(l, c); err != nil {
+		return state.Checkpoint{}, fmt.Errorf("commit: %w", err)
+	}
+	var saved state.Checkpoint
+	err := s.writeFenced(ctx, "commit", l, func(tx *sql.Tx) error {
+		var err error
+		if c.Checkpoint != nil {
+			if saved, err = s.saveCheckpoint(ctx, tx, l.Pipeline, *c.Checkpoint); err != nil {
+				return err
+			}
+		}
+		if err := s.commitRows(ctx, tx, l.Pipeline, c); err != nil {
+			return err
+		}
+		if err := s.commitLetters(ctx, tx, l.Pipeline, c); err != nil {
+			return err
+		}
+		if c.Run != nil {
+			if err := saveRun(ctx, tx, *c.Run); err != nil {
+				return err
+			}
+		}
+		if c.Adopting {
+			_, err = tx.ExecContext(ctx, adoptPipeline, l.Pipeline)
+		}
+		return err
+	})
+	if err != nil {
+		return state.Checkpoint{}, err
+	}
+	return saved, nil
+}
+
+// commitRows writes ledger rows and e-mails.
+func (s *Store) commitRows(ctx context.Context, tx *sql.Tx, pipeline string, c state.Commit) error {
+	err := each(ctx, tx, upsertRecord, c.Records, func(r state.Record) []any {
+		return []any{
+			pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.CopernicaID,
+			digest(r.Hash), digest(r.ConsentSource), digest(r.ConsentWritten), digest(r.Refused),
+			stamp(r.SourceUpdatedAt), string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt),
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = each(ctx, tx, forgetRecord, c.Forget, func(r state.RecordRef) []any {
+		return []any{pipeline, string(r.Entity), r.Key}
+	})
+	if err != nil {
+		return err
+	}
+	return each(ctx, tx, upsertEmail, c.Emails, func(e state.Email) []any {
+		return []any{pipeline, e.Key, digest(e.Hash), e.Website}
+	})
+}
+
+// validCommit refuses what belongs to another pipeline or cannot be kept.
+func validCommit(l state.Lease, c state.Commit) error {
+	foreign := func(what, pipeline string) error {
+		if pipeline != "" && pipeline != l.Pipeline {
+			return fmt.Errorf("the %s is of pipeline %q, the lease of %q", what, pipeline, l.Pipeline)
+		}
+		return nil
+	}
+	if c.Checkpoint != nil {
+		if err := foreign("checkpoint", c.Checkpoint.Pipeline); err != nil {
+			return err
+		}
+		if c.Checkpoint.Stream == "" {
+			return errors.New("the checkpoint names no stream")
+		}
+	}
+	if c.Run != nil {
+		if err := foreign("run", c.Run.Pipeline); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.Records {
+		if err := validRecord(r); err != nil {
+			return err
+		}
+	}
+	for _, e := range c.Emails {
+		if err := state.ValidKey(e.Key); err != nil {
+			return fmt.Errorf("e-mail of %q: %w", e.Key, err)
+		}
+	}
+	for _, d := range c.Letters {
+		if err := foreign("dead letter", d.Pipeline); err != nil {
+			return err
+		}
+		if err := state.ValidKey(d.Key); err != nil {
+			return fmt.Errorf("dead letter of %q: %w", d.Key, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/magento-copernica/syncd/state"
+)
+
+const (
+	recordColumns = `
+		r.entity, r.key, r.source_id, r.parent, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
+		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt`
+
+	// CROSS JOIN keeps SQLite from reading the ledger first.
+	selectRecords = `
+		SELECT ` + recordColumns + `
+		FROM json_each(?) AS k CROSS JOIN records AS r ON r.pipeline = ? AND r.entity = ? AND r.key = k.value`
+
+	selectPending = `
+		SELECT ` + recordColumns + `
+		FROM records AS r
+		WHERE r.pipeline = ? AND r.state IN ('planned', 'unknown') AND (r.next_attempt IS NULL OR r.next_attempt <= ?)
+		ORDER BY r.next_attempt, r.planned_at, r.entity, r.key
+		LIMIT ?`
+
+	selectHighest = `
+		SELECT coalesce(max(copernica_id), 0) FROM records WHERE pipeline = ? AND entity = ? AND copernica_id <> 0`
+
+	selectEmails = `
+		SELECT e.hash, e.key, e.website
+		FROM json_each(?) AS h CROSS JOIN emails AS e ON e.pipeline = ? AND e.hash = unhex(h.value)
+		ORDER BY e.key`
+
+	// What was acknowledged is not named, so it stays.
+	planRecord = `
+		INSERT INTO records (pipeline, entity, key, source_id, parent, copernica_id, state, attempts, planned_at, next_attempt)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
+			state = excluded.state, attempts = excluded.attempts,
+			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt`
+)
+
+// Records returns the ledger rows of the given keys that exist, by key.
+func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, keys []string) (map[string]state.Record, error) {
+	found := make(map[string]state.Record, len(keys))
+	wanted := make([]string, 0, len(keys))
+	for _, key := range keys {
+		if state.ValidKey(key) == nil { // no other key was ever stored
+			wanted = append(wanted, key)
+		}
+	}
+	if len(wanted) == 0 {
+		return found, ctx.Err()
+	}
+	list, err := json.Marshal(wanted)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	rows, err := collect(ctx, s.reader, scanRecord, selectRecords, string(list), pipeline, string(e))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	for _, r := range rows {
+		found[r.Key] = r
+	}
+	return found, nil
+}
+
+// Pending returns rows left planned or unknown whose time has come, those due
+// longest first.
+func (s *Store) Pending(ctx context.Context, pipeline string, now time.Time, limit int) ([]state.Record, error) {
+	rows, err := collect(ctx, s.reader, scanRecord, selectPending, pipeline, now.UnixMilli(), max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read what is pending", err)
+	}
+	return rows, nil
+}
+
+// HighestID returns the largest Copernica id the ledger knows of an entity, or 0.
+func (s *Store) HighestID(ctx context.Context, pipeline string, e state.Entity) (int64, error) {
+	var id int64
+	if err := s.reader.QueryRowContext(ctx, selectHighest, pipeline, string(e)).Scan(&id); err != nil {
+		return 0, explain(ctx, "read the highest id", err)
+	}
+	return id, nil
+}
+
+// Emails returns, for each hash that occurs, the source keys that have it.
+func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash) (map[state.Hash][]state.Email, error) {
+	found := make(map[state.Hash][]state.Email, len(hashes))
+	wanted := make([]string, 0, len(hashes))
+	for _, h := range hashes {
+		if !h.IsZero() {
+			wanted = append(wanted, hex.EncodeToString(h[:]))
+		}
+	}
+	slices.Sort(wanted)
+	if wanted = slices.Compact(wanted); len(wanted) == 0 {
+		return found, ctx.Err()
+	}
+	list, err := json.Marshal(wanted)
+	if err != nil {
+		return nil, fmt.Errorf("look up e-mails: %w", err)
+	}
+	rows, err := collect(ctx, s.reader, func(row scanner) (state.Email, error) {
+		var (
+			e   state.Email
+			sum []byte
+		)
+		err := row.Scan(&sum, &e.Key, &e.Website)
+		e.Hash = hash(sum)
+		return e, err
+	}, selectEmails, string(list), pipeline)
+	if err != nil {
+		return nil, explain(ctx, "look up e-mails", err)
+	}
+	for _, e := range rows {
+		found[e.Hash] = append(found[e.Hash], e)
+	}
+	return found, nil
+}
+
+// Plan records the intent to write, before the calls (promise 13).
+func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) error {
+	for _, r := range rows {
+		if err := validRecord(r); err != nil {
+			return fmt.Errorf("plan: %w", err)
+		}
+		if r.State != state.Planned && r.State != state.Unknown {
+			return fmt.Errorf("plan: record %q would be %q, which is an outcome", r.Key, r.State)
+		}
+	}
+	return s.writeFenced(ctx, "plan", l, func(tx *sql.Tx) error {
+		return each(ctx, tx, planRecord, rows, func(r state.Record) []any {
+			return []any{
+				l.Pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.CopernicaID,
+				string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt),
+			}
+		})
+	})
+}
+
+func scanRecord(row scanner) (state.Record, error) {
+	var (
+		r                                   state.Record
+		content, source, written, refused   []byte
+		sourceUpdated, planned, nextAttempt sql.NullInt64
+	)
+	err := row.Scan(&r.Entity, &r.Key, &r.SourceID, &r.Parent, &r.CopernicaID, &content, &source, &written, &refused,
+		&sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt)
+	r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused = hash(content), hash(source), hash(written), hash(refused)
+	r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = moment(sourceUpdated), moment(planned), moment(nextAttempt)
+	return r, err
+}
+
+// validRecord refuses what no store could keep as it stands.
+func validRecord(r state.Record) error {
+	if err := state.ValidKey(r.Key); err != nil {
+		return fmt.Errorf("record %q: %w", r.Key, err)
+	}
+	if r.Parent != "" {
+		if err := state.ValidKey(r.Parent); err != nil {
+			return fmt.Errorf("parent of record %q: %w", r.Key, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+-- Times are milliseconds since 1970 UTC, NULL = never. Keyed hashes have 16 bytes, NULL = never.
+-- No names, addresses, e-mails or free text stand in any table (promise 7).
+-- Tables that syncd owns are not read by dashboards: those get views of their own.
+
+-- +goose Up
+CREATE TABLE sealed (
+    name  TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pipelines (
+    name      TEXT PRIMARY KEY CHECK (name <> ''),
+    target    TEXT NOT NULL,
+    adopting  INTEGER NOT NULL CHECK (adopting IN (0, 1)),
+    opened_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A row stays when its lease is given up (holder empty): the fence only ever grows.
+CREATE TABLE leases (
+    pipeline TEXT PRIMARY KEY REFERENCES pipelines (name),
+    holder   TEXT NOT NULL,
+    fence    INTEGER NOT NULL CHECK (fence > 0),
+    expires  INTEGER NOT NULL,
+    os_lock  TEXT -- identity of the locked file while the holder has it locked
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints (
+    pipeline    TEXT NOT NULL REFERENCES pipelines (name),
+    stream      TEXT NOT NULL CHECK (stream <> ''),
+    version     INTEGER NOT NULL CHECK (version > 0),
+    horizon     INTEGER,
+    position_at INTEGER,
+    position_id INTEGER NOT NULL,
+    pass_from   INTEGER,
+    target      INTEGER,
+    saved_at    INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, stream)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE records (
+    pipeline          TEXT NOT NULL REFERENCES pipelines (name),
+    entity            TEXT NOT NULL CHECK (entity <> ''),
+    key               TEXT NOT NULL CHECK (key <> ''),
+    source_id         INTEGER NOT NULL,
+    parent            TEXT NOT NULL,
+    copernica_id      INTEGER NOT NULL,
+    hash              BLOB CHECK (length(hash) = 16),
+    consent_source    BLOB CHECK (length(consent_source) = 16),
+    consent_written   BLOB CHECK (length(consent_written) = 16),
+    refused           BLOB CHECK (length(refused) = 16),
+    source_updated_at INTEGER,
+    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed')),
+    attempts          INTEGER NOT NULL,
+    planned_at        INTEGER,
+    next_attempt      INTEGER,
+    PRIMARY KEY (pipeline, entity, key)
+) STRICT, WITHOUT ROWID;
+
+-- Few rows are open at any time, so this index stays small.
+CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
+CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
+
+CREATE TABLE emails (
+    pipeline TEXT NOT NULL REFERENCES pipelines (name),
+    key      TEXT NOT NULL CHECK (key <> ''),
+    hash     BLOB CHECK (length(hash) = 16),
+    website  INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
+
+CREATE TABLE runs (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline TEXT NOT NULL REFERENCES pipelines (name),
+    stream   TEXT NOT NULL,
+    holder   TEXT NOT NULL,
+    fence    INTEGER NOT NULL,
+    started  INTEGER,
+    ended    INTEGER,
+    outcome  TEXT NOT NULL CHECK (outcome IN ('running', 'done', 'paused', 'failed', 'abandoned')),
+    problem  TEXT NOT NULL,
+    counters TEXT NOT NULL CHECK (json_valid(counters))
+) STRICT;
+
+CREATE INDEX runs_by_stream ON runs (pipeline, stream, id);
+CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
+CREATE INDEX runs_running ON runs (pipeline, fence) WHERE outcome = 'running';
+
+CREATE TABLE dead_letters (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline   TEXT NOT NULL REFERENCES pipelines (name),
+    stream     TEXT NOT NULL,
+    entity     TEXT NOT NULL CHECK (entity <> ''),
+    key        TEXT NOT NULL CHECK (key <> ''),
+    source_id  INTEGER NOT NULL,
+    cause      TEXT NOT NULL,
+    message    TEXT NOT NULL,
+    fix        TEXT NOT NULL,
+    content    BLOB CHECK (length(content) = 16),
+    run_id     INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL,
+    first_seen INTEGER,
+    last_seen  INTEGER,
+    resolved   INTEGER,
+    resolution TEXT NOT NULL
+) STRICT;
+
+-- At most one letter of a record is open.
+CREATE UNIQUE INDEX dead_letters_open ON dead_letters (pipeline, entity, key) WHERE resolved IS NULL;
+CREATE INDEX dead_letters_newest ON dead_letters (pipeline, last_seen, id) WHERE resolved IS NULL;
