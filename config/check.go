@@ -138,22 +138,22 @@ func (p *problems) between(name string, value, low, high int) {
 	}
 }
 
-// address checks the URL of a peer. Messages hold no part of a value that may
-// carry a password.
+// address checks the URL of a peer; without a scheme it means https, as in both
+// clients. Messages hold no part of a value that may carry a password.
 func (p *problems) address(name, value string) {
+	if !strings.Contains(value, "://") {
+		value = "https://" + value
+	}
 	u, err := url.Parse(value)
 	switch {
 	case err != nil:
 		p.add(name, "is not an address: write one such as https://host.example.com")
 	case u.User != nil:
 		p.add(name, "holds a user name or password: leave them out of the address")
-	case u.Scheme == "http" && u.Host != "" && !loopback(u.Hostname()):
-		p.add(name, "begins with http://: tokens would cross the network readable by anyone; write https://%s", u.Host)
-	case (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
-	case !strings.Contains(value, "://"):
-		p.add(name, "has no scheme: write https:// before the host name")
-	default:
+	case u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		p.add(name, "is not an address of a web server: write one such as https://host.example.com")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		p.add(name, "begins with http://: tokens would cross the network readable by anyone; write https://%s", u.Host)
 	}
 }
 

@@ -150,7 +150,9 @@ func TestMistakes(t *testing.T) {
 		{"budget twice", []string{"SYNCD_RUN_BUDGET=15m,20m"}, "SYNCD_RUN_BUDGET is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
 
 		{"no shop address", []string{"SYNCD_MAGENTO_BASE_URL"}, "SYNCD_MAGENTO_BASE_URL is not set: write the address of the shop, such as https://shop.example.com"},
-		{"no scheme", []string{"SYNCD_MAGENTO_BASE_URL=shop.example.com"}, "SYNCD_MAGENTO_BASE_URL has no scheme: write https:// before the host name"},
+		{"blanks", []string{"SYNCD_MAGENTO_BASE_URL=my shop"}, "SYNCD_MAGENTO_BASE_URL is not an address: write one such as https://host.example.com"},
+		{"password without scheme", []string{"SYNCD_MAGENTO_BASE_URL=me:hunter2@shop.example.com"}, "SYNCD_MAGENTO_BASE_URL holds a user name or password: leave them out of the address"},
+		{"no host", []string{"SYNCD_MAGENTO_BASE_URL=https:///rest"}, "SYNCD_MAGENTO_BASE_URL is not an address of a web server: write one such as https://host.example.com"},
 		{"ftp", []string{"SYNCD_MAGENTO_BASE_URL=ftp://shop.example.com"}, "SYNCD_MAGENTO_BASE_URL is not an address of a web server: write one such as https://host.example.com"},
 		{"garbage", []string{"SYNCD_MAGENTO_BASE_URL=https://%zz"}, "SYNCD_MAGENTO_BASE_URL is not an address: write one such as https://host.example.com"},
 		{"password in address", []string{"SYNCD_MAGENTO_BASE_URL=https://me:hunter2@shop.example.com"}, "SYNCD_MAGENTO_BASE_URL holds a user name or password: leave them out of the address"},
@@ -217,9 +219,9 @@ func TestSecretFromFile(t *testing.T) {
 	}
 }
 
-func TestLoopbackMayBeClear(t *testing.T) {
+func TestAddressesThatWork(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:80/rest", "http://localhost:1", "http://LOCALHOST.", "http://shop.localhost/"} {
+	for _, address := range []string{"http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:80/rest", "http://localhost:1", "http://LOCALHOST.", "http://shop.localhost/", "shop.example.com/admin"} {
 		if _, err := load(t, append(minimal, "SYNCD_MAGENTO_BASE_URL="+address)...); err != nil {
 			t.Errorf("%s: %v", address, err)
 		}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/lmittmann/tint"
+
+	"github.com/magento-copernica/syncd/config"
+)
+
+// app is one invocation of the command: everything it takes from, and does to, the
+// world outside. Tests build their own.
+type app struct {
+	stdout, stderr io.Writer
+	environ        []string // as os.Environ
+	terminal       bool     // stderr is a terminal
+	now            func() time.Time
+}
+
+// commands are the command line. Each command lies in a file of its own and has a
+// method Run(context.Context, *app) error.
+type commands struct {
+	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
+	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
+	Emulate   emulateCommand   `cmd:"" help:"Serve a Magento or a Copernica to try things out on."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
+}
+
+// run executes a command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	ended := false // by --help, after which kong goes on parsing
+	parser, err := kong.New(&commands{},
+		kong.Name("syncd"),
+		kong.Description("syncd keeps Copernica in step with Magento 2 shops.\n\n"+
+			"Settings come from the environment: see docs/configuration.md."),
+		kong.Writers(a.stdout, a.stderr),
+		kong.Exit(func(int) { ended = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(a),
+	)
+	if err != nil {
+		return a.fail(err)
+	}
+	line, err := parser.Parse(args)
+	switch {
+	case ended:
+		return exitDone
+	case err != nil:
+		return a.fail(&usageError{err})
+	}
+	return a.fail(line.Run())
+}
+
+// fail prints an error, one line for each of a join, and returns its exit code.
+func (a *app) fail(err error) int {
+	code := exitCode(err)
+	if err == nil {
+		return code
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(a.stderr, "syncd: %s\n", strings.TrimRight(line, "\n"))
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		fmt.Fprintln(a.stderr, "syncd: run `syncd --help` for the commands and their flags")
+	}
+	return code
+}
+
+// configure reads the configuration, checks the parts a command needs and returns it
+// with the logger it asks for.
+func (a *app) configure(ctx context.Context, need config.Need) (config.Config, *slog.Logger, error) {
+	cfg, err := config.Load(ctx, a.environ)
+	if err == nil {
+		err = cfg.Check(need)
+	}
+	return cfg, a.logger(cfg), err
+}
+
+// logger writes to standard error in the form that cfg asks for.
+func (a *app) logger(cfg config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	switch {
+	case cfg.LogFormat == config.FormatJSON:
+		return slog.New(slog.NewJSONHandler(a.stderr, options))
+	case cfg.LogFormat == config.FormatAuto && a.terminal:
+		return slog.New(tint.NewTextHandler(a.stderr, &tint.Options{
+			Level:      cfg.LogLevel,
+			TimeFormat: time.TimeOnly,
+			NoColor:    a.getenv("NO_COLOR") != "", // no-color.org
+		}))
+	default:
+		return slog.New(slog.NewTextHandler(a.stderr, options))
+	}
+}
+
+// getenv returns a variable that is not a setting of syncd; the last one given wins.
+func (a *app) getenv(name string) string {
+	for _, pair := range slices.Backward(a.environ) {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+)
+
+// emulateCommand serves one of the peers. Standard output gets the environment that
+// leads syncd there, ready for a shell.
+type emulateCommand struct {
+	Copernica emulateCopernica `cmd:"" help:"Serve a Copernica account: API, authentication host and consent page in one."`
+}
+
+type listenFlag struct {
+	Listen string `default:"127.0.0.1:0" placeholder:"ADDR" help:"Address to listen on; port 0 takes a free one. Default ${default}."`
+}
+
+type emulateCopernica struct {
+	listenFlag
+	Empty bool `help:"Begin without any database; otherwise there is one, Magento, without fields."`
+}
+
+func (c *emulateCopernica) Run(ctx context.Context, a *app) error {
+	account := copernicatest.New(copernicatest.Config{Now: a.now, Empty: c.Empty})
+	return a.serve(ctx, c.Listen, "a Copernica account", account.Handler(), func(base string) []string {
+		return []string{
+			export("COPERNICA_API_URL", base+"/v4"),
+			export("COPERNICA_AUTH_URL", base),
+			export("COPERNICA_ACCESS_TOKEN", copernicatest.AccessToken),
+			export("COPERNICA_DATABASE", copernicatest.DatabaseName),
+		}
+	})
+}
+
+// export is a line that sets a variable in a shell.
+func export(name, value string) string {
+	return fmt.Sprintf("export %s%s=%s", config.Prefix, name, value)
+}
+
+// serve prints the environment that leads to h and serves it until ctx ends, which
+// is no error.
+func (a *app) serve(ctx context.Context, address, what string, h http.Handler, environment func(base string) []string) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return &usageError{fmt.Errorf("--listen: %w", err)}
+	}
+	base := "http://" + reachable(listener.Addr())
+	for _, line := range environment(base) {
+		fmt.Fprintln(a.stdout, line)
+	}
+	fmt.Fprintf(a.stderr, "serving %s on %s until Ctrl-C\n", what, base)
+
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	ended := context.AfterFunc(ctx, func() {
+		// Nobody is owed a last answer by an emulator.
+		_ = server.Close()
+	})
+	defer ended()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", what, err)
+	}
+	return nil
+}
+
+// reachable returns host:port for a client on this machine: a listener on all
+// addresses is reached on the loopback.
+func reachable(a net.Addr) string {
+	addr, err := netip.ParseAddrPort(a.String())
+	if err != nil || !addr.Addr().IsUnspecified() {
+		return a.String()
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), addr.Port()).String()
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// The exit codes, explained at the package.
+const (
+	exitDone          = 0
+	exitFailed        = 1
+	exitConfiguration = 2
+	exitPeer          = 3
+	exitDeadLetters   = 4
+)
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// deadLettersError ends a command that did all it could, but left dead letters.
+type deadLettersError struct{ open int64 }
+
+func (e *deadLettersError) Error() string {
+	if e.open == 1 {
+		return "1 record could not be delivered: `syncd status` shows why"
+	}
+	return fmt.Sprintf("%d records could not be delivered: `syncd status` shows why", e.open)
+}
+
+// exitCode decides how a command ends. It is the only place that knows, so that
+// no error means two things.
+func exitCode(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	// Of several errors the one that an operator must mend first decides.
+	switch {
+	case is[*usageError](err), is[*config.Error](err),
+		is[*state.TargetError](err), errors.Is(err, state.ErrKey),
+		errors.Is(err, copernica.ErrNoDatabase):
+		return exitConfiguration
+	case is[*state.HeldError](err):
+		return exitFailed
+	}
+	if call, ok := errors.AsType[*httpx.Error](err); ok {
+		switch call.Kind {
+		case httpx.KindRequest: // an address that no call can be made to
+			return exitConfiguration
+		case httpx.KindCanceled: // our own doing
+			return exitFailed
+		default:
+			return exitPeer
+		}
+	}
+	switch fault.ClassOf(err) {
+	case fault.Configuration:
+		return exitConfiguration
+	case fault.Credentials, fault.Renew:
+		return exitPeer
+	}
+	if is[*deadLettersError](err) {
+		return exitDeadLetters
+	}
+	return exitFailed
+}
+
+// is reports whether err's chain holds an error of type E.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}

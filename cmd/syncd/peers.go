@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/internal/httpx"
+	"github.com/magento-copernica/syncd/internal/seal"
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/state/sqlite"
+)
+
+// openMagento returns a client of the configured shop and the transport it speaks
+// through. It makes no call.
+func (a *app) openMagento(cfg config.Config, log *slog.Logger) (*magento.Client, *httpx.Transport, error) {
+	roots, err := cfg.Magento.RootCAs()
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, err := httpx.New(httpx.Config{
+		Peer:        "magento",
+		RootCAs:     roots,
+		CAHint:      config.Prefix + "MAGENTO_CA_BUNDLE",
+		Concurrency: cfg.Magento.Concurrency,
+		Now:         a.now,
+		Log:         log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := magento.New(magento.Config{
+		BaseURL:     cfg.Magento.BaseURL,
+		AccessToken: cfg.Magento.AccessToken.Reveal(),
+		Username:    cfg.Magento.Username,
+		Password:    cfg.Magento.Password.Reveal(),
+		Transport:   transport,
+		UserAgent:   "syncd/" + versionName(),
+		PageSize:    cfg.Magento.PageSize,
+		Concurrency: cfg.Magento.Concurrency,
+		Now:         a.now,
+		Log:         log,
+	})
+	return client, transport, err
+}
+
+// openCopernica returns a client of the configured account and the transport it
+// speaks through. It makes no call.
+func (a *app) openCopernica(cfg config.Config, log *slog.Logger) (*copernica.Client, *httpx.Transport, error) {
+	transport, err := httpx.New(httpx.Config{
+		Peer:        "copernica",
+		Concurrency: cfg.Copernica.Concurrency,
+		Now:         a.now,
+		Log:         log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := copernica.New(copernica.Config{
+		APIURL:      cfg.Copernica.APIURL,
+		AuthURL:     cfg.Copernica.AuthURL,
+		AccessToken: cfg.Copernica.AccessToken.Reveal(),
+		UserAgent:   "syncd/" + versionName(),
+		Transport:   transport,
+		Now:         a.now,
+		Log:         log,
+	})
+	return client, transport, err
+}
+
+// openState opens the configured state, which is made when it does not exist.
+func (a *app) openState(ctx context.Context, cfg config.Config, log *slog.Logger) (*sqlite.Store, error) {
+	path, err := cfg.StatePath()
+	if err != nil {
+		return nil, err
+	}
+	key := cfg.EncryptionKey.Reveal()
+	if key != "" {
+		if _, err := seal.New(key); err != nil {
+			return nil, &config.Error{
+				Variable: config.Prefix + "ENCRYPTION_KEY",
+				Problem:  strings.TrimPrefix(err.Error(), "the encryption key "),
+			}
+		}
+	}
+	return sqlite.Open(ctx, sqlite.Config{Path: path, EncryptionKey: key, Now: a.now, Log: log})
+}

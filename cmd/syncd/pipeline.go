@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/internal/httpx"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// pipeline is a shop, an account and the state between them, ready to run.
+type pipeline struct {
+	engine        *engine.Engine
+	shop, account *httpx.Transport
+	close         func() error
+}
+
+// openPipeline puts a pipeline together from cfg. It makes no call to a peer.
+// A nil store means the configured one, which the pipeline then owns.
+func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Logger, store state.Store, progress func(engine.Progress)) (*pipeline, error) {
+	compiled, err := compileMapping(cfg)
+	if err != nil {
+		return nil, err
+	}
+	shop, shopTransport, err := a.openMagento(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	account, accountTransport, err := a.openCopernica(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	p := &pipeline{shop: shopTransport, account: accountTransport}
+	closeStore := func() error { return nil }
+	if store == nil {
+		if store, err = a.openState(ctx, cfg, log); err != nil {
+			return nil, err
+		}
+		closeStore = store.Close
+	}
+	p.close = func() error {
+		shopTransport.CloseIdleConnections()
+		accountTransport.CloseIdleConnections()
+		return closeStore()
+	}
+	settings := engine.Config{
+		Pipeline: cfg.Shop,
+		Shop:     shop,
+		Open: func(ctx context.Context) (engine.Database, error) {
+			return account.Database(ctx, cfg.Copernica.Database)
+		},
+		Store:    store,
+		Mapping:  compiled,
+		Overlap:  orNone(cfg.Overlap),
+		Settle:   orNone(cfg.Settle),
+		Budget:   engine.Budget(cfg.RunBudget),
+		Writes:   cfg.Copernica.Concurrency,
+		Reads:    cfg.Magento.Concurrency,
+		Holder:   holder(),
+		Now:      a.now,
+		Log:      log,
+		Progress: progress,
+		Calls: func() (int64, int64) {
+			return shopTransport.Stats().Calls, accountTransport.Stats().Calls
+		},
+	}
+	if a.tune != nil {
+		a.tune(&settings)
+	}
+	p.engine, err = engine.New(settings)
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// orNone turns a configured zero into the engine's word for none.
+func orNone[T ~int64](d T) T {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+func compileMapping(cfg config.Config) (*mapping.Mapping, error) {
+	file, err := mapping.Default()
+	if err != nil {
+		return nil, err
+	}
+	return file.Compile(mapping.Options{Shop: cfg.Shop, Zone: cfg.TimeZone.Location()})
+}
+
+// holder names this process to whoever finds the pipeline taken.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "this machine"
+	}
+	return fmt.Sprintf("%s (process %d)", host, os.Getpid())
+}

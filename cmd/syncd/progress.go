@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// progress shows how far a run has come: a bar on a terminal, a line now and then
+// elsewhere. Its methods are called from one goroutine at a time.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	now      func() time.Time
+
+	mu    sync.Mutex
+	bars  *mpb.Progress
+	bar   *mpb.Bar
+	began time.Time
+	said  time.Time
+}
+
+// lineEvery is how often a run says where it is when there is no terminal.
+const lineEvery = 5 * time.Second
+
+func (a *app) progress() *progress {
+	return &progress{out: a.stderr, terminal: a.terminal, now: a.now, began: a.now()}
+}
+
+func (p *progress) show(at engine.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.terminal {
+		p.draw(at)
+		return
+	}
+	now := p.now()
+	if p.said.IsZero() {
+		p.said = p.began
+	}
+	if now.Sub(p.said) < lineEvery {
+		return
+	}
+	p.said = now
+	fmt.Fprintf(p.out, "%s: %s of %s read, %s created, %s updated\n",
+		at.Stream, grouped(at.Read), grouped(at.Total), grouped(at.Counts.Created), grouped(at.Counts.Updated))
+}
+
+func (p *progress) draw(at engine.Progress) {
+	if p.bars == nil {
+		p.bars = mpb.New(mpb.WithOutput(p.out), mpb.WithWidth(48))
+		p.bar = p.bars.AddBar(at.Total,
+			mpb.BarRemoveOnComplete(),
+			mpb.PrependDecorators(decor.Name(at.Stream+" "), decor.CountersNoUnit("%d / %d")),
+			mpb.AppendDecorators(
+				decor.Percentage(decor.WC{W: 5}),
+				decor.AverageSpeed(0, "  %.0f/s"),
+				decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), ""),
+			),
+		)
+	}
+	p.bar.SetTotal(at.Total, false)
+	p.bar.SetCurrent(at.Read)
+}
+
+// end takes the bar away, so that what follows stands on a line of its own.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bars != nil {
+		p.bar.Abort(true)
+		p.bars.Wait()
+		p.bars, p.bar = nil, nil
+	}
+}

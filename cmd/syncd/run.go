@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// runCommand makes one pass over each stream.
+type runCommand struct {
+	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers. Default: all of them." enum:"customers"`
+}
+
+// Help is shown by `syncd run --help`.
+func (*runCommand) Help() string {
+	return "Reads what changed in the shop since the last run, up to a horizon just behind the shop's clock, " +
+		"and writes what differs to Copernica. A run that is cut short is resumed by the next one. " +
+		"Schema is never created: that is `syncd provision`."
+}
+
+// Run runs the streams one after the other.
+func (c *runCommand) Run(ctx context.Context, a *app) error {
+	cfg, log, err := a.configure(ctx, config.NeedMagento|config.NeedCopernica|config.NeedState)
+	if err != nil {
+		return err
+	}
+	streams := c.Streams
+	if len(streams) == 0 {
+		streams = []string{engine.Customers}
+	}
+	bar := a.progress()
+	p, err := a.openPipeline(ctx, cfg, log, nil, bar.show)
+	if err != nil {
+		return err
+	}
+	var open int64
+	for _, stream := range streams {
+		report, runErr := p.engine.Run(ctx, stream)
+		bar.end()
+		if report.Run != 0 {
+			fmt.Fprintln(a.stdout, summary(report))
+		}
+		open = report.Letters
+		if err = runErr; err != nil {
+			break
+		}
+		if n := report.Counters.Unknown; n > 0 {
+			err = fmt.Errorf("%d writes have no outcome yet: they are looked up again by the next run", n)
+		}
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("stopped: the next run resumes where this one was")
+	}
+	if err == nil && open > 0 {
+		err = &deadLettersError{open: open}
+	}
+	return errors.Join(err, p.close())
+}
+
+// summary says in one line what a run did.
+func summary(r engine.Report) string {
+	n := r.Counters
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s read, %s created, %s updated, %s unchanged",
+		r.Stream, grouped(n.Read), grouped(n.Created), grouped(n.Updated), grouped(n.Unchanged))
+	for _, part := range []struct {
+		count int64
+		words string
+	}{
+		{n.Refused, "refused"},
+		{n.Unknown, "without an outcome yet"},
+		{n.OptOutsKept, "opt-outs in Copernica kept"},
+	} {
+		if part.count > 0 {
+			fmt.Fprintf(&b, ", %s %s", grouped(part.count), part.words)
+		}
+	}
+	fmt.Fprintf(&b, "; %s calls to Copernica, %s to Magento; %s", grouped(n.TargetCalls), grouped(n.SourceCalls), r.Elapsed.Round(10*time.Millisecond))
+	switch r.Outcome {
+	case state.Done:
+		fmt.Fprintf(&b, "; in step up to %s", r.Horizon.UTC().Format(time.RFC3339))
+	case state.Paused:
+		b.WriteString("; not finished, the next run resumes here")
+	case state.Failed:
+		b.WriteString("; failed, the next run resumes here")
+	}
+	return b.String()
+}
+
+// grouped prints a number with its thousands apart.
+func grouped(n int64) string {
+	digits := fmt.Sprint(n)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// statusCommand shows the state without calling either peer. It only reads, so it
+// can be used while a run is going on.
+type statusCommand struct {
+	JSON bool `help:"Print JSON, in the form that docs/status.md describes."`
+}
+
+func (c *statusCommand) Run(ctx context.Context, a *app) error {
+	cfg, log, err := a.configure(ctx, config.NeedState)
+	if err != nil {
+		return err
+	}
+	path, err := cfg.StatePath()
+	if err != nil {
+		return err
+	}
+	if err := stateExists(path); err != nil {
+		return err
+	}
+	store, err := a.openState(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	overview, err := store.Overview(ctx, cfg.Shop)
+	if err := errors.Join(err, store.Close()); err != nil {
+		return err
+	}
+
+	report := newStatus(overview, path, a.now())
+	if c.JSON {
+		enc := json.NewEncoder(a.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(report)
+	}
+	return report.print(a.stdout)
+}
+
+// stateExists refuses to look at a state that no run has made: opening it would
+// make an empty one, and with it a key.
+func stateExists(path string) error {
+	const variable = config.Prefix + "DATABASE_URL"
+	if path == "" {
+		return &config.Error{Variable: variable, Problem: "keeps the state in memory, where another process cannot see it"}
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return &config.Error{Variable: variable, Problem: "leads to " + path + ", where there is no state: `syncd run` makes it; if it has run, give this command the same user and environment"}
+	}
+	return nil
+}
+
+// status is what `syncd status --json` prints. docs/status.md describes it; names
+// and meanings stay, new ones may join.
+type status struct {
+	Shop        string                                       `json:"shop"`
+	Target      string                                       `json:"target"` // empty before the first run
+	State       string                                       `json:"state"`
+	At          time.Time                                    `json:"at"`
+	Writer      *statusWriter                                `json:"writer"` // null when nobody writes
+	Streams     []statusStream                               `json:"streams"`
+	Records     map[state.Entity]map[state.RecordState]int64 `json:"records"`
+	DeadLetters struct {
+		Open    int64            `json:"open"`
+		ByCause map[string]int64 `json:"by_cause"`
+	} `json:"dead_letters"`
+}
+
+type statusWriter struct {
+	Holder  string    `json:"holder"`
+	Expires time.Time `json:"expires"`
+}
+
+type statusStream struct {
+	Name       string      `json:"name"`
+	Horizon    *time.Time  `json:"horizon"`     // null before the first finished pass
+	LagSeconds *int64      `json:"lag_seconds"` // from horizon to at
+	Pass       *statusPass `json:"pass"`        // null between passes
+	LastRun    *statusRun  `json:"last_run"`
+}
+
+type statusPass struct {
+	From      *time.Time `json:"from"` // null: from the beginning
+	Target    time.Time  `json:"target"`
+	UpdatedAt *time.Time `json:"updated_at"` // position, null at the start
+	ID        int64      `json:"id"`
+}
+
+type statusRun struct {
+	ID       int64            `json:"id"`
+	Holder   string           `json:"holder"`
+	Outcome  state.RunOutcome `json:"outcome"`
+	Started  time.Time        `json:"started"`
+	Ended    *time.Time       `json:"ended"`
+	Problem  string           `json:"problem"`
+	Counters state.Counters   `json:"counters"`
+}
+
+// newStatus turns an overview into a status. Parts of a stream, whose names have
+// a slash, are left out.
+func newStatus(o state.Overview, path string, now time.Time) status {
+	s := status{
+		Shop:    o.Pipeline.Name,
+		Target:  o.Pipeline.Target,
+		State:   path,
+		At:      now.UTC().Truncate(time.Second),
+		Streams: []statusStream{},
+		Records: o.Records,
+	}
+	if o.Lease != nil {
+		s.Writer = &statusWriter{Holder: o.Lease.Holder, Expires: o.Lease.Expires.UTC()}
+	}
+	if s.Records == nil {
+		s.Records = map[state.Entity]map[state.RecordState]int64{}
+	}
+	s.DeadLetters.ByCause = map[string]int64{}
+	for cause, n := range o.OpenLetters {
+		s.DeadLetters.ByCause[cause] = n
+		s.DeadLetters.Open += n
+	}
+
+	streams := map[string]*statusStream{}
+	stream := func(name string) *statusStream {
+		if streams[name] == nil {
+			streams[name] = &statusStream{Name: name}
+		}
+		return streams[name]
+	}
+	for _, cp := range o.Checkpoints {
+		stream(cp.Stream).checkpoint(cp, now)
+	}
+	for _, run := range o.LastRuns {
+		stream(run.Stream).run(run, o.Lease)
+	}
+	for _, name := range slices.Sorted(maps.Keys(streams)) {
+		if !strings.Contains(name, "/") {
+			s.Streams = append(s.Streams, *streams[name])
+		}
+	}
+	return s
+}
+
+func (s *statusStream) checkpoint(cp state.Checkpoint, now time.Time) {
+	if s.Horizon = optional(cp.Horizon); s.Horizon != nil {
+		s.LagSeconds = new(max(0, int64(now.Sub(cp.Horizon)/time.Second)))
+	}
+	if !cp.Target.IsZero() {
+		s.Pass = &statusPass{
+			From: optional(cp.From), Target: cp.Target.UTC(),
+			UpdatedAt: optional(cp.Position.UpdatedAt), ID: cp.Position.ID,
+		}
+	}
+}
+
+func (s *statusStream) run(run state.Run, lease *state.Lease) {
+	outcome := run.Outcome
+	if outcome == state.Running && (lease == nil || lease.Fence != run.Fence) {
+		outcome = state.Abandoned // its process has lost the lease, or died; the next run writes that down
+	}
+	s.LastRun = &statusRun{
+		ID: run.ID, Holder: run.Holder, Outcome: outcome, Problem: run.Problem, Counters: run.Counters,
+		Started: run.Started.UTC(), Ended: optional(run.Ended),
+	}
+}
+
+// optional returns nil for the zero time.
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return new(t.UTC())
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// print writes a status for people.
+func (s *status) print(w io.Writer) error {
+	var b bytes.Buffer
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-13s %s\n", name, fmt.Sprintf(format, args...))
+	}
+
+	line("shop", "%s", s.Shop)
+	if s.Target == "" {
+		line("writes to", "nothing yet: no run has reached Copernica")
+	} else {
+		line("writes to", "%s", s.Target)
+	}
+	line("state", "%s", s.State)
+	if s.Writer == nil {
+		line("writer", "nobody")
+	} else {
+		line("writer", "%s, lease for %s more", s.Writer.Holder, duration(s.Writer.Expires.Sub(s.At)))
+	}
+	if len(s.Streams) == 0 {
+		line("streams", "none has run yet")
+	}
+	for _, stream := range s.Streams {
+		fmt.Fprintf(&b, "\nstream %s\n", stream.Name)
+		stream.print(func(name, format string, args ...any) { line("  "+name, format, args...) }, s.At)
+	}
+
+	b.WriteByte('\n')
+	for _, entity := range slices.Sorted(maps.Keys(s.Records)) {
+		line("records", "%s: %s", entity, counts(s.Records[entity]))
+	}
+	if s.DeadLetters.Open == 0 {
+		line("dead letters", "none")
+	} else {
+		line("dead letters", "%d open: %s", s.DeadLetters.Open, counts(s.DeadLetters.ByCause))
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (s *statusStream) print(line func(name, format string, args ...any), now time.Time) {
+	if s.Horizon == nil {
+		line("in step", "not yet: the first pass has not finished")
+	} else {
+		line("in step", "until %s, %s behind", moment(*s.Horizon), duration(time.Duration(*s.LagSeconds)*time.Second))
+	}
+	if p := s.Pass; p != nil {
+		from, at := "the beginning", "at its start"
+		if p.From != nil {
+			from = moment(*p.From)
+		}
+		if p.UpdatedAt != nil {
+			at = fmt.Sprintf("at %s, id %d", moment(*p.UpdatedAt), p.ID)
+		}
+		line("pass", "from %s to %s, %s", from, moment(p.Target), at)
+	}
+	r := s.LastRun
+	if r == nil {
+		return
+	}
+	if r.Ended == nil {
+		line("last run", "%d %s, began %s ago", r.ID, r.Outcome, duration(now.Sub(r.Started)))
+	} else {
+		line("last run", "%d %s %s ago, took %s", r.ID, r.Outcome, duration(now.Sub(*r.Ended)), duration(r.Ended.Sub(r.Started)))
+	}
+	c := r.Counters
+	line("", "%d read: %d created, %d updated, %d unchanged, %d refused, %d unknown",
+		c.Read, c.Created, c.Updated, c.Unchanged, c.Refused, c.Unknown)
+	if c.OptOutsKept > 0 {
+		line("", "%d opt-outs kept as Copernica holds them", c.OptOutsKept)
+	}
+	line("", "%d calls to Magento, %d to Copernica", c.SourceCalls, c.TargetCalls)
+	if r.Problem != "" {
+		line("problem", "%s", r.Problem)
+	}
+}
+
+// counts prints numbers by name, the largest first.
+func counts[K ~string](m map[K]int64) string {
+	names := slices.SortedFunc(maps.Keys(m), func(a, b K) int {
+		if m[a] != m[b] {
+			return int(max(-1, min(1, m[b]-m[a])))
+		}
+		return strings.Compare(string(a), string(b))
+	})
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = fmt.Sprintf("%d %s", m[name], name)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// moment prints a time as Magento does, in UTC.
+func moment(t time.Time) string { return t.UTC().Format(time.DateTime) + " UTC" }
+
+// duration prints the two largest units, since the rest is noise to a reader.
+func duration(d time.Duration) string {
+	d = max(d, 0)
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm %ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < day:
+		return fmt.Sprintf("%dh %dm", d/time.Hour, d%time.Hour/time.Minute)
+	default:
+		return fmt.Sprintf("%dd %dh", d/day, d%day/time.Hour)
+	}
+}
