@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/magento-copernica/syncd/state"
+)
+
+// census finds out, once a run and before its first create, whether Copernica
+// holds profiles with our keys that the ledger does not know: a state restored
+// from an older copy, a new state for an old database. Such a profile may carry an
+// opt-out, so each first write then looks before it carries consent.
+//
+// Ids only grow at Copernica and are never used again, so what the ledger does not
+// know lies above its highest id; below it only when it was never clean, and that
+// is remembered for good.
+func (r *run) census(ctx context.Context) (adopting bool, err error) {
+	if r.counted {
+		return r.adopting, nil
+	}
+	pipeline, err := r.cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: r.cfg.Pipeline})
+	if err != nil {
+		return false, err
+	}
+	if !pipeline.Adopting {
+		highest, err := r.cfg.Store.HighestID(ctx, r.cfg.Pipeline, state.Profile)
+		if err != nil {
+			return false, err
+		}
+		strange, err := r.strangers(ctx, highest)
+		if err != nil {
+			return false, err
+		}
+		if strange {
+			r.cfg.Log.Warn("Copernica holds profiles of this shop that the state does not know; each is looked up before its first write")
+			if _, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Adopting: true}); err != nil {
+				return false, err
+			}
+			pipeline.Adopting = true
+		}
+	}
+	r.counted, r.adopting = true, pipeline.Adopting
+	return r.adopting, nil
+}
+
+// strangers reports whether profiles with our keys and an id above highest exist
+// that the ledger has no row for. Rows left planned by an unclean end are known.
+func (r *run) strangers(ctx context.Context, highest int64) (bool, error) {
+	keys, complete, err := r.writer.db.KeysAbove(ctx, r.writer.key, r.cfg.Mapping.KeyPrefix(), highest)
+	if err != nil || len(keys) == 0 {
+		return false, err
+	}
+	if !complete {
+		return true, nil
+	}
+	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(keys, func(k string) bool { _, ok := known[k]; return !ok }), nil
+}

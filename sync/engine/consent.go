@@ -1,0 +1,45 @@
+package engine
+
+import "github.com/magento-copernica/syncd/state"
+
+// Consent is never guessed from times, and an opt-out is never undone on a guess.
+// It is decided on a profile that was just read; the window between that read and
+// the write is the one thing that cannot be closed over Copernica's API.
+
+// decideConsent says what to do with the shop's consent when the profile shows
+// shown: send it, or keep what is there. kept reports that the shop's opt-in gave
+// way to a value that we did not write.
+func (it *intent) decideConsent(cfg *Config, shown string) (send, kept bool) {
+	values := cfg.Mapping.Consent()
+	ours := !it.before.ConsentWritten.IsZero() && it.before.ConsentWritten == hashConsent(cfg.Store.Hasher(), shown)
+	switch {
+	case shown == it.row.ConsentValue():
+		return false, false
+	case ours:
+		return true, false
+	case !it.row.OptIn && (shown == values.In || shown == ""):
+		return true, false
+	default:
+		return false, it.row.OptIn
+	}
+}
+
+// settleConsent records that the shop's consent was dealt with, so that it is looked
+// at again only when it changes, and remembers what we wrote last.
+func (w *writer) settleConsent(it *intent, rec *state.Record, shown string, sent bool) {
+	rec.ConsentSource = it.consent
+	switch {
+	case sent:
+		rec.ConsentWritten = w.hashConsent(it.row.ConsentValue())
+	case shown == it.row.ConsentValue():
+		rec.ConsentWritten = w.hashConsent(shown)
+	default:
+		rec.ConsentWritten = it.before.ConsentWritten
+	}
+}
+
+func (w *writer) hashConsent(value string) state.Hash {
+	return hashConsent(w.cfg.Store.Hasher(), value)
+}
+
+func hashConsent(h state.Hasher, value string) state.Hash { return h.Sum("consent", value) }

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// A list of customers tells is_subscribed by e-mail alone, over all websites; two
+// customers with one e-mail get one row's answer (magento-rest.md, fact 2). So the
+// state keeps keyed hashes of e-mails by website, and a customer whose e-mail is
+// known on another website is read singly. A shop with one website needs none of it.
+
+// learn reads the names behind ids at a run's first record, and again when a
+// record carries an id that has none.
+func (r *run) learn(ctx context.Context, items []magento.Item[magento.Customer]) error {
+	strange := func(i magento.Item[magento.Customer]) bool { return i.Err == nil && !r.lookups.Knows(&i.Value) }
+	first := r.lookups == nil
+	if !first && !slices.ContainsFunc(items, strange) {
+		return nil
+	}
+	stores, err := r.cfg.Shop.Stores(ctx)
+	if err != nil {
+		return err
+	}
+	groups, err := r.cfg.Shop.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	r.lookups = mapping.NewLookups(stores, groups)
+	var websites []int64
+	for _, w := range stores.Websites {
+		if w.ID != 0 { // the back end's own
+			websites = append(websites, w.ID)
+		}
+	}
+	r.websites = len(websites)
+	if first && r.websites > 1 {
+		return r.scanEmails(ctx, websites)
+	}
+	return nil
+}
+
+// scanEmails runs once in a state's life: before the first write it collects the
+// e-mails of every website but the largest, so that the first of two customers
+// with one e-mail is already known to be one of two.
+func (r *run) scanEmails(ctx context.Context, websites []int64) error {
+	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, emailScan)
+	if err != nil || !cp.Horizon.IsZero() {
+		return err
+	}
+	cp.Pipeline, cp.Stream = r.cfg.Pipeline, emailScan
+	largest, most := websites[0], int64(-1)
+	for _, w := range websites {
+		n, err := r.cfg.Shop.CustomerCount(ctx, w)
+		if err != nil {
+			return err
+		}
+		if n > most {
+			largest, most = w, n
+		}
+	}
+	began := r.cfg.Now().UTC().Truncate(time.Second)
+	q := magento.EmailQuery{After: cp.Position.ID, ExceptWebsites: []int64{largest}}
+	for got, err := range r.cfg.Shop.Emails(ctx, q) {
+		if err != nil {
+			return err
+		}
+		cp.Position.ID = got.Next.ID
+		if got.Last {
+			cp.Position, cp.Horizon = state.Position{}, began
+		}
+		commit := state.Commit{Checkpoint: &cp}
+		for _, item := range got.Items {
+			if item.Err == nil {
+				commit.Emails = append(commit.Emails, r.email(item.ID, item.Value.WebsiteID, item.Value.Email))
+			}
+		}
+		if cp, err = r.cfg.Store.Commit(ctx, r.tenure.current(), commit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) email(id, website int64, address string) state.Email {
+	return state.Email{
+		Hash: r.cfg.Store.Hasher().Sum("email", foldEmail(address)),
+		Key:  r.cfg.Mapping.CustomerKey(id), Website: website,
+	}
+}
+
+// foldEmail brings e-mails that a shop's database may take for one to one form: its
+// collation ignores case and accents. Taking two for one costs a single read.
+func foldEmail(address string) string {
+	address = strings.ToLower(strings.TrimSpace(address))
+	if isASCII(address) {
+		return address
+	}
+	folded, _, err := transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC), address)
+	if err != nil {
+		return address
+	}
+	return folded
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c > unicode.MaxASCII })
+}
+
+// exactConsent replaces what a list said of is_subscribed by a single read for each
+// customer whose e-mail is known on another website. A customer that is gone by
+// then is left as the list had it; finding deletions is reconciliation's task.
+func (r *run) exactConsent(ctx context.Context, p *page, items []magento.Item[magento.Customer]) error {
+	if r.websites < 2 {
+		return nil
+	}
+	var hashes []state.Hash
+	owners := map[state.Hash][]state.Email{}
+	mine := make([]state.Email, len(items))
+	for i := range items {
+		if items[i].Err != nil {
+			continue
+		}
+		e := r.email(items[i].ID, items[i].Value.WebsiteID, items[i].Value.Email)
+		mine[i] = e
+		hashes = append(hashes, e.Hash)
+		owners[e.Hash] = append(owners[e.Hash], e)
+	}
+	p.emails = slices.DeleteFunc(slices.Clone(mine), func(e state.Email) bool { return e.Key == "" })
+	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, hashes)
+	if err != nil {
+		return err
+	}
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(r.cfg.Reads)
+	for i := range items {
+		elsewhere := func(e state.Email) bool { return e.Key != mine[i].Key && e.Website != mine[i].Website }
+		if items[i].Err != nil || !slices.ContainsFunc(known[mine[i].Hash], elsewhere) && !slices.ContainsFunc(owners[mine[i].Hash], elsewhere) {
+			continue
+		}
+		reads.Go(func() error {
+			c, err := r.cfg.Shop.Customer(ctx, items[i].ID, r.cfg.Mapping.Paths())
+			if errors.Is(err, magento.ErrNotFound) {
+				return nil
+			}
+			if err == nil {
+				items[i].Value.Subscribed = c.Subscribed
+			}
+			return err
+		})
+	}
+	return reads.Wait()
+}

@@ -1,0 +1,180 @@
+// Package engine moves a stream from the shop into Copernica: read, map, plan,
+// write, commit.
+//
+// A run holds the pipeline's writer lease, fixes a horizon on the shop's clock and
+// walks the stream page by page up to it. Pages overlap: while one is being
+// written the next is read and planned, up to PagesInWork of them, and they
+// commit strictly in order. Within and across pages the writes of one profile
+// keep their order, since they share a lane.
+//
+// What holds whatever dies in between:
+//
+//   - nothing is sent before the store knows the intent (promise 13);
+//   - the checkpoint moves only when each write of the page has an outcome, in the
+//     transaction that records those outcomes (promise 9);
+//   - a write whose outcome nobody knows is looked up before it is written again
+//     (promise 10), by this process or by its successor;
+//   - consent is decided apart from content, and an opt-out found in Copernica
+//     stays (promise 18);
+//   - a run with nothing to write makes no call to Copernica (promise 8).
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// Shop is what the engine needs of a Magento client.
+type Shop interface {
+	Clock(ctx context.Context) (time.Time, error)
+	Stores(ctx context.Context) (magento.Stores, error)
+	Groups(ctx context.Context) (map[int64]string, error)
+	Customers(ctx context.Context, q magento.Query) iter.Seq2[*magento.Page[magento.Customer], error]
+	Customer(ctx context.Context, id int64, fields []string) (magento.Customer, error)
+	CustomerCount(ctx context.Context, website int64) (int64, error)
+	Emails(ctx context.Context, q magento.EmailQuery) iter.Seq2[*magento.Page[magento.CustomerEmail], error]
+}
+
+// Database is what the engine needs of an opened Copernica database.
+type Database interface {
+	ID() int64
+	Schema() copernica.Schema
+	KeyField(name string) (copernica.KeyField, error)
+	Upsert(ctx context.Context, key copernica.KeyField, value string, fields map[string]string) (copernica.Upserted, error)
+	Update(ctx context.Context, id int64, fields map[string]string) error
+	Find(ctx context.Context, key copernica.KeyField, value string) ([]copernica.Profile, error)
+	Profile(ctx context.Context, id int64) (copernica.Profile, error)
+	KeysAbove(ctx context.Context, key copernica.KeyField, prefix string, id int64) (keys []string, complete bool, err error)
+}
+
+// The streams.
+const (
+	Customers = "customers"
+	// emailScan is the stream of the one-time scan behind shared e-mails.
+	emailScan = "customers/emails"
+)
+
+// Config of an Engine. Shop, Open, Store and Mapping are required; the zero value
+// of anything else is its default.
+type Config struct {
+	Pipeline string // the shop's code
+	Shop     Shop
+	// Open opens the Copernica database with its live schema. It is called at most
+	// once a run, and not at all when there is nothing to write.
+	Open    func(ctx context.Context) (Database, error)
+	Store   state.Store
+	Mapping *mapping.Mapping
+
+	Overlap time.Duration // re-read before the last horizon; 0 = 5 min, negative = none
+	Settle  time.Duration // kept away from the shop's clock; 0 = 10 s, negative = none
+	Budget  Budget
+
+	Writes int // writes to Copernica in flight; default 10
+	Reads  int // single reads from the shop in flight; default 2
+
+	// WriteTimeout is how long after its start a write may still take effect at
+	// Copernica. No call lasts longer, and a key that may have been sent is not
+	// created again before it has passed (promise 13). Default 60 s.
+	WriteTimeout time.Duration
+	// LookPause is the pause before the first look-up after a write without an
+	// answer; it doubles with each. Default 500 ms.
+	LookPause time.Duration
+	// LeaseTTL must exceed WriteTimeout, so that a call ends before the lease does. Default 3 min.
+	LeaseTTL time.Duration
+	// Grace is how long calls in flight may go on after a stop was asked for. Default 8 s.
+	Grace time.Duration
+
+	Holder   string // who holds the lease, in words: host and process
+	Now      func() time.Time
+	Log      *slog.Logger
+	Progress func(Progress)               // called from one goroutine at a time
+	Calls    func() (shop, account int64) // calls made so far, for the run's counters
+
+	// TestHook is called at named points; tests kill the process there.
+	TestHook func(Point)
+}
+
+// Budget bounds a run (promise 21). A spent budget ends it cleanly at its
+// position. Zero fields are unlimited.
+type Budget struct {
+	Records int
+	Time    time.Duration
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Stream string
+	Read   int64 // records committed
+	Total  int64 // records expected in this pass, as the shop reported; 0 = not known
+	Counts state.Counters
+}
+
+// Report is what a run did.
+type Report struct {
+	Stream   string
+	Run      int64
+	Outcome  state.RunOutcome
+	Horizon  time.Time // of the last finished pass
+	Counters state.Counters
+	Letters  int64 // dead letters open in the pipeline
+	Elapsed  time.Duration
+}
+
+// Engine runs the streams of one pipeline. It is safe for concurrent use; the
+// store's lease admits one run at a time.
+type Engine struct{ cfg Config }
+
+// pagesInWork is how many pages may be read, written and committed at once (promise 9).
+const pagesInWork = 3
+
+// New returns an Engine.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Shop == nil || cfg.Open == nil || cfg.Store == nil || cfg.Mapping == nil || cfg.Pipeline == "" {
+		return nil, errors.New("engine: pipeline, shop, database, store and mapping are required")
+	}
+	orDefault(&cfg.Overlap, 5*time.Minute)
+	orDefault(&cfg.Settle, 10*time.Second)
+	orDefault(&cfg.WriteTimeout, time.Minute)
+	orDefault(&cfg.LookPause, 500*time.Millisecond)
+	orDefault(&cfg.LeaseTTL, 3*time.Minute)
+	orDefault(&cfg.Grace, 8*time.Second)
+	orDefault(&cfg.Writes, 10)
+	orDefault(&cfg.Reads, 2)
+	if cfg.LeaseTTL <= cfg.WriteTimeout {
+		return nil, fmt.Errorf("engine: the lease (%s) must last longer than a write (%s)", cfg.LeaseTTL, cfg.WriteTimeout)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(Progress) {}
+	}
+	if cfg.Calls == nil {
+		cfg.Calls = func() (int64, int64) { return 0, 0 }
+	}
+	if cfg.TestHook == nil {
+		cfg.TestHook = func(Point) {}
+	}
+	return &Engine{cfg: cfg}, nil
+}
+
+func orDefault[T int | time.Duration](v *T, d T) {
+	switch {
+	case *v == 0:
+		*v = d
+	case *v < 0:
+		*v = 0
+	}
+}

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// pass takes the stream from its checkpoint to the horizon (promise 2).
+func (r *run) pass(ctx context.Context) error {
+	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, r.stream)
+	if err != nil {
+		return err
+	}
+	cp.Pipeline, cp.Stream = r.cfg.Pipeline, r.stream
+	if cp.Target.IsZero() {
+		now, err := r.cfg.Shop.Clock(ctx)
+		if err != nil {
+			return err
+		}
+		horizon := now.Add(-r.cfg.Settle).Truncate(time.Second)
+		if !horizon.After(cp.Horizon) {
+			// Nothing can be newer. A shop whose clock went back is caught up with
+			// when it passes the last horizon again; a horizon never goes back.
+			r.row.Outcome = state.Done
+			return r.pending(ctx)
+		}
+		cp.From, cp.Target, cp.Position = time.Time{}, horizon, state.Position{}
+		if !cp.Horizon.IsZero() {
+			cp.From = cp.Horizon.Add(-r.cfg.Overlap)
+		}
+	}
+	r.cfg.TestHook(PointHorizon)
+
+	reached, err := r.walk(ctx, cp)
+	if err != nil {
+		return err
+	}
+	r.row.Outcome = state.Paused
+	if reached {
+		r.row.Outcome = state.Done
+	}
+	if err := r.pending(ctx); err != nil {
+		return err
+	}
+	r.cfg.TestHook(PointPassClosed)
+	return nil
+}
+
+// walk reads, writes and commits pages until the horizon is reached or the
+// budget is spent.
+func (r *run) walk(ctx context.Context, cp state.Checkpoint) (reached bool, err error) {
+	r.inflight.init()
+	var (
+		from   = cp // the committer moves cp on
+		work   = make(chan *page, pagesInWork)
+		tokens = make(chan struct{}, pagesInWork)
+	)
+	group, reading := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		defer close(work)
+		reached, err = r.read(reading, from, work, tokens)
+		return err
+	})
+	group.Go(func() error {
+		var failed error
+		for p := range work {
+			failed = r.settle(ctx, p, &cp, failed)
+			r.inflight.free(p.keys)
+			<-tokens
+		}
+		return failed
+	})
+	if err := group.Wait(); err != nil {
+		return false, err
+	}
+	if !reached {
+		return false, nil
+	}
+	r.cfg.TestHook(PointLastPage)
+	return true, r.close(ctx, cp)
+}
+
+// close ends a pass: the horizon is reached, also when nothing was found.
+func (r *run) close(ctx context.Context, cp state.Checkpoint) error {
+	cp.Horizon = cp.Target
+	cp.From, cp.Target, cp.Position = time.Time{}, time.Time{}, state.Position{}
+	_, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp})
+	return err
+}
+
+// read fetches and plans pages, sends their writes into the lanes and hands the
+// pages on in order. It reports whether it came to the end.
+func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, tokens chan<- struct{}) (bool, error) {
+	q := magento.Query{
+		From: cp.From, Before: cp.Target, Fields: r.cfg.Mapping.Paths(),
+		After: magento.Cursor{UpdatedAt: cp.Position.UpdatedAt, ID: cp.Position.ID},
+	}
+	read := 0
+	for got, err := range r.cfg.Shop.Customers(ctx, q) {
+		if err != nil {
+			return false, err
+		}
+		r.cfg.TestHook(PointPageRead)
+		r.total.CompareAndSwap(0, int64(got.Total))
+		select {
+		case tokens <- struct{}{}:
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+		if r.halting() {
+			return false, nil // the committer knows why
+		}
+		p := &page{position: state.Position{UpdatedAt: got.Next.UpdatedAt, ID: got.Next.ID}, moves: true, read: len(got.Items)}
+		err := r.prepare(ctx, p, got.Items)
+		if err != nil {
+			return false, err
+		}
+		r.dispatch(p)
+		work <- p
+		read += len(got.Items)
+		if got.Last {
+			return true, nil
+		}
+		if b := r.cfg.Budget; b.Records > 0 && read >= b.Records || b.Time > 0 && r.cfg.Now().Sub(r.began) >= b.Time {
+			return false, nil
+		}
+	}
+	return false, errors.New("the shop's listing ended without a last page")
+}
+
+// settle waits for a page's outcomes and commits them: with the checkpoint while
+// all is well, without it once anything failed, so that nothing is forgotten and
+// nothing is skipped.
+func (r *run) settle(ctx context.Context, p *page, cp *state.Checkpoint, failed error) error {
+	p.outstanding.Wait()
+	r.cfg.TestHook(PointAnswered)
+	if failed == nil {
+		failed = p.err()
+	}
+	if failed != nil {
+		r.halt()
+	}
+	commit := p.commit(r)
+	if failed == nil && p.moves {
+		next := *cp
+		next.Position = p.position
+		commit.Checkpoint = &next
+	}
+	// The outcomes are facts; a stop does not make them untrue.
+	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	saved, err := r.cfg.Store.Commit(saving, r.tenure.current(), commit)
+	if err != nil {
+		r.halt()
+		return errors.Join(failed, fmt.Errorf("commit a page: %w", err))
+	}
+	if commit.Checkpoint != nil {
+		*cp = saved
+		r.cfg.TestHook(PointCommitted)
+	}
+	r.cfg.Progress(Progress{
+		Stream: r.stream, Read: r.row.Counters.Read, Total: max(r.total.Load(), r.row.Counters.Read), Counts: r.row.Counters,
+	})
+	return failed
+}

@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// result is what came of an intent. Without a record, nothing was sent.
+type result struct {
+	record  *state.Record
+	problem error // why it became a dead letter
+	err     error // what stops the run
+
+	created, updated, refused, unknown, kept int64
+}
+
+// writes reports whether the intent goes to Copernica.
+func (it *intent) writes() bool { return it.action == create || it.action == update }
+
+// record is the ledger row as it was before, or a new one, in another state.
+func (it *intent) record(s state.RecordState) state.Record {
+	rec := it.before
+	rec.Entity, rec.Key, rec.SourceID, rec.State = state.Profile, it.row.Key, it.row.SourceID, s
+	return rec
+}
+
+// acknowledged is the outcome of content that Copernica has under id.
+func (it *intent) acknowledged(id int64) result {
+	rec := it.record(state.Acknowledged)
+	rec.CopernicaID, rec.Hash, rec.SourceUpdatedAt = id, it.content, it.row.UpdatedAt
+	rec.Refused, rec.Attempts = state.Hash{}, 0
+	rec.PlannedAt, rec.NextAttempt = time.Time{}, time.Time{}
+	return result{record: &rec}
+}
+
+// refused is the outcome of a record that cannot be delivered as it stands.
+func (it *intent) refused(problem error) result {
+	rec := it.record(state.Refused)
+	rec.Refused = it.content
+	rec.PlannedAt, rec.NextAttempt = time.Time{}, time.Time{}
+	return result{record: &rec, problem: problem, refused: 1}
+}
+
+// unknown is the outcome of a write that nobody answered for. The first new look
+// comes when the write can no longer take effect, later ones ever more rarely.
+func (it *intent) unknown(sent time.Time, timeout time.Duration) result {
+	const longest = time.Hour
+	rec := it.record(state.Unknown)
+	rec.Attempts++
+	rec.PlannedAt = sent
+	wait := timeout
+	for range rec.Attempts - 1 {
+		wait = min(2*wait, longest)
+	}
+	rec.NextAttempt = sent.Add(wait)
+	return result{record: &rec, unknown: 1}
+}
+
+// duplicateError says that a key names more than one profile.
+type duplicateError struct {
+	key string
+	ids []int64
+}
+
+func (e *duplicateError) Error() string {
+	return fmt.Sprintf("key %s is on %d profiles in Copernica: %v", e.key, len(e.ids), e.ids)
+}
+
+// FaultClass makes it a matter of one record: which profile is meant is not guessed.
+func (e *duplicateError) FaultClass() fault.Class { return fault.Record }

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// run is one execution of a stream by this process.
+type run struct {
+	cfg    *Config
+	stream string
+	tenure *tenure
+	began  time.Time
+	row    state.Run // owned by the goroutine that commits
+
+	lanes  *lanes
+	writer *writer
+	// halted is closed when no further write may start; those in flight finish.
+	halted chan struct{}
+	halt   func()
+	// writes is the context of calls to Copernica: it outlives a stop by the grace.
+	writes context.Context
+
+	// Owned by the reader.
+	lookups  *mapping.Lookups
+	websites int
+	total    atomic.Int64 // records expected in this pass
+
+	inflight keys // of pages not committed yet
+	counted  bool // the census was taken
+	adopting bool // it found profiles that the ledger does not know
+}
+
+// Run runs a stream up to its horizon, or until its budget is spent or ctx ends.
+// The error says what stopped it; the report is complete either way.
+func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
+	if stream != Customers {
+		return Report{Stream: stream}, fmt.Errorf("unknown stream %q: known is %s", stream, Customers)
+	}
+	cfg := &e.cfg
+	began := cfg.Now()
+	if _, err := cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: cfg.Pipeline}); err != nil {
+		return Report{Stream: stream}, err
+	}
+	held, tenure, err := take(ctx, cfg)
+	if err != nil {
+		return Report{Stream: stream}, err
+	}
+	cfg.TestHook(PointLeased)
+
+	r := &run{cfg: cfg, stream: stream, tenure: tenure, began: began, lanes: newLanes(cfg.Writes)}
+	r.halted = make(chan struct{})
+	r.halt = sync.OnceFunc(func() { close(r.halted) })
+	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
+	r.writes = writes
+	r.writer = newWriter(cfg, tenure)
+	stopping := context.AfterFunc(held, func() {
+		r.halt()
+		time.AfterFunc(cfg.Grace, endWrites)
+	})
+
+	runErr := r.start(held)
+	if runErr == nil {
+		runErr = r.pass(held)
+	}
+	if cause := context.Cause(held); cause != nil && isFenced(cause) {
+		runErr = cause
+	}
+	r.halt()
+	r.lanes.wait()
+	stopping()
+	endWrites()
+
+	// What follows records the end; it must not be cut short by the stop itself.
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	report, err := r.finish(closing, runErr)
+	return report, errors.Join(runErr, err, tenure.end(closing))
+}
+
+// start opens the run's row.
+func (r *run) start(ctx context.Context) error {
+	lease := r.tenure.current()
+	r.row = state.Run{
+		Pipeline: r.cfg.Pipeline, Stream: r.stream, Holder: lease.Holder, Fence: lease.Fence,
+		Started: r.began, Outcome: state.Running,
+	}
+	id, err := r.cfg.Store.StartRun(ctx, r.row)
+	r.row.ID = id
+	return err
+}
+
+// finish closes the run's row and reports.
+func (r *run) finish(ctx context.Context, runErr error) (Report, error) {
+	r.row.Ended = r.cfg.Now()
+	r.count()
+	switch {
+	case runErr == nil: // pass has set Done or Paused
+	case errors.Is(runErr, context.Canceled):
+		r.row.Outcome = state.Paused
+	default:
+		r.row.Outcome, r.row.Problem = state.Failed, problem(runErr)
+	}
+	report := Report{
+		Stream: r.stream, Run: r.row.ID, Outcome: r.row.Outcome, Counters: r.row.Counters,
+		Elapsed: r.row.Ended.Sub(r.began),
+	}
+	if r.row.ID == 0 {
+		return report, nil
+	}
+	if err := r.cfg.Store.SaveRun(ctx, r.row); err != nil {
+		return report, err
+	}
+	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, r.stream)
+	if err != nil {
+		return report, err
+	}
+	report.Horizon = cp.Horizon
+	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
+	if err != nil {
+		return report, err
+	}
+	for _, n := range over.OpenLetters {
+		report.Letters += n
+	}
+	return report, nil
+}
+
+// problem is what the run's row says of an error: short, and without values.
+func problem(err error) string {
+	const most = 300
+	text := err.Error()
+	if len(text) > most {
+		text = text[:most] + "…"
+	}
+	return text
+}
+
+func isFenced(err error) bool { return errors.Is(err, state.ErrFenced) }
+
+func (r *run) halting() bool {
+	select {
+	case <-r.halted:
+		return true
+	default:
+		return false
+	}
+}
+
+// count takes the calls made so far into the run's counters.
+func (r *run) count() {
+	shop, account := r.cfg.Calls()
+	r.row.Counters.SourceCalls = shop - r.writer.shopCalls
+	r.row.Counters.TargetCalls = account - r.writer.accountCalls
+}
+
+// keys counts the ledger keys of pages under way and lets the reader wait until
+// a key is free: a plan must see what earlier pages made of it.
+type keys struct {
+	mu    sync.Mutex
+	freed *sync.Cond
+	held  map[string]int
+}
+
+func (k *keys) init() {
+	k.freed, k.held = sync.NewCond(&k.mu), map[string]int{}
+}
+
+// hold waits until none of the keys is held, then holds them all.
+func (k *keys) hold(list []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for k.any(list) {
+		k.freed.Wait()
+	}
+	for _, key := range list {
+		k.held[key]++
+	}
+}
+
+func (k *keys) any(list []string) bool {
+	for _, key := range list {
+		if k.held[key] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *keys) free(list []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, key := range list {
+		if k.held[key]--; k.held[key] <= 0 {
+			delete(k.held, key)
+		}
+	}
+	k.freed.Broadcast()
+}
