@@ -66,6 +66,7 @@ func (c *call) run() (*http.Response, error) {
 			a.hold(resp)
 		}
 		if err := sleep(c.req.Context(), pause); err != nil {
+			c.t.stats.fail(KindCanceled)
 			return nil, c.final(c.t.canceled(c.req, "while waiting to try again"))
 		}
 	}
