@@ -200,6 +200,9 @@ func (e *Error) classify(resp *http.Response) {
 	case e.Status == http.StatusForbidden:
 		e.Class = fault.Configuration
 		e.Hint = "a firewall or proxy before the shop refuses the call: let this machine through to /rest"
+	case e.Status == http.StatusRequestURITooLong:
+		e.Class = fault.Configuration
+		e.Hint = "raise the longest URL that the web server or proxy before the shop takes to 8 KiB"
 	case e.Status >= 300 && e.Status < 400:
 		e.Class = fault.Configuration
 		e.Hint = "the shop answers at another address" + elsewhere(resp) + ": set SYNCD_MAGENTO_BASE_URL to it"
@@ -213,7 +216,7 @@ func (e *Error) classify(resp *http.Response) {
 	case html:
 		e.Class = fault.Retry
 		e.Hint = "it answers HTML where JSON is due: is SYNCD_MAGENTO_BASE_URL the shop's address?"
-	case e.Status == http.StatusBadRequest, e.Status == http.StatusMethodNotAllowed, e.Status == http.StatusRequestURITooLong:
+	case e.Status == http.StatusBadRequest, e.Status == http.StatusMethodNotAllowed:
 		// The calls made here differ only in ids and times, so such a refusal is
 		// about the shop's set-up and the same for every record.
 		e.Class = fault.Configuration

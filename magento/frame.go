@@ -31,12 +31,13 @@ func newFrames(r io.Reader) *frames {
 	return &frames{r: bufio.NewReaderSize(r, 32<<10)}
 }
 
-// peek returns the next byte that is not white space, without taking it.
+// peek returns the next byte that is not white space, without taking it, and io.EOF
+// at a clean end.
 func (f *frames) peek() (byte, error) {
 	for {
 		b, err := f.r.ReadByte()
 		if err != nil {
-			return 0, cut(err)
+			return 0, err
 		}
 		if b != ' ' && b != '\n' && b != '\t' && b != '\r' {
 			return b, f.r.UnreadByte()
@@ -49,7 +50,7 @@ func (f *frames) peek() (byte, error) {
 func (f *frames) take(want byte) (bool, error) {
 	b, err := f.peek()
 	if err != nil || b != want {
-		return false, err
+		return false, cut(err)
 	}
 	_, err = f.r.Discard(1)
 	return true, err
@@ -103,12 +104,11 @@ func (f *frames) sequence(opening, closing byte, each func() error) error {
 
 // end makes sure that nothing but white space follows: PHP prints its warnings there.
 func (f *frames) end() error {
-	if _, err := f.peek(); errors.Is(err, io.ErrUnexpectedEOF) {
+	_, err := f.peek()
+	if errors.Is(err, io.EOF) {
 		return nil
-	} else if err != nil {
-		return err
 	}
-	return errNotJSON
+	return orNotJSON(err)
 }
 
 // value takes one value and returns its bytes, good until the next call, and its
@@ -117,7 +117,7 @@ func (f *frames) end() error {
 func (f *frames) value() (raw []byte, size int64, err error) {
 	first, err := f.peek()
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, cut(err)
 	}
 	f.buf = f.buf[:0]
 	if first != '{' && first != '[' && first != '"' {

@@ -3,6 +3,7 @@ package magento
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -160,7 +161,7 @@ func criteriaFields(list string) string {
 func document(f *frames, opening byte) (raw []byte, size int64, err error) {
 	first, err := f.peek()
 	switch {
-	case err == io.ErrUnexpectedEOF: //nolint:errorlint // made by peek itself
+	case errors.Is(err, io.EOF):
 		return nil, 0, emptyAnswer()
 	case err != nil:
 		return nil, 0, err
@@ -179,11 +180,11 @@ func document(f *frames, opening byte) (raw []byte, size int64, err error) {
 func decodeInto(target any) func(*http.Response, io.Reader) error {
 	return func(_ *http.Response, body io.Reader) error {
 		f := newFrames(body)
-		first, err := f.peek()
-		if err == nil && first != '[' {
-			first = '{'
+		opening := byte('{')
+		if first, err := f.peek(); err == nil && first == '[' {
+			opening = '['
 		}
-		raw, size, err := document(f, first)
+		raw, size, err := document(f, opening)
 		if err != nil {
 			return err
 		}

@@ -108,7 +108,7 @@ func readPage[T any](body io.Reader, w walk[T], page *Page[T]) error {
 	f := newFrames(body)
 	first, err := f.peek()
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF):
 		return emptyAnswer()
 	case err != nil:
 		return err
@@ -124,7 +124,7 @@ func readPage[T any](body io.Reader, w walk[T], page *Page[T]) error {
 	err = f.object(func(name string) error {
 		next, err := f.peek()
 		if err != nil {
-			return err
+			return cut(err)
 		}
 		if name == "items" && next == '[' {
 			items = true
