@@ -10,12 +10,12 @@ const (
 	greater = ">"
 )
 
-// filter appends one condition to a query. It is the one place where a value gets
+// filter appends one condition to a query, which may have a path before it. It is the one place where a value gets
 // into a URL. Everything but the unreserved characters of RFC 3986 is
 // percent-encoded: a + would arrive as a blank, and an upsert that finds nothing
 // makes a double (copernica-behaviours 31 and 36).
 func filter(query []byte, name, operator, value string) []byte {
-	if len(query) > 0 {
+	if n := len(query); n > 0 && query[n-1] != '?' {
 		query = append(query, '&')
 	}
 	query = append(query, "fields%5B%5D="...)

@@ -1,0 +1,190 @@
+package copernica_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/magento-copernica/syncd/copernica"
+)
+
+// expression is what Copernica makes of one fields[] parameter: it is cut at the
+// first operator, and nothing is quoted (copernica-behaviours 36).
+type expression struct{ Name, Operator, Value string }
+
+// decode reads a query as PHP and Copernica do. It shares nothing with the client.
+func decode(query string) (map[string]string, []expression, error) {
+	params, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, nil, err
+	}
+	var filters []expression
+	others := map[string]string{}
+	for name, values := range params {
+		if name != "fields[]" {
+			others[name] = strings.Join(values, "|")
+			continue
+		}
+		for _, v := range values {
+			filters = append(filters, split(v))
+		}
+	}
+	return others, filters, nil
+}
+
+func split(s string) expression {
+	for i := range len(s) {
+		for _, op := range []string{"==", "!=", "<>", "<=", ">=", "=~", "!~", "<", ">", "="} {
+			if strings.HasPrefix(s[i:], op) {
+				return expression{s[:i], op, s[i+len(op):]}
+			}
+		}
+	}
+	return expression{Name: s}
+}
+
+// pieces are what values are made of: everything that means something to a URL, to
+// a form decoder or to Copernica's expressions, beside ordinary text.
+var pieces = []string{
+	"+", " ", "%", "%2B", "%20", "%3D", "%00", "&", "=", "==", "!=", "<>", "<", ">", "<=", ">=", "=~", "!~", "~", "!",
+	"#", "?", "/", "\\", ";", ",", "'", `"`, "[", "]", "fields[]=", "&create=0", "&fields[]=id>0", "*", "_", "$", "{", "}", "|", "^", "`",
+	"jan", "O'Brien", "john+tag@example.org", "JAN@X.NL", "shop-c123", "0", "00", "é", "ß", "ı", "İ", "日本", "👩‍👩‍👧", "\u00a0", "\u2028", "\u202e",
+	"e\u0301", "\ufeff", "\t", "\n", "\r\n", "\x00", "\x1f", "\x7f", "\u0085", "\xff", "\xc3", "\xed\xa0\x80", "�",
+}
+
+func randomValue(r *rand.Rand) string {
+	var b strings.Builder
+	for range 1 + r.IntN(6) {
+		switch r.IntN(4) {
+		case 0:
+			b.WriteByte(byte(r.IntN(256)))
+		case 1:
+			b.WriteRune(rune(r.IntN(0x11000)))
+		default:
+			b.WriteString(pieces[r.IntN(len(pieces))])
+		}
+	}
+	return b.String()
+}
+
+// Whatever a value holds, it arrives as one condition on the key and nothing else.
+func TestPromise12_FiltersArriveAsMeant(t *testing.T) {
+	t.Parallel()
+	count := 100_000
+	if testing.Short() {
+		count = 10_000
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	w := newWire()
+	d, key := open(t, w, newClock().Now)
+	var last request
+	w.any = func(req request) (*http.Response, error) {
+		last = req
+		if req.Method == http.MethodGet {
+			return reply(200, "application/json", `{"start":0,"limit":1000,"count":0,"data":[],"total":0}`), nil
+		}
+		return reply(204, "", ""), nil
+	}
+	written := 0
+	for i := range count {
+		value := randomValue(r)
+		if i < len(pieces) {
+			value = pieces[i]
+		}
+		w.log = w.log[:0]
+
+		if _, err := d.Find(t.Context(), key, value); err != nil {
+			t.Fatalf("find %q: %v", value, err)
+		}
+		others, filters, err := decode(last.Query)
+		if err != nil {
+			t.Fatalf("find %q sent %q: %v", value, last.Query, err)
+		}
+		if len(filters) != 1 || filters[0] != (expression{"customer_id", "==", value}) {
+			t.Fatalf("find %q arrives as %q", value, filters)
+		}
+		if len(others) != 3 || others["orderby"] != "id" || others["order"] != "asc" || others["limit"] != "1000" {
+			t.Fatalf("find %q has parameters %q", value, others)
+		}
+		if strings.ContainsAny(last.Query, "+ ") || last.Path != "/database/7/profiles" {
+			t.Fatalf("find %q sent %q", value, last.Full)
+		}
+
+		fields := map[string]string{"customer_id": value, "firstname": randomValue(r), "email": value}
+		if _, err := d.Upsert(t.Context(), key, value, fields); err != nil {
+			if _, ok := errors.AsType[*copernica.GuardError](err); !ok {
+				t.Fatalf("upsert %q: %v", value, err)
+			}
+			if last.Method != http.MethodGet {
+				t.Fatalf("upsert %q was refused and sent", value)
+			}
+			continue
+		}
+		written++
+		others, filters, err = decode(last.Query)
+		if err != nil || len(filters) != 1 || filters[0] != (expression{"customer_id", "==", value}) ||
+			len(others) != 1 || others["create"] != "1" {
+			t.Fatalf("upsert %q sent %q", value, last.Query)
+		}
+		var body struct{ Fields map[string]string }
+		if err := json.Unmarshal([]byte(last.Body), &body); err != nil || !utf8.ValidString(last.Body) {
+			t.Fatalf("upsert %q: body %q: %v", value, last.Body, err)
+		}
+		if diff := cmp.Diff(fields, body.Fields); diff != "" {
+			t.Fatalf("upsert %q: fields (-want +got):\n%s", value, diff)
+		}
+	}
+	t.Logf("%d of %d values written", written, count)
+	if written < count/10 {
+		t.Errorf("only %d of %d values were fit to be written", written, count)
+	}
+}
+
+func TestCountAbove(t *testing.T) {
+	t.Parallel()
+	w := newWire()
+	d, key := open(t, w, newClock().Now)
+	total := `"12"`
+	w.on("GET /database/7/profiles", func(request) (*http.Response, error) {
+		return reply(200, "", `{"start":0,"limit":1,"count":0,"data":[],"total":`+total+`}`), nil
+	})
+	n, err := d.CountAbove(t.Context(), key, "shop-c", 4711)
+	if n != 12 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	_, filters, _ := decode(w.sent("GET /database/7/profiles")[0].Query)
+	if diff := cmp.Diff([]expression{{"customer_id", "=~", "shop-c%"}, {"id", ">", "4711"}}, filters); diff != "" {
+		t.Error(diff)
+	}
+	total = "null"
+	if _, err := d.CountAbove(t.Context(), key, "shop-c", 0); err == nil {
+		t.Error("a count without a total succeeds")
+	}
+	for _, prefix := range []string{"", "shop_c", "%", `a\`} {
+		if _, err := d.CountAbove(t.Context(), key, prefix, 0); err == nil {
+			t.Errorf("prefix %q is accepted", prefix)
+		}
+	}
+}
+
+func ExampleDatabase_Upsert() {
+	w := newWire()
+	c, _ := copernica.New(copernica.Config{AccessToken: accessToken, Transport: w})
+	ctx := exampleContext()
+	d, _ := c.Database(ctx, "Magento")
+	key, _ := d.KeyField("customer_id")
+	_, err := d.Upsert(ctx, key, "shop-c1+2", map[string]string{"customer_id": "shop-c1+2", "firstname": "Jan"})
+	put := w.sent("PUT ")[0]
+	fmt.Println(put, put.Body, copernica.Outcome(err))
+	// Output: PUT /database/7/profiles?fields%5B%5D=customer_id%3D%3Dshop-c1%2B2&create=1 {"fields":{"customer_id":"shop-c1+2","firstname":"Jan"}} acknowledged
+}
