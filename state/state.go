@@ -22,10 +22,13 @@ type Store interface {
 	// with another target return a *TargetError.
 	OpenPipeline(ctx context.Context, p Pipeline) (Pipeline, error)
 
-	// Acquire takes the pipeline's writer lease and raises its fence. It returns a
-	// *HeldError while another holder's lease lives.
+	// Acquire takes the pipeline's writer lease and raises its fence, for ever higher.
+	// It returns a *HeldError while a lease lives, also one of the same holder. Where the
+	// store can prove that the holder's process is gone, it does not wait for the expiry.
+	// Runs of earlier holders that are still running become abandoned.
 	Acquire(ctx context.Context, pipeline, holder string, ttl time.Duration) (Lease, error)
-	// Renew extends a lease that is still held; ErrFenced says that it is not.
+	// Renew extends a lease that is still held; ErrFenced says that it is not. A lease
+	// that ran out is not held, even when nobody else took it.
 	Renew(ctx context.Context, l Lease, ttl time.Duration) (Lease, error)
 	// Release gives a lease up. Releasing one that is no longer held does nothing.
 	Release(ctx context.Context, l Lease) error
@@ -34,32 +37,37 @@ type Store interface {
 	Checkpoint(ctx context.Context, pipeline, stream string) (Checkpoint, error)
 	// Records returns the ledger rows of the given keys that exist, by key.
 	Records(ctx context.Context, pipeline string, e Entity, keys []string) (map[string]Record, error)
-	// Pending returns rows left planned or unknown whose NextAttempt has come, oldest
-	// first, at most limit of them.
+	// Pending returns rows left planned or unknown whose NextAttempt has come (zero is
+	// always come), those due longest first, at most limit of them.
 	Pending(ctx context.Context, pipeline string, now time.Time, limit int) ([]Record, error)
 	// HighestID returns the largest Copernica id the ledger knows of an entity, or 0.
 	HighestID(ctx context.Context, pipeline string, e Entity) (int64, error)
-	// Emails returns, for each hash that occurs, the source keys that have it.
+	// Emails returns, for each hash that occurs, the source keys that have it, in
+	// order. The zero hash never occurs.
 	Emails(ctx context.Context, pipeline string, hashes []Hash) (map[Hash][]Email, error)
 
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
 	// Attempts, PlannedAt and NextAttempt of rows that exist and inserts those that do
-	// not; what Copernica acknowledged before stays as it is. ErrFenced says the lease is gone.
+	// not; what Copernica acknowledged before stays as it is, and a new row starts with
+	// nothing acknowledged, whatever hashes it carries. ErrFenced says the lease is gone.
 	Plan(ctx context.Context, l Lease, rows []Record) error
 	// Commit records the outcomes of a page in one transaction (promise 9) and
-	// returns the checkpoint as saved. ErrFenced says that the lease is gone,
-	// ErrConflict that the checkpoint is no longer the one the caller read.
+	// returns the checkpoint as saved, the zero one when none was given. ErrFenced
+	// says that the lease is gone, ErrConflict that the checkpoint is no longer the one
+	// the caller read; after any error nothing of the commit was kept.
 	Commit(ctx context.Context, l Lease, c Commit) (Checkpoint, error)
 
-	// StartRun inserts a run and returns its id; SaveRun updates it by id.
+	// StartRun inserts a run and returns its id; SaveRun updates it by id. Neither asks
+	// for a lease. Started defaults to now, Outcome to Running.
 	StartRun(ctx context.Context, r Run) (int64, error)
 	SaveRun(ctx context.Context, r Run) error
 	// Runs returns the newest runs of a pipeline first.
 	Runs(ctx context.Context, pipeline string, limit int) ([]Run, error)
 
-	// Overview returns what dashboards and `syncd status` show.
+	// Overview returns what dashboards and `syncd status` show, all of one moment. For
+	// a pipeline that was never opened it holds the name and nothing else.
 	Overview(ctx context.Context, pipeline string) (Overview, error)
-	// DeadLetters returns the open dead letters, newest first.
+	// DeadLetters returns the open dead letters, the last seen first.
 	DeadLetters(ctx context.Context, pipeline string, limit int) ([]DeadLetter, error)
 
 	// Hasher returns the keyed hash made once with this database.
@@ -196,11 +204,14 @@ type Email struct {
 type Commit struct {
 	// Checkpoint, when not nil, is saved if the stored one still has its Version.
 	Checkpoint *Checkpoint
-	Records    []Record     // upserted as they stand
-	Forget     []RecordRef  // planned rows that were never sent and never acknowledged: deleted
-	Emails     []Email      // upserted by Key
-	Letters    []DeadLetter // opened, or the open one of the same record counted up
-	Run        *Run         // saved along
+	Records    []Record    // upserted as they stand
+	Forget     []RecordRef // planned or unknown rows that are known not to have arrived: deleted, unless ever acknowledged
+	Emails     []Email     // upserted by Key
+	// Letters are opened, or the open one of the same record counted up: it keeps its
+	// id and FirstSeen, and the rest becomes that of the new one. A record committed as
+	// Acknowledged resolves its open letter as delivered.
+	Letters []DeadLetter
+	Run     *Run // saved along
 	// Adopting, when set, marks the pipeline as adopting for good.
 	Adopting bool
 }

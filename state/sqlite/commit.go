@@ -22,7 +22,8 @@ const (
 
 	// A row that was ever acknowledged stays, whatever the caller believes of it.
 	forgetRecord = `
-		DELETE FROM records WHERE pipeline = ? AND entity = ? AND key = ? AND state = 'planned' AND hash IS NULL`
+		DELETE FROM records
+		WHERE pipeline = ? AND entity = ? AND key = ? AND state IN ('planned', 'unknown') AND hash IS NULL`
 
 	upsertEmail = `
 		INSERT INTO emails (pipeline, key, hash, website) VALUES (?, ?, ?, ?)
@@ -89,7 +90,9 @@ func (s *Store) Commit(ctx context.Context, l state.Lease, c state.Commit) (stat
 			return err
 		}
 		if c.Run != nil {
-			if err := saveRun(ctx, tx, *c.Run); err != nil {
+			run := *c.Run
+			run.Pipeline = l.Pipeline
+			if err := saveRun(ctx, tx, run); err != nil {
 				return err
 			}
 		}
