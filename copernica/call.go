@@ -200,7 +200,7 @@ func (c *Client) once(ctx context.Context, t *token, method, route, path string,
 }
 
 func (c *Client) unanswered(route string, err error) error {
-	return &callError{route: route, text: c.tokens.scrub(whyUnanswered(err)), err: err}
+	return &callError{route: route, text: c.tokens.why(err), err: err}
 }
 
 var jsonType = []string{"application/json"}

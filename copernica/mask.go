@@ -8,12 +8,19 @@ import (
 
 const (
 	maxMessage = 200 // characters kept of an unknown message
-	longWord   = 24  // characters from which a word may be a token
+	longWord   = 24  // bytes from which a word may be a token
+	longHost   = 254 // bytes that no host name in a network error has
 )
 
-// mask reduces a text of unknown origin to what may be logged: no tokens, no
-// addresses, no numbers, nothing unprintable.
+// mask reduces a text of unknown origin to what may be kept (promise 7): no tokens,
+// no addresses, no numbers, nothing unprintable.
 func mask(text string) string {
+	return cut(maskDigits(maskWords(text, longWord)), maxMessage)
+}
+
+// maskWords makes a text one printable line and replaces words that are e-mails,
+// URLs or longer than long.
+func maskWords(text string, long int) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -30,11 +37,11 @@ func mask(text string) string {
 			words[i] = "<email>"
 		case strings.Contains(w, "://"):
 			words[i] = "<url>"
-		case len(w) >= longWord:
+		case len(w) >= long:
 			words[i] = "<long>"
 		}
 	}
-	return cut(maskDigits(strings.Join(words, " ")), maxMessage)
+	return strings.Join(words, " ")
 }
 
 // maskDigits replaces each run of digits by one #.

@@ -120,12 +120,12 @@ func (s *tokens) fetch(ctx context.Context, renewed bool) error {
 	req.FormData.Set("access_token", s.access)
 	resp, err := send(req, http.MethodPost, s.url)
 	if err != nil {
-		return &callError{route: authRoute, text: s.scrub(whyUnanswered(err)), err: err}
+		return &callError{route: authRoute, text: s.why(err), err: err}
 	}
 	defer drain(resp)
 	a, err := read(resp, maxAnswer)
 	if err != nil {
-		return &callError{route: authRoute, text: s.scrub(whyUnanswered(err)), err: err}
+		return &callError{route: authRoute, text: s.why(err), err: err}
 	}
 	if a.status != http.StatusOK && a.status != http.StatusCreated || a.failed {
 		return s.denial(a)
@@ -232,6 +232,12 @@ func lifeOf(value string, now time.Time) time.Duration {
 
 // mask reduces a text of unknown origin, which may repeat our tokens.
 func (s *tokens) mask(text string) string { return mask(s.scrub(text)) }
+
+// why describes a transport error without tokens, URLs or e-mails; addresses and
+// ports stay, the operator needs them.
+func (s *tokens) why(err error) string {
+	return cut(maskWords(s.scrub(whyUnanswered(err)), longHost), maxMessage)
+}
 
 // scrub removes our tokens from a text.
 func (s *tokens) scrub(text string) string {
