@@ -199,7 +199,7 @@ func (a *attempt) fail(err error) error {
 
 // tooLarge ends an attempt whose body is beyond the limit. The peer itself is well.
 func (a *attempt) tooLarge() error {
-	e := &BodyTooLargeError{Peer: a.t.cfg.Peer, Method: method(a.req), Path: a.req.URL.EscapedPath(), Limit: a.t.cfg.MaxBody}
+	e := &BodyTooLargeError{Peer: a.t.cfg.Peer, Method: method(a.req), Path: path(a.req), Limit: a.t.cfg.MaxBody}
 	a.err = e
 	if !a.abandoned && !a.ended.Load() {
 		a.t.stats.fail(KindTooLarge)

@@ -2,12 +2,14 @@ package httpx_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/internal/httpx"
 )
@@ -221,6 +223,9 @@ func TestPromise10_BreakerDoesNotHideAnUnknownOutcome(t *testing.T) {
 		tr := chain(t, httpx.Config{Base: base, BreakerFailures: 2, Retries: 9})
 		ctx := httpx.WithPolicy(t.Context(), httpx.Idempotent)
 		_, _, err := fetch(tr, request(t, ctx, "PUT", address, "x"))
+		if d := time.Since(base.last()); d != 0 {
+			t.Errorf("waited %s for an attempt that would be refused", d)
+		}
 		if e := typed(t, err); e.Kind != httpx.KindDial || e.NotSent() || e.Attempts != 2 {
 			t.Errorf("got %v, unsent %t", err, e.NotSent())
 		}
@@ -239,5 +244,47 @@ func TestPromise10_BreakerDoesNotHideAnUnknownOutcome(t *testing.T) {
 			t.Errorf("got %d %q %v, want the 503 with its body", status, body, err)
 		}
 		<-other
+	})
+}
+
+func TestCallWaitsForTheBreakerWhenItsPauseEndsSooner(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		base := &script{steps: []step{answer(503, "", "Retry-After", "60"), answer(200, "ok")}}
+		tr := chain(t, httpx.Config{Base: base, BreakerFailures: 1, BreakerPause: 30 * time.Second})
+		if status, _, err := fetch(tr, request(t, t.Context(), "GET", address, "")); status != 200 || err != nil {
+			t.Errorf("got %d, %v", status, err)
+		}
+	})
+}
+
+func TestBreakerChangesAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{
+			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey {
+					return slog.Attr{}
+				}
+				return a
+			},
+		}))
+		fail := failure(dialRefused())
+		base := &script{steps: []step{fail, fail, answer(200, "")}}
+		tr := chain(t, httpx.Config{Base: base, Retries: -1, BreakerFailures: 2, Log: log})
+		for range 5 {
+			_, _, _ = fetch(tr, request(t, t.Context(), "GET", address, ""))
+		}
+		time.Sleep(30 * time.Second)
+		for range 2 {
+			_, _, _ = fetch(tr, request(t, t.Context(), "GET", address, ""))
+		}
+		want := `level=WARN msg="peer fails, calls are held back" peer=magento until=2000-01-01T00:00:30.000Z
+level=INFO msg="peer works again, calls go out" peer=magento
+`
+		if d := cmp.Diff(want, text.String()); d != "" {
+			t.Error(d)
+		}
 	})
 }

@@ -29,7 +29,7 @@ const (
 	// KindCertificate is a TLS certificate that cannot be trusted.
 	KindCertificate
 	// KindRequest is a call that cannot be sent as it is: an address without http
-	// or https, plain HTTP behind https, a body that cannot be read again.
+	// or https, https where the peer speaks plain HTTP, a body that cannot be read again.
 	KindRequest
 	// KindTimeout is an attempt that took longer than AttemptTimeout.
 	KindTimeout
@@ -158,7 +158,7 @@ func Plain(err error) error {
 // newError returns an error of a call, retryable unless its kind says otherwise.
 func (t *Transport) newError(req *http.Request, kind Kind, cause error, reason string) *Error {
 	e := &Error{
-		Peer: t.cfg.Peer, Method: method(req), Path: req.URL.EscapedPath(),
+		Peer: t.cfg.Peer, Method: method(req), Path: path(req),
 		Kind: kind, Err: cause, class: fault.Retry, reason: reason,
 	}
 	switch kind {
@@ -235,8 +235,8 @@ func (t *Transport) classify(req *http.Request, attempt context.Context, known b
 // classifyTLS recognises what is wrong with a certificate or the scheme. The
 // handshake comes before the request: nothing was sent.
 func (t *Transport) classifyTLS(req *http.Request, err error) *Error {
-	if errors.Is(err, http.ErrSchemeMismatch) {
-		return t.newError(req, KindRequest, err, "the peer speaks plain HTTP on this port: does the URL begin with http:// rather than https://?")
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return t.newError(req, KindRequest, err, "the peer does not speak TLS on this port: does the URL begin with http:// rather than https://?")
 	}
 	if unknown, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		fix := "add the authority to the system's trusted certificates"
@@ -286,4 +286,11 @@ func method(req *http.Request) string {
 		return http.MethodGet
 	}
 	return req.Method
+}
+
+func path(req *http.Request) string {
+	if p := req.URL.EscapedPath(); p != "" {
+		return p
+	}
+	return "/"
 }

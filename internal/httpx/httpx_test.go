@@ -53,7 +53,7 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.bodies = append(s.bodies, sent)
 	s.mu.Unlock()
 	resp, err := next(req)
-	if resp != nil && resp.Body != http.NoBody {
+	if resp != nil && resp.Body != nil && resp.Body != http.NoBody {
 		s.open.Add(1)
 		resp.Body = &closeOnce{ReadCloser: resp.Body, open: &s.open}
 	}
@@ -64,6 +64,13 @@ func (s *script) attempts() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.at)
+}
+
+// last returns the time of the last attempt.
+func (s *script) last() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at[len(s.at)-1]
 }
 
 // gaps returns the times between the attempts.

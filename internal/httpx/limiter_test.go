@@ -107,11 +107,20 @@ func TestConcurrencyIsACeiling(t *testing.T) {
 
 func TestPromise06_LimitFollowsAnOverloadedPeerDownAndUp(t *testing.T) {
 	t.Parallel()
-	for name, refusal := range map[string]step{"503": answer(503, ""), "429": answer(429, ""), "time-out": hang} {
+	for name, c := range map[string]struct {
+		refusal step
+		// At least so many answers for each refusal. A time-out is told ten answers
+		// late, and the limit has grown meanwhile.
+		answers int64
+	}{
+		"503":      {answer(503, ""), 20},
+		"429":      {answer(429, ""), 20},
+		"time-out": {hang, 4},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				peer := &crowd{refusal: refusal, latency: func() time.Duration { return 20 * time.Millisecond }}
+				peer := &crowd{refusal: c.refusal, latency: func() time.Duration { return 20 * time.Millisecond }}
 				peer.capacity.Store(10)
 				tr := chain(t, httpx.Config{
 					Base: peer, Concurrency: 40, AttemptTimeout: 200 * time.Millisecond,
@@ -129,7 +138,7 @@ func TestPromise06_LimitFollowsAnOverloadedPeerDownAndUp(t *testing.T) {
 					t.Errorf("%d in flight at once with a capacity of 10", p)
 				}
 				good, bad := peer.answered.Load(), peer.overloads.Load()
-				if bad*20 > good {
+				if bad*c.answers > good {
 					t.Errorf("%d refused beside %d answered: the limit does not hold", bad, good)
 				}
 				// Three quarters of the capacity is what halving and growing by one yields.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -143,6 +144,31 @@ func TestBodyIsSentAgainThroughGetBody(t *testing.T) {
 				if d := cmp.Diff(c.want, base.bodies); d != "" {
 					t.Error(d)
 				}
+			})
+		})
+	}
+}
+
+func TestBodyThatCannotBeSentAgain(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the file is gone")
+	for name, getBody := range map[string]func() (io.ReadCloser, error){
+		"error":   func() (io.ReadCloser, error) { return nil, broken },
+		"nothing": func() (io.ReadCloser, error) { return nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				base := &script{steps: []step{failure(reset())}}
+				tr := chain(t, httpx.Config{Base: base})
+				req := request(t, httpx.WithPolicy(t.Context(), httpx.Idempotent), "PUT", address, "x")
+				req.GetBody = getBody
+				_, _, err := fetch(tr, req)
+				// The first attempt may have arrived: that stays visible.
+				if e := typed(t, err); e.Kind != httpx.KindRequest || e.NotSent() {
+					t.Errorf("got %v, unsent %t", err, e.NotSent())
+				}
+				settled(t, tr, base)
 			})
 		})
 	}

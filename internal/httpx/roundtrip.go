@@ -45,9 +45,9 @@ func (c *call) run() (*http.Response, error) {
 	for {
 		a, refusal := c.begin()
 		if refusal != nil {
-			// Others may have opened the breaker while this call waited to try again.
-			// What its own last attempt learnt says more, above all whether the
-			// peer may have worked on it.
+			// Others opened the breaker while this call waited to try again. What its
+			// own last attempt learnt says more, above all whether the peer may have
+			// worked on it.
 			if refusal.Kind != KindBreakerOpen || c.attempts == 0 {
 				return nil, c.final(refusal)
 			}
@@ -64,6 +64,9 @@ func (c *call) run() (*http.Response, error) {
 			"attempt", c.attempts, "kind", kindOf(resp, fail).String(), "wait", pause)
 		if resp != nil {
 			a.hold(resp)
+		}
+		if until, refused := c.t.breaker.refused(); refused && until.After(c.t.cfg.Now().Add(pause)) {
+			return c.result(resp, fail) // the next attempt would be refused
 		}
 		if err := sleep(c.req.Context(), pause); err != nil {
 			c.t.stats.fail(KindCanceled)
@@ -142,9 +145,6 @@ func (c *call) plan(resp *http.Response, fail *Error) (time.Duration, bool) {
 		return 0, false
 	}
 	if c.req.Body != nil && c.req.Body != http.NoBody && c.req.GetBody == nil {
-		return 0, false
-	}
-	if _, refused := c.t.breaker.refused(); refused {
 		return 0, false
 	}
 	pause := c.t.wait(resp, c.attempts)
