@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -154,16 +155,28 @@ func unreadable(err error) error {
 	return fmt.Errorf("cannot be read (%w): correct the path", err)
 }
 
-// nearest returns the known name with the smallest edit distance, the first of
-// equals.
+// nearest returns the known name that was most likely meant: the one that has
+// most of the name's words, and of those the one at the smallest edit distance.
 func nearest(name string, known []string) string {
-	best, least := "", -1
-	for _, k := range known {
-		if d := distance(name, k); least < 0 || d < least {
-			best, least = k, d
+	words := strings.Split(name, "_")
+	return slices.MinFunc(known, func(a, b string) int {
+		return cmp.Or(
+			cmp.Compare(missing(words, a), missing(words, b)),
+			cmp.Compare(distance(name, a), distance(name, b)),
+		)
+	})
+}
+
+// missing counts the words that a name does not have.
+func missing(words []string, name string) int {
+	has := strings.Split(name, "_")
+	n := 0
+	for _, word := range words {
+		if !slices.Contains(has, word) {
+			n++
 		}
 	}
-	return best
+	return n
 }
 
 // distance is the Levenshtein distance in bytes.

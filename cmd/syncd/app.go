@@ -14,6 +14,7 @@ import (
 	"github.com/lmittmann/tint"
 
 	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // app is one invocation of the command: everything it takes from, and does to, the
@@ -23,11 +24,14 @@ type app struct {
 	environ        []string // as os.Environ
 	terminal       bool     // stderr is a terminal
 	now            func() time.Time
+
+	tune func(*engine.Config) // when not nil, changes the engine's settings; for tests
 }
 
 // commands are the command line. Each command lies in a file of its own and has a
 // method Run(context.Context, *app) error.
 type commands struct {
+	Run       runCommand       `cmd:"" help:"Bring Copernica up to date, once."`
 	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
 	Emulate   emulateCommand   `cmd:"" help:"Serve a Magento or a Copernica to try things out on."`

@@ -46,14 +46,15 @@ func (c *provisionCommand) Run(ctx context.Context, a *app) error {
 	failure := c.create(ctx, db, lines)
 	c.print(a, cfg.Copernica.Database, db, created, lines)
 
-	var blocked []mapping.Finding
+	var blocked []string
 	for _, l := range lines {
 		if l.finding.Harmful() && !l.missing {
-			blocked = append(blocked, l.finding)
+			blocked = append(blocked, l.finding.Need.Name)
 		}
 	}
 	if blocked != nil {
-		failure = errors.Join(failure, &mapping.SchemaError{Findings: blocked})
+		failure = errors.Join(failure, &config.Error{Problem: fmt.Sprintf("database %s differs in a way that would lose values (%s): change it in Copernica as shown, then run `syncd provision` again",
+			cfg.Copernica.Database, strings.Join(blocked, ", "))})
 	}
 	return failure
 }

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/sqlite"
+)
+
+// TestMain puts syncd itself into the PATH of the scripts, and of tests that start
+// it as a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"syncd": main})
+}
+
+// TestScripts runs testdata/script. Besides the usual ones the scripts have these
+// commands:
+//
+//	exits CODE COMMAND...    run a command that ends with that exit code
+//	copernica [empty]        serve an account and set the environment that leads there
+//	revoke                   make the account refuse its access token
+//	rename-field OLD NEW     rename a field of the account's database
+//	add-field NAME TYPE [N]  add a field of that type and length
+//	state PATH               make a state that shop "shop" has run with, and hold its lease
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("XDG_STATE_HOME", "")
+			env.Values[world{}] = new(world)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":        scriptExits,
+			"copernica":    scriptCopernica,
+			"revoke":       scriptRevoke,
+			"rename-field": scriptRenameField,
+			"add-field":    scriptAddField,
+			"state":        scriptState,
+		},
+	})
+}
+
+func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// world is what a script has started.
+type world struct{ account *copernicatest.Account }
+
+func scriptWorld(ts *testscript.TestScript) *world { return ts.Value(world{}).(*world) }
+
+func scriptAccount(ts *testscript.TestScript) *copernicatest.Account {
+	account := scriptWorld(ts).account
+	if account == nil {
+		ts.Fatalf("the script has not started its account with `copernica`")
+	}
+	return account
+}
+
+func scriptCopernica(ts *testscript.TestScript, _ bool, args []string) {
+	account := copernicatest.New(copernicatest.Config{Empty: len(args) == 1 && args[0] == "empty"})
+	scriptWorld(ts).account = account
+	server := httptest.NewServer(account.Handler())
+	ts.Defer(server.Close)
+	ts.Setenv("SYNCD_COPERNICA_API_URL", server.URL+"/v4")
+	ts.Setenv("SYNCD_COPERNICA_AUTH_URL", server.URL)
+	ts.Setenv("SYNCD_COPERNICA_ACCESS_TOKEN", copernicatest.AccessToken)
+}
+
+func scriptRevoke(ts *testscript.TestScript, _ bool, _ []string) { scriptAccount(ts).Revoke() }
+
+func scriptRenameField(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: rename-field OLD NEW")
+	}
+	ts.Check(scriptAccount(ts).RenameField(copernicatest.DatabaseName, args[0], args[1]))
+}
+
+func scriptAddField(ts *testscript.TestScript, _ bool, args []string) {
+	field := copernicatest.Field{Name: args[0], Type: args[1]}
+	if len(args) == 3 {
+		length, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		field.Length = length
+	}
+	ts.Check(scriptAccount(ts).AddFields(copernicatest.DatabaseName, field))
+}
+
+func scriptState(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: state PATH")
+	}
+	ctx := context.Background()
+	store, err := sqlite.Open(ctx, sqlite.Config{Path: ts.MkAbs(args[0])})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(store.Close()) })
+	_, err = store.OpenPipeline(ctx, state.Pipeline{Name: "shop", Target: "database 101 of account 1"})
+	ts.Check(err)
+	lease, err := store.Acquire(ctx, "shop", "host, process 7", time.Hour)
+	ts.Check(err)
+	began := time.Now().Add(-time.Minute)
+	run := state.Run{Pipeline: "shop", Stream: "customers", Holder: lease.Holder, Fence: lease.Fence, Started: began, Outcome: state.Running}
+	run.ID, err = store.StartRun(ctx, run)
+	ts.Check(err)
+	checkpoint := state.Checkpoint{
+		Pipeline: "shop", Stream: "customers",
+		Horizon: began.Truncate(time.Second).Add(-time.Hour), Target: began.Truncate(time.Second),
+	}
+	_, err = store.Commit(ctx, lease, state.Commit{Checkpoint: &checkpoint, Run: &run, Letters: []state.DeadLetter{{
+		Pipeline: "shop", Stream: "customers", Entity: state.Profile, Key: "shop-c1", SourceID: 1, Cause: "email_empty", RunID: run.ID,
+	}}})
+	ts.Check(err)
+}
