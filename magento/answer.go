@@ -213,6 +213,7 @@ func (e *Error) classify(resp *http.Response) {
 		e.Hint = "the shop is in maintenance or overloaded"
 	case e.Status >= 500:
 		e.Class = fault.Retry
+		e.Hint = "the cause stands in the shop's var/log or its web server's error log"
 	case html:
 		e.Class = fault.Retry
 		e.Hint = "it answers HTML where JSON is due: is SYNCD_MAGENTO_BASE_URL the shop's address?"
@@ -220,6 +221,7 @@ func (e *Error) classify(resp *http.Response) {
 		// The calls made here differ only in ids and times, so such a refusal is
 		// about the shop's set-up and the same for every record.
 		e.Class = fault.Configuration
+		e.Hint = "the shop refuses this call for every record: look for a module or proxy that changes /rest, and for an attribute in the mapping that it lacks"
 	default:
 		e.Class = fault.Retry
 	}
@@ -276,6 +278,5 @@ func bodyError(ctx context.Context, route string, resp *http.Response, err error
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	e := &Error{Status: resp.StatusCode, Route: route, Class: fault.ClassOf(err), Shape: ShapeCut, Err: err}
-	return e
+	return &Error{Status: resp.StatusCode, Route: route, Class: fault.ClassOf(err), Shape: ShapeCut, Filled: "the answer breaks off", Err: err}
 }

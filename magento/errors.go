@@ -68,7 +68,7 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.Err.Error())
 	}
 	if e.Hint != "" {
-		b.WriteString(": " + e.Hint)
+		return presentable(strings.TrimRight(b.String(), ".") + ": " + e.Hint)
 	}
 	return presentable(b.String())
 }

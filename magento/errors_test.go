@@ -39,7 +39,7 @@ func TestErrorShapes(t *testing.T) {
 		},
 		"several errors": {
 			status: 400, body: `{"message":"One or more input exceptions have occurred.","errors":[{"message":"\"%fieldName\" is required.","parameters":{"fieldName":"a"}},{"message":"\"%fieldName\" is required.","parameters":{"fieldName":"b"}}]}`,
-			class: fault.Configuration, shape: magento.ShapeJSON, message: "One or more input exceptions have occurred.", says: []string{`"a" is required. "b" is required.`},
+			class: fault.Configuration, shape: magento.ShapeJSON, message: "One or more input exceptions have occurred.", says: []string{`"a" is required. "b" is required`},
 		},
 		"php fatal": {
 			status: 500, body: `{"messages":{"error":[{"code":500,"message":"Server internal error. See details in report api/1441629717990"}]}}`,

@@ -15,7 +15,7 @@ const (
 	maxShort = 64
 )
 
-var errNotJSON = errors.New("the answer is broken JSON")
+var errNotJSON = errors.New("it is broken JSON")
 
 // frames splits a JSON stream into its members and elements without holding more
 // than one of them, and never more than twice maxItem of it. It looks at quotes and
