@@ -1,0 +1,133 @@
+package oracle
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+)
+
+// maxExamples is how many examples a [Difference] keeps.
+const maxExamples = 20
+
+// Kind says in what way a profile is wrong.
+type Kind string
+
+const (
+	Missing    Kind = "missing"    // no profile has the key
+	Duplicate  Kind = "duplicate"  // more than one has it
+	Different  Kind = "different"  // none that has it has the fields
+	Unexpected Kind = "unexpected" // the key is nobody's
+)
+
+// Difference is what [Compare] found. Missing and Different count keys, Duplicate the
+// profiles beyond the first of a key, Unexpected the profiles of keys that no row has.
+type Difference struct {
+	Missing, Duplicate, Different, Unexpected int
+
+	Examples []Example // the first 20, by key
+}
+
+// Example is one key that is wrong.
+type Example struct {
+	Kind   Kind
+	Key    string
+	Fields []Field // of Different: the fields that differ, by name
+}
+
+// Field is a field that differs. Absent fields have the value "".
+type Field struct{ Name, Want, Have string }
+
+// Compare finds where profiles differ from rows. Keys and values are compared byte by
+// byte; fields that a row does not name are the merchant's own and do not count.
+func Compare(want []Row, have []copernicatest.Profile) Difference {
+	byKey := map[string][]copernicatest.Profile{}
+	for _, p := range have {
+		key := p.Fields["customer_id"]
+		byKey[key] = append(byKey[key], p)
+	}
+	var d Difference
+	var examples []Example
+	for _, row := range want {
+		found := byKey[row.Key]
+		delete(byKey, row.Key)
+		if len(found) == 0 {
+			d.Missing++
+			examples = append(examples, Example{Kind: Missing, Key: row.Key})
+			continue
+		}
+		if len(found) > 1 {
+			d.Duplicate += len(found) - 1
+			examples = append(examples, Example{Kind: Duplicate, Key: row.Key})
+		}
+		if fields := closest(row, found); len(fields) > 0 {
+			d.Different++
+			examples = append(examples, Example{Kind: Different, Key: row.Key, Fields: fields})
+		}
+	}
+	for key, found := range byKey {
+		d.Unexpected += len(found)
+		examples = append(examples, Example{Kind: Unexpected, Key: key})
+	}
+	slices.SortStableFunc(examples, func(x, y Example) int { return strings.Compare(x.Key, y.Key) })
+	d.Examples = examples[:min(len(examples), maxExamples):min(len(examples), maxExamples)]
+	return d
+}
+
+// closest returns what the profile differs in that differs least: one right profile
+// beside a wrong double is a duplicate, not a difference.
+func closest(row Row, found []copernicatest.Profile) []Field {
+	best := differing(row, found[0])
+	for _, p := range found[1:] {
+		if fields := differing(row, p); len(fields) < len(best) {
+			best = fields
+		}
+	}
+	return best
+}
+
+func differing(row Row, p copernicatest.Profile) []Field {
+	var fields []Field
+	for _, name := range slices.Sorted(maps.Keys(row.Fields)) {
+		if want, have := row.Fields[name], p.Fields[name]; want != have {
+			fields = append(fields, Field{Name: name, Want: want, Have: have})
+		}
+	}
+	return fields
+}
+
+// InStep reports whether every row is there once and right.
+func (d Difference) InStep() bool { return d.Missing+d.Duplicate+d.Different == 0 }
+
+// String prints the counts: "0 missing, 0 duplicate, 0 different", and unexpected
+// profiles when there are any.
+func (d Difference) String() string {
+	s := fmt.Sprintf("%d missing, %d duplicate, %d different", d.Missing, d.Duplicate, d.Different)
+	if d.Unexpected > 0 {
+		s += fmt.Sprintf(", %d unexpected", d.Unexpected)
+	}
+	return s
+}
+
+// Report prints the counts and, a line each, the examples by key and field names. With
+// values it also prints what stands in those fields: personal data.
+func (d Difference) Report(values bool) string {
+	var b strings.Builder
+	b.WriteString(d.String())
+	for _, e := range d.Examples {
+		fmt.Fprintf(&b, "\n%s %q", e.Kind, e.Key)
+		for i, f := range e.Fields {
+			sep := ", "
+			if i == 0 {
+				sep = ": "
+			}
+			b.WriteString(sep + f.Name)
+			if values {
+				fmt.Fprintf(&b, " is %q, not %q", f.Have, f.Want)
+			}
+		}
+	}
+	return b.String()
+}
