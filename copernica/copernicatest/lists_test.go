@@ -190,6 +190,17 @@ func TestBehaviour47to51_Paging(t *testing.T) {
 	}
 }
 
+func TestBehaviour38_SuperfluousPath(t *testing.T) {
+	t.Parallel()
+	_, c := account(t, copernicatest.Switches{})
+	c.want(201, "POST", "/database/Shop/profiles/more", `{}`)
+	var got page
+	c.decode(c.want(200, "GET", "/database/Shop/profiles/more/yet/", ""), &got)
+	if got.Count != 1 {
+		t.Errorf("%d profiles", got.Count)
+	}
+}
+
 func TestBehaviour52_AmsterdamTime(t *testing.T) {
 	t.Parallel()
 	h := clock()
