@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -209,19 +208,9 @@ var jsonType = []string{"application/json"}
 func send(req *resty.Request, method, url string) (*http.Response, error) {
 	resp, err := req.Execute(method, url)
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, httpx.Plain(err)
 	}
 	return resp.RawResponse, nil
-}
-
-func withoutURL(err error) error {
-	for {
-		e, ok := errors.AsType[*url.Error](err)
-		if !ok {
-			return err
-		}
-		err = e.Err
-	}
 }
 
 // read takes an answer in and looks at its shape. A limit of 0 is none.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
 )
 
 var (
@@ -226,8 +227,15 @@ func (c *Client) refusal(route string, status int, message string, shape bodySha
 	return e
 }
 
-// whyUnanswered describes a transport error without its URL.
+// whyUnanswered describes a transport error without its URL. The chain's own
+// errors name peer and path first, which the caller's text does better.
 func whyUnanswered(err error) string {
+	if e, ok := errors.AsType[*httpx.Error](err); ok {
+		return strings.TrimPrefix(e.Error(), e.Peer+": "+e.Method+" "+e.Path+": ")
+	}
+	if e, ok := errors.AsType[*httpx.BodyTooLargeError](err); ok {
+		return strings.TrimPrefix(e.Error(), e.Peer+": "+e.Method+" "+e.Path+": ")
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "canceled"

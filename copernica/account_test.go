@@ -1,0 +1,500 @@
+package copernica_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
+)
+
+// switches are the answers nobody knows: a client must be right under each.
+var switches = map[string]copernicatest.Switches{
+	"likeliest":              {},
+	"token in access_token":  {TokenKey: "access_token"},
+	"token in token":         {TokenKey: "token"},
+	"token in jwt":           {TokenKey: "jwt"},
+	"authorization_token":    {TokenKey: "authorization_token"},
+	"token quoted":           {TokenQuoted: true},
+	"token for an hour":      {TokenLifetime: time.Hour},
+	"refused with 401":       {AuthFailure: 401, AuthHostFailure: 401},
+	"refused with 403":       {AuthFailure: 403, AuthHostFailure: 403},
+	"tokens outlive":         {TokensOutliveRevocation: true},
+	"unknown filter ignored": {UnknownFilter: copernicatest.UnknownFilterIgnored},
+	"unknown field refused":  {UnknownFieldRefused: true},
+	"outer blanks kept":      {KeepOuterBlanks: true},
+	"loose comparison":       {AccentsEqual: true, TrailingBlanksEqual: true},
+	"long text kept":         {LongText: copernicatest.LongTextKept},
+	"long text refused":      {LongText: copernicatest.LongTextRefuse},
+	"puts answer 200":        {PutStatus: 200},
+	"puts answer 303":        {PutStatus: 303},
+	"upserts race":           {UpsertRace: time.Millisecond},
+	"next id":                {NextID: true},
+	"modified stays":         {NewFieldKeepsModified: true},
+	"same names":             {SameNames: true},
+}
+
+var specs = []copernica.FieldSpec{
+	{Name: "customer_id", Length: 64, Index: true},
+	{Name: "email", Type: "email", Length: 160},
+	{Name: "firstname", Length: 250},
+	{Name: "birthdate", Type: "date", Default: "0000-00-00"},
+	{Name: "registrationDate", Type: "datetime", Default: "0000-00-00 00:00:00"},
+}
+
+func accountClient(t testing.TB, a *copernicatest.Account, now func() time.Time) *copernica.Client {
+	t.Helper()
+	c, err := copernica.New(copernica.Config{AccessToken: copernicatest.AccessToken, Transport: a.Transport(), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// provisioned returns the account's database with its fields.
+func provisioned(t testing.TB, a *copernicatest.Account, now func() time.Time) (*copernica.Database, copernica.KeyField) {
+	t.Helper()
+	d, err := accountClient(t, a, now).Database(t.Context(), "magento")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range specs {
+		if err := d.CreateField(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, err := d.KeyField("customer_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, key
+}
+
+func TestAccountLifeOfAProfile(t *testing.T) {
+	t.Parallel()
+	for name, s := range switches {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := newClock()
+			a := copernicatest.New(copernicatest.Config{Now: now.Now, Switches: s})
+			d, key := provisioned(t, a, now.Now)
+			if err := d.CreateCollection(t.Context(), "Orders"); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.CreateCollectionField(t.Context(), "Orders", copernica.FieldSpec{Name: "order_id", Length: 64, Index: true}); err != nil {
+				t.Fatal(err)
+			}
+			if s, err := d.Refresh(t.Context()); err != nil || len(s.Fields) != len(specs) || len(s.Collections) != 1 || len(s.Collections[0].Fields) != 1 {
+				t.Fatalf("schema %+v, %v", s, err)
+			}
+
+			want := map[string]string{"customer_id": "shop-c1", "email": "o'brien+tag@example.org", "firstname": "Séan \"x\" 👩‍👩‍👧 <b>",
+				"birthdate": "1980-01-02", "registrationDate": "2026-01-02 03:04:05"}
+			first, err := d.Upsert(t.Context(), key, "shop-c1", want)
+			if err != nil || !first.Created || first.ID == 0 {
+				t.Fatalf("create: %+v, %v", first, err)
+			}
+			now.Advance(30 * time.Hour) // another token, another schema
+			want["firstname"] = "Jan & Piet=1%20+"
+			again, err := d.Upsert(t.Context(), key, "shop-c1", want)
+			if err != nil || again != (copernica.Upserted{}) {
+				t.Fatalf("upsert of a hit: %+v, %v", again, err)
+			}
+			if err := d.Update(t.Context(), first.ID, map[string]string{"email": "new@example.org"}); err != nil {
+				t.Fatal(err)
+			}
+			want["email"] = "new@example.org"
+			found, err := d.Find(t.Context(), key, "shop-c1")
+			if err != nil || len(found) != 1 || found[0].ID != first.ID || found[0].Database != d.ID() {
+				t.Fatalf("found %+v, %v", found, err)
+			}
+			if diff := cmp.Diff(want, found[0].Fields); diff != "" {
+				t.Errorf("fields (-want +got):\n%s", diff)
+			}
+			if p, err := d.Profile(t.Context(), first.ID); err != nil || p.Removed || !maps.Equal(p.Fields, want) {
+				t.Errorf("profile %+v, %v", p, err)
+			}
+			if diff := cmp.Diff(want, a.Profiles("Magento")[0].Fields); diff != "" {
+				t.Errorf("stored (-want +got):\n%s", diff)
+			}
+
+			for range 2 {
+				if err := d.Remove(t.Context(), first.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if p, err := d.Profile(t.Context(), first.ID); err != nil || !p.Removed {
+				t.Errorf("a removed profile reads as %+v, %v", p, err)
+			}
+			if err := d.Update(t.Context(), first.ID, want); err != nil {
+				t.Errorf("update of a removed profile: %v", err)
+			}
+			if found, err := d.Find(t.Context(), key, "shop-c1"); err != nil || len(found) != 0 {
+				t.Errorf("found %+v, %v", found, err)
+			}
+			second, err := d.Upsert(t.Context(), key, "shop-c1", want)
+			if err != nil || !second.Created || second.ID <= first.ID {
+				t.Errorf("created anew: %+v, %v", second, err)
+			}
+			if n, err := d.CountAbove(t.Context(), key, "shop-c", first.ID); err != nil || n != 1 {
+				t.Errorf("%d above, %v", n, err)
+			}
+			if n, err := d.CountAbove(t.Context(), key, "shop-c", second.ID); err != nil || n != 0 {
+				t.Errorf("%d above, %v", n, err)
+			}
+			if _, err := d.Profile(t.Context(), 999_999_999); !errors.Is(err, copernica.ErrNoProfile) || fault.ClassOf(err) != fault.Record {
+				t.Errorf("no such profile: %v", err)
+			}
+			if err := d.Update(t.Context(), 999_999_999, want); !errors.Is(err, copernica.ErrNoProfile) || copernica.Outcome(err) != copernica.Refused {
+				t.Errorf("no such profile: %v", err)
+			}
+		})
+	}
+}
+
+func TestAccountDatabases(t *testing.T) {
+	t.Parallel()
+	a := copernicatest.New(copernicatest.Config{Empty: true})
+	c := accountClient(t, a, nil)
+	for _, name := range []string{"Magento", "7", "x y/../z"} {
+		if _, err := c.Database(t.Context(), name); !errors.Is(err, copernica.ErrNoDatabase) || fault.ClassOf(err) != fault.Configuration {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	made, err := c.CreateDatabase(t.Context(), "Magento", "made by a test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Magento", "MAGENTO", fmt.Sprint(made.ID())} {
+		d, err := c.Database(t.Context(), name)
+		if err != nil || d.ID() != made.ID() || d.Name() != "Magento" {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+	id, err := c.Identity(t.Context())
+	if err != nil || id.ID == 0 || id.Name == "" {
+		t.Errorf("identity %+v, %v", id, err)
+	}
+}
+
+func TestAccountLongCollection(t *testing.T) {
+	t.Parallel()
+	a := copernicatest.New(copernicatest.Config{})
+	fields := make([]copernicatest.Field, 150)
+	for i := range fields {
+		fields[i] = copernicatest.Field{Name: fmt.Sprintf("field_%d", i)}
+	}
+	if _, err := a.CreateCollection("Magento", "Orders", fields...); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.AddFields("Magento", fields...); err != nil {
+		t.Fatal(err)
+	}
+	d, err := accountClient(t, a, nil).Database(t.Context(), "Magento")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := d.Schema().Collection("Orders"); len(c.Fields) != 150 || len(d.Schema().Fields) != 150 {
+		t.Errorf("%d fields in the collection, %d in the database", len(c.Fields), len(d.Schema().Fields))
+	}
+}
+
+// Keys that mean something to a URL or to a filter reach the one row they name.
+func TestAccountKeysFindThemselves(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"likeliest", "outer blanks kept", "loose comparison", "unknown filter ignored"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := copernicatest.New(copernicatest.Config{Switches: switches[name]})
+			d, key := provisioned(t, a, nil)
+			written := map[string]int64{}
+			for _, p := range pieces {
+				value := "k" + p + "k"
+				up, err := d.Upsert(t.Context(), key, value, map[string]string{"customer_id": value, "firstname": p})
+				if _, ok := errors.AsType[*copernica.GuardError](err); ok {
+					continue
+				}
+				if err != nil {
+					t.Fatalf("%q: %v", value, err)
+				}
+				if up.Created {
+					written[value] = up.ID
+				} else if !strings.EqualFold(value, "k\u0131k") && name != "loose comparison" {
+					t.Errorf("%q hit another row", value)
+				}
+			}
+			if len(written) < 40 {
+				t.Errorf("only %d keys written", len(written))
+			}
+			rows := map[string]int{}
+			for _, p := range a.Profiles("Magento") {
+				rows[p.Fields["customer_id"]]++
+			}
+			for value, id := range written {
+				found, err := d.Find(t.Context(), key, value)
+				if name == "loose comparison" && rows[value] == 0 {
+					continue // overwritten by a key that this account takes for the same
+				}
+				if err != nil || len(found) != 1 || found[0].ID != id {
+					t.Errorf("%q: found %+v, %v, want %d", value, found, err, id)
+				}
+			}
+			if found, err := d.Find(t.Context(), key, "k"); err != nil || len(found) != 0 {
+				t.Errorf("k finds %d rows, %v", len(found), err)
+			}
+		})
+	}
+}
+
+// A field renamed, dropped or respelled between two writes touches no row, also where
+// Copernica ignores unknown filters and would update them all.
+func TestPromise12_AccountKeepsItsRows(t *testing.T) {
+	t.Parallel()
+	changes := map[string]func(a *copernicatest.Account) error{
+		"renamed":    func(a *copernicatest.Account) error { return a.RenameField("Magento", "customer_id", "customer_no") },
+		"other case": func(a *copernicatest.Account) error { return a.RenameField("Magento", "customer_id", "Customer_ID") },
+		"dropped":    func(a *copernicatest.Account) error { return a.DropField("Magento", "customer_id") },
+		"made anew": func(a *copernicatest.Account) error {
+			return errors.Join(a.DropField("Magento", "customer_id"), a.AddFields("Magento", copernicatest.Field{Name: "customer_id", Length: 64}))
+		},
+		"too short": func(a *copernicatest.Account) error {
+			return errors.Join(a.DropField("Magento", "customer_id"), a.AddFields("Magento", copernicatest.Field{Name: "customer_id", Length: 4}))
+		},
+	}
+	for name, change := range changes {
+		for _, filter := range []copernicatest.UnknownFilter{copernicatest.UnknownFilterIgnored, copernicatest.UnknownFilterRefused} {
+			t.Run(fmt.Sprint(name, filter), func(t *testing.T) {
+				t.Parallel()
+				now := newClock()
+				a := copernicatest.New(copernicatest.Config{Now: now.Now, Switches: copernicatest.Switches{UnknownFilter: filter}})
+				d, key := provisioned(t, a, now.Now)
+				for i := range 20 {
+					k := fmt.Sprintf("shop-c%d", i)
+					if _, err := d.Upsert(t.Context(), key, k, map[string]string{"customer_id": k, "email": k + "@example.org"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := change(a); err != nil {
+					t.Fatal(err)
+				}
+				before := a.Dump()
+				now.Advance(61 * time.Second)
+				a.Log().Reset()
+				_, err := d.Upsert(t.Context(), key, "shop-c99", map[string]string{"customer_id": "shop-c99", "email": "all@example.org"})
+				if _, ok := errors.AsType[*copernica.GuardError](err); !ok || fault.ClassOf(err) != fault.Configuration {
+					t.Errorf("error %v", err)
+				}
+				if _, err := d.Find(t.Context(), key, "shop-c1"); err == nil {
+					t.Error("a look-up by a field that is gone succeeds")
+				}
+				if !bytes.Equal(before, a.Dump()) {
+					t.Error("rows have changed")
+				}
+				for _, r := range a.Log().Recent() {
+					if r.Method != http.MethodGet || !strings.HasSuffix(r.Path, "/fields") {
+						t.Errorf("sent %s %s", r.Method, r.Path)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAccountTokens(t *testing.T) {
+	t.Parallel()
+	for name, s := range switches {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := newClock()
+			a := copernicatest.New(copernicatest.Config{Now: now.Now, Switches: s})
+			c := accountClient(t, a, now.Now)
+			for range 30 { // two days and a half
+				if err := identify(t, c); err != nil {
+					t.Fatal(err)
+				}
+				now.Advance(2 * time.Hour)
+			}
+			refused := 0
+			for _, r := range a.Log().Recent() {
+				if r.Status >= 400 {
+					refused++
+				}
+			}
+			if refused > 0 {
+				t.Errorf("%d calls with a token past its end, renewal ahead avoids them", refused)
+			}
+			a.RevokeTokens()
+			if err := identify(t, c); err != nil {
+				t.Errorf("after all tokens were revoked: %v", err)
+			}
+			a.Revoke()
+			now.Advance(24 * time.Hour)
+			err := identify(t, c)
+			if fault.ClassOf(err) != fault.Credentials || !strings.Contains(err.Error(), "API access-tokens") {
+				t.Errorf("after the access token was revoked: %v of class %s", err, fault.ClassOf(err))
+			}
+			a.Grant(copernicatest.AccessToken)
+			if err := identify(t, c); err != nil {
+				t.Errorf("after it was granted again: %v", err)
+			}
+		})
+	}
+}
+
+// What went wrong after the write was applied looks the same as before: unknown,
+// and the look-up tells (promise 10).
+func TestPromise10_AccountUnknownOutcomes(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]emulator.Fault{
+		"500":          {Kind: emulator.Status, Status: 500},
+		"503 page":     {Kind: emulator.HTML, Status: 503},
+		"200 page":     {Kind: emulator.HTML, Status: 200},
+		"reset":        {Kind: emulator.Reset},
+		"hang":         {Kind: emulator.Hang},
+		"odd 400":      {Kind: emulator.Status, Status: 400, Body: `{"error":{"message":"Internal trouble 5"}}`},
+		"400 cut off":  {Kind: emulator.Status, Status: 400, Body: `{"error":{"mess`},
+		"400 no words": {Kind: emulator.Status, Status: 400},
+	} {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, after), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					a := copernicatest.New(copernicatest.Config{})
+					d, key := provisioned(t, a, nil)
+					f := f
+					f.Method, f.PathContains, f.After, f.Times = http.MethodPut, "/profiles", after, 1
+					h := a.Faults().Add(f)
+					ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+					defer stop()
+					fields := map[string]string{"customer_id": "shop-c1", "email": "a@example.org"}
+					_, err := d.Upsert(ctx, key, "shop-c1", fields)
+					if h.Hits() != 1 || copernica.Outcome(err) != copernica.Unknown || fault.ClassOf(err) != fault.Retry {
+						t.Errorf("%d hits, %v, outcome %s, class %s", h.Hits(), err, copernica.Outcome(err), fault.ClassOf(err))
+					}
+					found, err := d.Find(t.Context(), key, "shop-c1")
+					if err != nil || (len(found) == 1) != after {
+						t.Errorf("found %d, %v", len(found), err)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestAccountRefusedRecord(t *testing.T) {
+	t.Parallel()
+	a := copernicatest.New(copernicatest.Config{Switches: copernicatest.Switches{RefusedDomains: []string{"126.com"}}})
+	d, key := provisioned(t, a, nil)
+	_, err := d.Upsert(t.Context(), key, "shop-c1", map[string]string{"customer_id": "shop-c1", "email": "jan@126.com"})
+	if copernica.Outcome(err) != copernica.Refused || fault.ClassOf(err) != fault.Record || strings.Contains(err.Error(), "126.com") {
+		t.Errorf("%v, outcome %s, class %s", err, copernica.Outcome(err), fault.ClassOf(err))
+	}
+}
+
+func TestAccountFindsManyDoubles(t *testing.T) {
+	t.Parallel()
+	for _, s := range []copernicatest.Switches{{}, {NextID: true}} {
+		a := copernicatest.New(copernicatest.Config{Switches: s})
+		d, key := provisioned(t, a, nil)
+		for i := range 2300 {
+			k := "double"
+			if i%2 == 1 {
+				k = "DOUBLE"
+			}
+			if _, err := a.AddProfile("Magento", map[string]string{"customer_id": k}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		found, err := d.Find(t.Context(), key, "double")
+		if err != nil || len(found) != 1150 {
+			t.Errorf("%d found, %v", len(found), err)
+		}
+	}
+}
+
+// The whole way: our chain, a socket, the account.
+func TestAccountOverASocket(t *testing.T) {
+	t.Parallel()
+	a := copernicatest.New(copernicatest.Config{Switches: copernicatest.Switches{PutStatus: 303}})
+	server := httptest.NewServer(a.Handler())
+	defer server.Close()
+	chain, err := httpx.New(httpx.Config{Peer: "copernica", MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond, Concurrency: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer chain.CloseIdleConnections()
+	c, err := copernica.New(copernica.Config{APIURL: server.URL, AuthURL: server.URL, AccessToken: copernicatest.AccessToken, Transport: chain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := c.Database(t.Context(), "Magento")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range specs {
+		if err := d.CreateField(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, err := d.KeyField("customer_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			k := fmt.Sprintf("shop-c%d", i)
+			up, err := d.Upsert(t.Context(), key, k, map[string]string{"customer_id": k, "email": "x+" + k + "@example.org"})
+			if err != nil || !up.Created || up.ID == 0 {
+				t.Errorf("%+v, %v", up, err)
+				return
+			}
+			if err := d.Update(t.Context(), up.ID, map[string]string{"firstname": k}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(a.Profiles("Magento")); n != 100 {
+		t.Errorf("%d profiles, want 100", n)
+	}
+
+	// Reads are repeated, writes are not.
+	reads := a.Faults().Add(emulator.Fault{Method: http.MethodGet, Kind: emulator.Status, Status: 503, Times: 2})
+	if _, err := d.Find(t.Context(), key, "shop-c1"); err != nil || reads.Hits() != 2 {
+		t.Errorf("a read after %d failures: %v", reads.Hits(), err)
+	}
+	writes := a.Faults().Add(emulator.Fault{Method: http.MethodPut, Kind: emulator.Status, Status: 503, After: true})
+	_, err = d.Upsert(t.Context(), key, "shop-c1", map[string]string{"customer_id": "shop-c1"})
+	if writes.Hits() != 1 || copernica.Outcome(err) != copernica.Unknown {
+		t.Errorf("a failed write was sent %d times: %v, outcome %s", writes.Hits(), err, copernica.Outcome(err))
+	}
+	a.Faults().Clear()
+	busy := a.Faults().Add(emulator.Fault{Method: http.MethodPut, Kind: emulator.Status, Status: 429, Times: 1})
+	if _, err := d.Upsert(t.Context(), key, "shop-c1", map[string]string{"customer_id": "shop-c1"}); err != nil || busy.Hits() != 1 {
+		t.Errorf("a write after 429: %v", err)
+	}
+
+	server.Close()
+	chain.CloseIdleConnections()
+	err = d.Update(t.Context(), 5, map[string]string{"firstname": "x"})
+	if copernica.Outcome(err) != copernica.NotSent || fault.ClassOf(err) != fault.Retry || strings.Contains(err.Error(), "http://") ||
+		!strings.HasPrefix(err.Error(), "copernica: PUT /profile/{id}: ") || strings.Count(err.Error(), "copernica") != 1 {
+		t.Errorf("nobody listens: %v, outcome %s, class %s", err, copernica.Outcome(err), fault.ClassOf(err))
+	}
+}
