@@ -113,7 +113,7 @@ func (a *Account) convertDate(f *field, v any) string {
 	}
 	wall, ok := strtotime(s, a.now())
 	switch {
-	case !ok:
+	case !ok || wall.Year() > 9999: // beyond what the column holds
 		return f.empty()
 	case wall.Year() < 0 && date:
 		return "0000-00-00" // also for empty_date (behaviour 23)
@@ -244,9 +244,10 @@ func numericPrefix(s string) (number string, isFloat bool) {
 	return s[:end], isFloat
 }
 
-// floatText is PHP's string of a float: 14 significant digits.
+// floatText is PHP's string of a float: 14 significant digits. A column holds no
+// infinity.
 func floatText(f float64) string {
-	if f == 0 {
+	if f == 0 || math.IsInf(f, 0) {
 		return "0"
 	}
 	s := strconv.FormatFloat(f, 'G', 14, 64)

@@ -2,6 +2,8 @@ package copernicatest_test
 
 import (
 	"encoding/json"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -193,5 +195,45 @@ func TestBehaviour26_LongText(t *testing.T) {
 	refuse.refused("Invalid data provided", "POST", "/database/Shop/profiles", body(m{"firstname": long}))
 	if n := refuse.list("/database/Shop/profiles", "").Count; n != 0 {
 		t.Errorf("refused, yet %d profiles", n)
+	}
+}
+
+// TestBehaviour14_NothingIsRefused throws pieces of dates and numbers at every kind of
+// field: each write succeeds, and what was stored is stored unchanged when it is sent
+// again (promise 16). Zeros in an empty_date are the exception: sent back they are empty
+// (behaviour 23).
+func TestBehaviour14_NothingIsRefused(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	_, c := account(t, copernicatest.Switches{})
+	id := c.create("Shop", m{})
+	pieces := []string{
+		"2020", "-", "02", "/", "30", " ", ":", "T", "Z", "+", "1", "jan", "@", ".", "e", "utc", "day", "\\", "é", "0000", "12", "a", "europe/amsterdam", ",",
+	}
+	for range 3000 {
+		s := ""
+		for range rng.IntN(9) {
+			s += pieces[rng.IntN(len(pieces))]
+		}
+		sent := m{}
+		for name := range c.profile(id).Fields {
+			sent[name] = s
+		}
+		c.want(204, "PUT", "/profile/"+id, body(sent))
+		stored := c.profile(id).Fields
+		for _, name := range []string{"maybe_date", "maybe_seen"} {
+			if strings.HasPrefix(stored[name], "0000-00-00") {
+				delete(stored, name)
+			}
+		}
+		c.want(204, "PUT", "/profile/"+id, body(stored))
+		again := c.profile(id).Fields
+		for name, want := range stored {
+			if again[name] != want {
+				t.Fatalf("%q: %s is %q, then %q", s, name, want, again[name])
+			}
+		}
 	}
 }
