@@ -70,7 +70,7 @@ type Switches struct {
 	Denied []string
 
 	// InputLimit turns webapi/validation/input_limit_enabled on. The other three matter
-	// only then; 0 means the default: 300, 20, no limit.
+	// only then; 0 means the default: 300, none, none.
 	InputLimit        bool
 	MaxPageSize       int
 	DefaultPageSize   int
@@ -141,7 +141,7 @@ func (s *Shop) Switch(change func(*Switches)) {
 func (s *Shop) RevokeTokens() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keys.revokedBefore = s.keys.issued
+	s.keys.revoke()
 }
 
 // Sessions returns how many session rows the shop holds: one for each call to a
