@@ -67,7 +67,8 @@ type Page[T any] struct {
 	// Next is the place after the last item, or the place the page was asked from
 	// when it is empty.
 	Next Cursor
-	// Last says that the shop had no further rows before the horizon.
+	// Last says that the shop had no further rows before the horizon. It is never set
+	// on a full page; an empty one follows when a full page was the end.
 	Last bool
 	// Total is how many rows the shop counted from this page's place on.
 	Total int

@@ -2,6 +2,7 @@ package magento
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -152,10 +153,14 @@ func readPage[T any](body io.Reader, w walk[T], page *Page[T]) error {
 			items, null = string(raw) == "null", true
 		case "total_count":
 			var n integer
-			if n.UnmarshalJSON(raw) != nil || n < 0 {
+			if len(unquote(raw)) == 0 || n.UnmarshalJSON(raw) != nil || n < 0 {
 				return errNotJSON
 			}
-			total, page.Total = true, int(n)
+			total, page.Total = string(raw) != "null", int(n)
+		default:
+			if !json.Valid(raw) {
+				return errNotJSON
+			}
 		}
 		return nil
 	})
@@ -187,12 +192,14 @@ func check[T any](w walk[T], page *Page[T], previous Cursor, item Item[T]) error
 	return nil
 }
 
-// complete closes a page and holds it against the shop's own count.
+// complete closes a page and holds it against the shop's own count. A full page is
+// never the last one: should the count be wrong, asking once more costs a call, and
+// believing it would lose records.
 func complete[T any](page *Page[T], null bool, last Cursor) error {
-	page.Last = page.Total <= len(page.Items)
 	page.Next = last
+	page.Last = page.Total <= len(page.Items) && len(page.Items) < page.Size
 	switch {
-	case page.Last:
+	case page.Total <= len(page.Items):
 		return nil
 	case null:
 		return &Error{Class: fault.Retry, Shape: ShapeJSON,

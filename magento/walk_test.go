@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -386,10 +387,10 @@ func TestMaximumPageSize(t *testing.T) {
 	}}
 	c := client(t, shop)
 	pages, err := walk(t.Context(), c, magento.Query{})
-	if err != nil || len(pages) != 20 {
-		t.Fatalf("%d pages, %v", len(pages), err)
+	if err != nil || len(pages) != 21 || !pages[20].Last || len(pages[20].Items) != 0 {
+		t.Fatalf("%d pages, %v; want 20 full ones and an empty one", len(pages), err)
 	}
-	if shop.asked[0] != 300 || shop.asked[1] != 50 || len(shop.asked) != 21 {
+	if shop.asked[0] != 300 || shop.asked[1] != 50 || len(shop.asked) != 22 {
 		t.Errorf("sizes %v: want the maximum at once and for good", shop.asked)
 	}
 	limit = 7
@@ -399,6 +400,21 @@ func TestMaximumPageSize(t *testing.T) {
 	limit = 0
 	_, err = walk(t.Context(), c, magento.Query{})
 	wantClass(t, err, fault.Configuration)
+}
+
+// A count that is too low ends no walk: only a page that is not full does.
+func TestWrongCount(t *testing.T) {
+	t.Parallel()
+	count := regexp.MustCompile(`"total_count":\d+`)
+	shop := &rows{n: 1000, serve: func(int) (int, func(string) string, time.Duration) {
+		return 200, func(body string) string {
+			return count.ReplaceAllString(body, fmt.Sprintf(`"total_count":%d`, strings.Count(body, `"id":`)))
+		}, 0
+	}}
+	pages, err := walk(t.Context(), client(t, shop), magento.Query{})
+	if err != nil || len(pages) != 4 || pages[3].Next.ID != 1000 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
 }
 
 // A walk keeps its session, later walks take it over, and one whose request hangs
