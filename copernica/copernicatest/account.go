@@ -32,6 +32,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/emulator"
 )
 
+// What an account knows from its start.
 const (
 	// AccessToken is the API access token that every new account accepts.
 	AccessToken = "emulator"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -128,9 +129,9 @@ type query []parameter
 
 // get returns the last value of a scalar parameter.
 func (q query) get(name string) (string, bool) {
-	for i := len(q) - 1; i >= 0; i-- {
-		if q[i].name == name {
-			return q[i].value, true
+	for _, p := range slices.Backward(q) {
+		if p.name == name {
+			return p.value, true
 		}
 	}
 	return "", false

@@ -82,8 +82,11 @@ func TestSchema_Provision(t *testing.T) {
 		lines = append(lines, line{f.Name, f.Type, f.Value, f.Length, f.Index})
 	}
 	want := []line{
-		{"customer_id", "text", "", "64", true}, {"email", "email", "", "160", false}, {"plain", "text", "", "255", false},
-		{"level", "select", "a\r\nb", "0", false}, {"long", "big", "", "0", false},
+		{"customer_id", "text", "", "64", true},
+		{"email", "email", "", "160", false},
+		{"plain", "text", "", "255", false},
+		{"level", "select", "a\r\nb", "0", false},
+		{"long", "big", "", "0", false},
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)

@@ -31,12 +31,12 @@ func (p *dateParser) offset() bool {
 		p.at = mark
 		return false
 	}
-	if end := p.at; p.relativeUnitFollows() {
+	end := p.at
+	if p.relativeUnitFollows() {
 		p.at = mark
 		return false
-	} else {
-		p.at = end
 	}
+	p.at = end
 	p.zone, p.zoned = time.FixedZone("", sign*(hours*3600+minutes*60)), true
 	return true
 }

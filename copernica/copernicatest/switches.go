@@ -5,6 +5,7 @@ import "time"
 // LongText says what becomes of a text beyond its field's length.
 type LongText uint8
 
+// What becomes of a long text.
 const (
 	LongTextCut    LongText = iota // cut to the length, in characters
 	LongTextKept                   // stored whole
@@ -15,6 +16,7 @@ const (
 // database does not have.
 type UnknownFilter uint8
 
+// What an unknown name in a write's filter does.
 const (
 	// UnknownFilterRefused answers 400 as soon as one name is unknown. A release note
 	// of 2021-08-26 announces that.

@@ -3,6 +3,7 @@ package copernicatest
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,10 +84,8 @@ func (a *Account) convert(f *field, v any) string {
 	switch f.kind {
 	case kindSelect:
 		s, _ := text(v)
-		for _, option := range f.options {
-			if option == s {
-				return s
-			}
+		if slices.Contains(f.options, s) {
+			return s
 		}
 		return ""
 	case kindInt:

@@ -202,7 +202,7 @@ func TestBehaviour10_Faults(t *testing.T) {
 				t.Errorf("%s: %v %v", f.Name, res, err)
 			}
 			if res != nil {
-				res.Body.Close()
+				_ = res.Body.Close()
 			}
 			if h.Hits() != 1 {
 				t.Errorf("%s: %d hits", f.Name, h.Hits())

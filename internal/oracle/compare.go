@@ -15,6 +15,7 @@ const maxExamples = 20
 // Kind says in what way a profile is wrong.
 type Kind string
 
+// The kinds of [Difference].
 const (
 	Missing    Kind = "missing"    // no profile has the key
 	Duplicate  Kind = "duplicate"  // more than one has it
@@ -27,7 +28,8 @@ const (
 type Difference struct {
 	Missing, Duplicate, Different, Unexpected int
 
-	Examples []Example // the first 20, by key
+	Examples []string  // the first 20 by key, a line each: keys and field names, no values
+	Details  []Example // the same with the values
 }
 
 // Example is one key that is wrong.
@@ -72,7 +74,10 @@ func Compare(want []Row, have []copernicatest.Profile) Difference {
 		examples = append(examples, Example{Kind: Unexpected, Key: key})
 	}
 	slices.SortStableFunc(examples, func(x, y Example) int { return strings.Compare(x.Key, y.Key) })
-	d.Examples = examples[:min(len(examples), maxExamples):min(len(examples), maxExamples)]
+	d.Details = slices.Clone(examples[:min(len(examples), maxExamples)])
+	for _, e := range d.Details {
+		d.Examples = append(d.Examples, e.line(false))
+	}
 	return d
 }
 
@@ -98,8 +103,8 @@ func differing(row Row, p copernicatest.Profile) []Field {
 	return fields
 }
 
-// InStep reports whether every row is there once and right.
-func (d Difference) InStep() bool { return d.Missing+d.Duplicate+d.Different == 0 }
+// None reports whether every row is there once and right, and nothing else.
+func (d Difference) None() bool { return d.Missing+d.Duplicate+d.Different+d.Unexpected == 0 }
 
 // String prints the counts: "0 missing, 0 duplicate, 0 different", and unexpected
 // profiles when there are any.
@@ -111,22 +116,28 @@ func (d Difference) String() string {
 	return s
 }
 
-// Report prints the counts and, a line each, the examples by key and field names. With
-// values it also prints what stands in those fields: personal data.
+// Report prints the counts and the examples. With values it also prints what stands in
+// the fields that differ: personal data.
 func (d Difference) Report(values bool) string {
+	lines := []string{d.String()}
+	for _, e := range d.Details {
+		lines = append(lines, e.line(values))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// line prints an example.
+func (e Example) line(values bool) string {
 	var b strings.Builder
-	b.WriteString(d.String())
-	for _, e := range d.Examples {
-		fmt.Fprintf(&b, "\n%s %q", e.Kind, e.Key)
-		for i, f := range e.Fields {
-			sep := ", "
-			if i == 0 {
-				sep = ": "
-			}
-			b.WriteString(sep + f.Name)
-			if values {
-				fmt.Fprintf(&b, " is %q, not %q", f.Have, f.Want)
-			}
+	fmt.Fprintf(&b, "%s %q", e.Kind, e.Key)
+	for i, f := range e.Fields {
+		sep := ", "
+		if i == 0 {
+			sep = ": "
+		}
+		b.WriteString(sep + f.Name)
+		if values {
+			fmt.Fprintf(&b, " is %q, not %q", f.Have, f.Want)
 		}
 	}
 	return b.String()
