@@ -47,7 +47,7 @@ func (a *attempt) send() (*http.Response, *Error) {
 	}
 	resp, err := a.t.cfg.Base.RoundTrip(req)
 	if err != nil {
-		return nil, a.t.classify(a.req, a.ctx, a.host.known(), err)
+		return nil, a.t.classify(a.ctx, a.req, a.host.known(), err)
 	}
 	if resp.Body == nil {
 		resp.Body = http.NoBody
@@ -176,7 +176,7 @@ func (a *attempt) fail(err error) error {
 		a.finish()
 		return err
 	}
-	e := a.t.classify(a.req, a.ctx, true, err)
+	e := a.t.classify(a.ctx, a.req, true, err)
 	e.Attempts = a.attempts
 	e.Unsent = false // it was answered
 	if e.Kind == KindDial {

@@ -53,6 +53,9 @@ func TestBodyLimit(t *testing.T) {
 					if !ok || e.Limit != 100 || fault.ClassOf(err) != fault.Retry || fault.NotSent(err) {
 						t.Errorf("got %v", err)
 					}
+					if c.declared > 0 && body != "" {
+						t.Errorf("%d bytes of a body that was declared too large", len(body))
+					}
 					if len(body) > 100 || base.attempts() != 1 {
 						t.Errorf("%d bytes, %d attempts", len(body), base.attempts())
 					}

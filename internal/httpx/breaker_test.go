@@ -83,7 +83,7 @@ func TestBreakerLifeCycle(t *testing.T) {
 				if _, _, err := fetch(tr, request(t, t.Context(), "GET", address, "")); typed(t, err).Kind != httpx.KindBreakerOpen {
 					t.Errorf("before the end of the pause: %v", err)
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				_, _, _ = fetch(tr, request(t, t.Context(), "GET", address, ""))
 				s := tr.Stats()
 				if base.attempts() != 4 || s.Breaker != c.want {
@@ -125,6 +125,21 @@ func TestHalfOpenBreakerLetsOneCallThrough(t *testing.T) {
 		if s := tr.Stats(); s.Breaker != httpx.BreakerClosed || base.attempts() != 4 {
 			t.Errorf("breaker %s, %d attempts", s.Breaker, base.attempts())
 		}
+		settled(t, tr, base)
+	})
+}
+
+func TestClosedBreakerCountsAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr, _ := opened(t, answer(200, ""), failure(dialRefused()))
+		time.Sleep(30 * time.Second)
+		for i, want := range []httpx.BreakerState{"closed", "closed", "closed", "open"} {
+			_, _, _ = fetch(tr, request(t, t.Context(), "GET", address, ""))
+			if s := tr.Stats(); s.Breaker != want {
+				t.Errorf("%s after %d failures, want %s", s.Breaker, i, want)
+			}
+		}
 	})
 }
 
@@ -151,24 +166,30 @@ func TestLateFailureOfAnOlderCallDoesNotReopenTheBreaker(t *testing.T) {
 		slow := func(ok step) step {
 			return func(r *http.Request) (*http.Response, error) { time.Sleep(2 * time.Second); return ok(r) }
 		}
-		base := &script{steps: []step{hang, fail, fail, slow(answer(200, ""))}}
-		tr := chain(t, httpx.Config{Base: base, Retries: -1, BreakerFailures: 2, BreakerPause: 9 * time.Second, AttemptTimeout: 10 * time.Second})
+		base := &script{steps: []step{hang, fail, slow(answer(200, ""))}}
+		tr := chain(t, httpx.Config{Base: base, Retries: -1, BreakerFailures: 1, BreakerPause: 9 * time.Second, AttemptTimeout: 10 * time.Second})
 		old := make(chan error, 1)
 		go func() {
 			_, _, err := fetch(tr, request(t, t.Context(), "GET", address, ""))
 			old <- err
 		}()
 		synctest.Wait()
-		for range 2 {
-			_, _, _ = fetch(tr, request(t, t.Context(), "GET", address, ""))
-		}
+		_, _, _ = fetch(tr, request(t, t.Context(), "GET", address, ""))
 		time.Sleep(9 * time.Second)
 		// The trial call lasts from 9 s to 11 s; the old call times out at 10 s.
-		if status, _, err := fetch(tr, request(t, t.Context(), "GET", address, "")); status != 200 || err != nil {
-			t.Errorf("the trial call got %d, %v", status, err)
-		}
+		trial := make(chan error, 1)
+		go func() {
+			_, _, err := fetch(tr, request(t, t.Context(), "GET", address, ""))
+			trial <- err
+		}()
 		if e := typed(t, <-old); e.Kind != httpx.KindTimeout {
 			t.Errorf("the old call got %v", e)
+		}
+		if s := tr.Stats(); s.Breaker != httpx.BreakerHalfOpen {
+			t.Errorf("breaker %s after the old call's failure", s.Breaker)
+		}
+		if err := <-trial; err != nil {
+			t.Errorf("the trial call got %v", err)
 		}
 		if s := tr.Stats(); s.Breaker != httpx.BreakerClosed {
 			t.Errorf("breaker %s", s.Breaker)

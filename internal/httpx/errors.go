@@ -188,7 +188,7 @@ func (t *Transport) canceled(req *http.Request, doing string) *Error {
 //
 // The reasons are chosen from what is known, not copied: the text of a transport
 // error can hold the bytes of an answer, or a proxy's address with its password.
-func (t *Transport) classify(req *http.Request, attempt context.Context, known bool, err error) *Error {
+func (t *Transport) classify(attempt context.Context, req *http.Request, known bool, err error) *Error {
 	err = Plain(err)
 	if req.Context().Err() != nil {
 		e := t.canceled(req, "before the answer was complete")

@@ -193,7 +193,7 @@ func TestPlainTakesTheAddressOff(t *testing.T) {
 	if strings.Contains(plain.Error(), "hidden") || typed(t, plain).Kind != httpx.KindBroken {
 		t.Errorf("got %v", plain)
 	}
-	if other := errors.New("other"); httpx.Plain(other) != other || httpx.Plain(nil) != nil {
+	if other := errors.New("other"); !errors.Is(httpx.Plain(other), other) || httpx.Plain(nil) != nil {
 		t.Error("an error without an address was changed")
 	}
 }

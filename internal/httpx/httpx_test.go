@@ -142,8 +142,10 @@ func (b *tricklingBody) Close() error { return nil }
 
 func trickle(status int, text string) step {
 	return func(req *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: status, Header: make(http.Header), ContentLength: -1,
-			Body: &tricklingBody{ctx: req.Context(), text: strings.NewReader(text)}}, nil
+		return &http.Response{
+			StatusCode: status, Header: make(http.Header), ContentLength: -1,
+			Body: &tricklingBody{ctx: req.Context(), text: strings.NewReader(text)},
+		}, nil
 	}
 }
 

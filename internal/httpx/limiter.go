@@ -29,8 +29,8 @@ type limiter struct {
 	limit    float64 // 1 to ceiling; its whole part counts
 	inFlight int
 	waiters  list.List // of chan struct{}, closed when the slot is the waiter's
-	// epoch counts the halvings. Attempts begun before the last one say nothing
-	// about the limit that it set: fifty of them timing out together halve once.
+	// epoch counts the halvings. Attempts begun before the last one do not halve
+	// what it set: fifty of them timing out together halve once.
 	epoch uint64
 	// answered is set by the first answer: from then on the host is known to exist.
 	answered bool
@@ -46,7 +46,7 @@ func (l *limiter) acquire(ctx context.Context) (epoch uint64, err error) {
 		return 0, err
 	}
 	l.mu.Lock()
-	if l.inFlight < int(l.limit) && l.waiters.Len() == 0 {
+	if l.inFlight < int(l.limit) { // then nobody waits: see grant
 		l.inFlight++
 		epoch = l.epoch
 		l.mu.Unlock()
@@ -83,7 +83,7 @@ func (l *limiter) release(epoch uint64, s signal) (limit int, changed bool) {
 	switch {
 	case s == signalFine:
 		l.answered = true
-		if epoch == l.epoch && l.inFlight >= before {
+		if l.inFlight >= before {
 			l.limit = min(l.limit+1/l.limit, l.ceiling)
 		}
 	case s == signalOverload && epoch == l.epoch:
@@ -95,7 +95,8 @@ func (l *limiter) release(epoch uint64, s signal) (limit int, changed bool) {
 	return int(l.limit), int(l.limit) != before
 }
 
-// grant hands free slots to the longest waiting; l.mu is held.
+// grant hands free slots to the longest waiting; l.mu is held. It runs whenever a
+// slot may have become free, so that nobody waits while one is.
 func (l *limiter) grant() {
 	for l.inFlight < int(l.limit) {
 		first := l.waiters.Front()

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/magento-copernica/syncd/internal/httpx"
 )
 
@@ -241,7 +242,54 @@ func TestWaitingForASlotEndsWithItsCaller(t *testing.T) {
 	})
 }
 
-// Callers that leave in the moment they get their slot must not take it with them.
+func TestSlotsAreGivenInTheOrderOfAsking(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var order []string
+		base := &script{steps: []step{func(req *http.Request) (*http.Response, error) {
+			order = append(order, req.URL.Path)
+			time.Sleep(time.Second)
+			return answer(200, "")(req)
+		}}}
+		tr := chain(t, httpx.Config{Base: base, Concurrency: 1})
+		var wg sync.WaitGroup
+		for _, p := range []string{"/a", "/b", "/c", "/d"} {
+			wg.Go(func() { _, _, _ = fetch(tr, request(t, t.Context(), "GET", "http://shop.example"+p, "")) })
+			synctest.Wait()
+		}
+		wg.Wait()
+		if d := cmp.Diff([]string{"/a", "/b", "/c", "/d"}, order); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// A caller that leaves in the moment it gets its slot must not take it along.
+func TestSlotGrantedToALeavingCallerIsPassedOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		base := &script{steps: []step{answer(200, "x")}}
+		tr := chain(t, httpx.Config{Base: base, Concurrency: 1})
+		for range 100 {
+			first, err := tr.RoundTrip(request(t, t.Context(), "GET", address, ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			left := make(chan struct{})
+			go func() {
+				defer close(left)
+				_, _, _ = fetch(tr, request(t, ctx, "GET", address, ""))
+			}()
+			synctest.Wait()
+			cancel()
+			_ = first.Body.Close() // grants, mostly before the caller notices
+			<-left
+		}
+		settled(t, tr, base)
+	})
+}
+
 func TestSlotsAreNotLostToLeavingCallers(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()

@@ -46,9 +46,13 @@ func TestPromise10_PolicyDecidesWhatIsRepeated(t *testing.T) {
 		policy httpx.Policy // 0: the method's own
 		want   httpx.Policy
 	}{
-		{"GET", 0, httpx.Idempotent}, {"HEAD", 0, httpx.Idempotent},
-		{"PUT", 0, httpx.Once}, {"POST", 0, httpx.Once}, {"DELETE", 0, httpx.Once},
-		{"GET", httpx.Once, httpx.Once}, {"PUT", httpx.Idempotent, httpx.Idempotent},
+		{"GET", 0, httpx.Idempotent},
+		{"HEAD", 0, httpx.Idempotent},
+		{"PUT", 0, httpx.Once},
+		{"POST", 0, httpx.Once},
+		{"DELETE", 0, httpx.Once},
+		{"GET", httpx.Once, httpx.Once},
+		{"PUT", httpx.Idempotent, httpx.Idempotent},
 	}
 	for _, c := range callers {
 		for _, o := range outcomes {
@@ -323,9 +327,15 @@ func TestPropertyAttemptsAndWaitsStayWithinBounds(t *testing.T) {
 		return func(string) step { return failure(err) }
 	}
 	kinds := []kind{
-		{"200", status(200), false}, {"404", status(404), false}, {"429", status(429), true}, {"500", status(500), false},
-		{"502", status(502), false}, {"503", status(503), false}, {"504", status(504), false},
-		{"dial", fails(dialRefused()), true}, {"reset", fails(reset()), false},
+		{"200", status(200), false},
+		{"404", status(404), false},
+		{"429", status(429), true},
+		{"500", status(500), false},
+		{"502", status(502), false},
+		{"503", status(503), false},
+		{"504", status(504), false},
+		{"dial", fails(dialRefused()), true},
+		{"reset", fails(reset()), false},
 		{"hang", func(string) step { return hang }, false},
 	}
 	rapid.Check(t, func(rt *rapid.T) {

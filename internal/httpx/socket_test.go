@@ -29,7 +29,7 @@ func client(t *testing.T, cfg httpx.Config) (*httpx.Transport, *http.Client) {
 	return tr, &http.Client{Transport: tr}
 }
 
-func get(t *testing.T, c *http.Client, ctx context.Context, url string) (int, string, error) {
+func get(ctx context.Context, t *testing.T, c *http.Client, url string) (int, string, error) {
 	t.Helper()
 	resp, err := c.Do(request(t, ctx, "GET", url, ""))
 	if err != nil {
@@ -57,7 +57,7 @@ func TestSocketConnectionsAreUsedAgain(t *testing.T) {
 	t.Cleanup(srv.Close)
 	_, c := client(t, httpx.Config{MinBackoff: 1, MaxBackoff: 1})
 	for range 10 {
-		if status, _, err := get(t, c, t.Context(), srv.URL); status != 200 || err != nil {
+		if status, _, err := get(t.Context(), t, c, srv.URL); status != 200 || err != nil {
 			t.Fatalf("got %d, %v", status, err)
 		}
 	}
@@ -77,7 +77,7 @@ func TestSocketRefusedConnectionIsNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, c := client(t, httpx.Config{MinBackoff: 1, MaxBackoff: 1})
-	_, _, err = get(t, c, t.Context(), url)
+	_, _, err = get(t.Context(), t, c, url)
 	if e := typed(t, err); e.Kind != httpx.KindDial || !fault.NotSent(err) || e.Attempts != 5 || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v, unsent %t, %d attempts", err, fault.NotSent(err), e.Attempts)
 	}
@@ -132,7 +132,7 @@ func TestSocketBrokenAnswers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			tr, cl := client(t, httpx.Config{Retries: -1})
-			_, _, err := get(t, cl, t.Context(), raw(t, c.handle))
+			_, _, err := get(t.Context(), t, cl, raw(t, c.handle))
 			if e := typed(t, err); e.Kind != httpx.KindBroken || fault.NotSent(err) || fault.ClassOf(err) != fault.Retry || strings.Contains(err.Error(), "secret") {
 				t.Errorf("got %v (%v), unsent %t", err, e.Err, fault.NotSent(err))
 			}
@@ -162,7 +162,7 @@ func TestSocketTimeouts(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			tr, c := client(t, httpx.Config{Retries: -1, AttemptTimeout: 100 * time.Millisecond})
-			_, _, err := get(t, c, t.Context(), srv.URL+path)
+			_, _, err := get(t.Context(), t, c, srv.URL+path)
 			if e := typed(t, err); e.Kind != httpx.KindTimeout || fault.NotSent(err) {
 				t.Errorf("got %v", err)
 			}
@@ -175,7 +175,7 @@ func TestSocketTimeouts(t *testing.T) {
 			_, c := client(t, httpx.Config{})
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(50*time.Millisecond, cancel)
-			_, _, err := get(t, c, ctx, srv.URL+path)
+			_, _, err := get(ctx, t, c, srv.URL+path)
 			if e := typed(t, err); e.Kind != httpx.KindCanceled || fault.NotSent(err) || !fault.Stopped(ctx, err) {
 				t.Errorf("got %v", err)
 			}
@@ -195,7 +195,7 @@ func TestSocketCertificates(t *testing.T) {
 	t.Run("unknown authority", func(t *testing.T) {
 		t.Parallel()
 		_, c := client(t, httpx.Config{CAHint: "SYNCD_MAGENTO_CA_BUNDLE"})
-		_, _, err := get(t, c, t.Context(), srv.URL)
+		_, _, err := get(t.Context(), t, c, srv.URL)
 		e := typed(t, err)
 		if e.Kind != httpx.KindCertificate || fault.ClassOf(err) != fault.Configuration || e.Attempts != 1 || !strings.Contains(err.Error(), "SYNCD_MAGENTO_CA_BUNDLE") {
 			t.Errorf("got %v", err)
@@ -204,7 +204,7 @@ func TestSocketCertificates(t *testing.T) {
 	t.Run("known authority", func(t *testing.T) {
 		t.Parallel()
 		_, c := client(t, httpx.Config{RootCAs: pool})
-		if status, body, err := get(t, c, t.Context(), srv.URL); status != 200 || body != "ok" || err != nil {
+		if status, body, err := get(t.Context(), t, c, srv.URL); status != 200 || body != "ok" || err != nil {
 			t.Errorf("got %d %q %v", status, body, err)
 		}
 	})
@@ -213,7 +213,7 @@ func TestSocketCertificates(t *testing.T) {
 		plain := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(plain.Close)
 		_, c := client(t, httpx.Config{})
-		_, _, err := get(t, c, t.Context(), strings.Replace(plain.URL, "http:", "https:", 1))
+		_, _, err := get(t.Context(), t, c, strings.Replace(plain.URL, "http:", "https:", 1))
 		if e := typed(t, err); e.Kind != httpx.KindRequest || fault.ClassOf(err) != fault.Configuration {
 			t.Errorf("got %v", err)
 		}
@@ -223,7 +223,7 @@ func TestSocketCertificates(t *testing.T) {
 func TestSocketManyCallersAndFaults(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		switch n.Add(1) % 10 {
 		case 0:
 			w.Header().Set("Retry-After", "0")
@@ -241,7 +241,7 @@ func TestSocketManyCallersAndFaults(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			for range 20 {
-				if status, _, err := get(t, c, t.Context(), srv.URL); status != 200 || err != nil {
+				if status, _, err := get(t.Context(), t, c, srv.URL); status != 200 || err != nil {
 					t.Errorf("got %d, %v", status, err)
 				}
 			}
