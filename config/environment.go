@@ -122,7 +122,7 @@ func (e *environment) unknown() []error {
 // readSecret reads a secret's file without the newlines at its end. Its errors
 // do not repeat the path.
 func readSecret(path string) (string, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.Open(path)
 	if err != nil {
 		return "", unreadable(err)
 	}

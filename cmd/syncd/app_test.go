@@ -75,6 +75,39 @@ func TestEmulateCopernica(t *testing.T) {
 	}
 }
 
+// TestEmulateMagento does the same for the shop, which is reached with the token
+// and with the user alike.
+func TestEmulateMagento(t *testing.T) {
+	t.Parallel()
+	lines := startEmulator(t, 8, "emulate", "magento", "--customers", "5")
+	var token, user []string
+	for _, line := range lines {
+		if setting, ok := strings.CutPrefix(line, "export "); ok {
+			token = append(token, setting)
+		}
+		if setting, ok := strings.CutPrefix(line, "# export "); ok {
+			user = append(user, setting)
+		}
+	}
+	user = append(user, token[0])
+	for name, environ := range map[string][]string{"token": token, "user": user} {
+		a, _, stderr := newApp(environ...)
+		cfg, log, err := a.configure(t.Context(), config.NeedMagento)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		shop, transport, err := a.openMagento(cfg, log)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		groups, err := shop.Groups(t.Context())
+		if err != nil || len(groups) == 0 {
+			t.Errorf("%s: customer groups %v, %v\n%s", name, groups, err, stderr)
+		}
+		transport.CloseIdleConnections()
+	}
+}
+
 // startEmulator starts syncd and returns the lines it prints first. At the end of
 // the test it is interrupted, and must then end with exit code 0.
 func startEmulator(t *testing.T, lines int, args ...string) []string {

@@ -11,16 +11,53 @@ import (
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/magento/magentotest"
 )
 
 // emulateCommand serves one of the peers. Standard output gets the environment that
 // leads syncd there, ready for a shell.
 type emulateCommand struct {
+	Magento   emulateMagento   `cmd:"" help:"Serve a Magento shop with made-up customers."`
 	Copernica emulateCopernica `cmd:"" help:"Serve a Copernica account: API, authentication host and consent page in one."`
 }
 
 type listenFlag struct {
 	Listen string `default:"127.0.0.1:0" placeholder:"ADDR" help:"Address to listen on; port 0 takes a free one. Default ${default}."`
+}
+
+type emulateMagento struct {
+	listenFlag
+	Seed      uint64 `default:"1" placeholder:"N" help:"Another seed makes another shop. Default ${default}."`
+	Customers int    `default:"1000" placeholder:"N" help:"Customers in the shop. Default ${default}."`
+	Orders    int    `default:"0" placeholder:"N" help:"Orders in the shop. This version serves customers only, so it must be 0."`
+	Empty     bool   `help:"Begin without customers."`
+}
+
+// Validate is called by kong.
+func (c *emulateMagento) Validate() error {
+	switch {
+	case c.Orders != 0:
+		return errors.New("--orders: this version serves customers only; leave it out")
+	case c.Customers < 0:
+		return errors.New("--customers: cannot be negative")
+	}
+	return nil
+}
+
+func (c *emulateMagento) Run(ctx context.Context, a *app) error {
+	shop := magentotest.New(magentotest.Config{Seed: c.Seed, Customers: c.Customers, Empty: c.Empty, Now: a.now})
+	return a.serve(ctx, c.Listen, "a Magento shop", shop.Handler(), func(base string) []string {
+		return []string{
+			export("MAGENTO_BASE_URL", base),
+			export("MAGENTO_ACCESS_TOKEN", magentotest.AccessToken),
+			"# or, instead of the access token, the admin user:",
+			"# " + export("MAGENTO_USERNAME", magentotest.Username),
+			"# " + export("MAGENTO_PASSWORD", magentotest.Password),
+			"# The integration's other OAuth secrets, for clients that sign their calls:",
+			"# consumer key " + magentotest.ConsumerKey + ", consumer secret " + magentotest.ConsumerSecret,
+			"# access token secret " + magentotest.AccessTokenSecret,
+		}
+	})
 }
 
 type emulateCopernica struct {

@@ -30,8 +30,9 @@ type rule struct {
 	reason  string
 }
 
-// witness are the packages that judge the rest.
-var witness = []string{"magento/magentotest", "copernica/copernicatest", "internal/oracle", "internal/emulator"}
+// witness are the packages that judge the rest, and the recorded answers of real
+// shops, which are data.
+var witness = []string{"magento/magentotest", "copernica/copernicatest", "internal/oracle", "internal/emulator", "internal/recording"}
 
 const (
 	leafReason    = "it is a leaf that every other package may use"
@@ -46,6 +47,7 @@ var rules = []rule{
 	{pkg: "config", reason: "commands read it without pulling in a peer or a store"},
 	{pkg: "internal/deps", reason: leafReason},
 	{pkg: "internal/fault", reason: leafReason},
+	{pkg: "internal/recording", tests: true, reason: "it reads recorded answers for the tests of both sides, and is part of neither"},
 	{pkg: "internal/seal", reason: leafReason},
 	{pkg: "internal/httpx", allowed: []string{"internal/fault"}, reason: "the transport serves both peers alike and knows neither"},
 
