@@ -212,7 +212,7 @@ func TestBehaviour14_NothingIsRefused(t *testing.T) {
 	pieces := []string{
 		"2020", "-", "02", "/", "30", " ", ":", "T", "Z", "+", "1", "jan", "@", ".", "e", "utc", "day", "\\", "é", "0000", "12", "a", "europe/amsterdam", ",",
 	}
-	for range 3000 {
+	for range 800 {
 		s := ""
 		for range rng.IntN(9) {
 			s += pieces[rng.IntN(len(pieces))]

@@ -47,7 +47,7 @@ func TestFilters_AgainstNaiveEvaluator(t *testing.T) {
 	}
 	type cond struct{ name, op, value string }
 	ops := []string{"==", "!=", "<>", "<", ">", "<=", ">=", "=~", "!~"}
-	for n := range 3000 {
+	for n := range 1500 {
 		if n%20 == 0 {
 			change()
 		}

@@ -1,8 +1,12 @@
 package copernicatest_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -317,5 +321,74 @@ func TestConcurrentWrites(t *testing.T) {
 	}
 	if a.Calls() != 2000 {
 		t.Errorf("%d calls", a.Calls())
+	}
+}
+
+// TestLatency_WriteAfterTheCallerLeft shows the outcome that makes a write unknown:
+// the caller's time ends, the write comes all the same.
+func TestLatency_WriteAfterTheCallerLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := copernicatest.New(copernicatest.Config{Latency: time.Second})
+		if err := a.AddFields("Magento", copernicatest.Field{Name: "customer_id"}); err != nil {
+			t.Fatal(err)
+		}
+		c := newCaller(t, a)
+		start := time.Now()
+		c.want(201, "POST", "/database/Magento/profiles", body(m{"customer_id": "k1"}))
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("the call took %v", took)
+		}
+
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, "POST", "http://x/v4/database/Magento/profiles", strings.NewReader(body(m{"customer_id": "k2"})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+c.token)
+		res, err := c.client.Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+			t.Fatal("the call ended well")
+		}
+		if n := len(a.Profiles("Magento")); n != 1 {
+			t.Errorf("%d profiles when the caller leaves", n)
+		}
+		time.Sleep(time.Second)
+		if n := len(a.Profiles("Magento")); n != 2 {
+			t.Errorf("%d profiles afterwards", n)
+		}
+	})
+}
+
+// TestOverTCP runs the same handler behind a socket.
+func TestOverTCP(t *testing.T) {
+	t.Parallel()
+	a := copernicatest.New(copernicatest.Config{})
+	server := httptest.NewServer(a.Handler())
+	t.Cleanup(server.Close)
+	res, err := server.Client().PostForm(server.URL, url.Values{"access_token": {copernicatest.AccessToken}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil || res.StatusCode != 200 {
+		t.Fatalf("%d %v", res.StatusCode, err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "PUT",
+		server.URL+"/v4/database/Magento/profiles?create=1&fields[]=id==1", strings.NewReader(`{"fields":{}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+string(token))
+	res, err = server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if id := res.Header.Get("X-Created"); res.StatusCode != 201 || res.Header.Get("X-Location") != server.URL+"/v4/profile/"+id {
+		t.Errorf("%d %v", res.StatusCode, res.Header)
 	}
 }

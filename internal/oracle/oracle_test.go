@@ -266,6 +266,11 @@ func TestAgainstTheAccount(t *testing.T) {
 		magentotest.Customer{ID: 1, StoreID: 3, GroupID: 5, Email: "J+T@example.nl", LastName: strings.Repeat("😀", 300), Gender: 3, CreatedAt: at("2020-03-29 00:30:00")},
 		magentotest.Customer{ID: 2, StoreID: 4, GroupID: 1, Email: " x ", FirstName: " \t", DOB: "1937-06-30", CreatedAt: at("2020-03-29 01:30:00"), NewsletterStatus: 1},
 	)
+	generated := magentotest.New(magentotest.Config{Seed: 1, Customers: 500}).Data().Customers
+	for i := range generated {
+		generated[i].ID += 1000
+	}
+	shop.Customers = append(shop.Customers, generated...)
 	opts := oracle.Options{Unsubscribed: map[string]bool{"shop-c2": true}}
 	for _, row := range oracle.Expect(shop, oracle.Options{}) {
 		if _, err := a.AddProfile("Magento", row.Fields); err != nil {
