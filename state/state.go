@@ -18,9 +18,12 @@ import (
 // Store is the checkpoint store. Implementations are safe for concurrent use and
 // pass the conformance suite in statetest. All times are UTC, to the millisecond.
 type Store interface {
-	// OpenPipeline fixes a pipeline at its first use and returns it. Later uses
-	// with another target return a *TargetError.
+	// OpenPipeline fixes a pipeline's name at its first use, its target at the first
+	// use that names one, and returns it. Later uses with another target return a
+	// *TargetError; those without one, as before the first write of a run, accept any.
 	OpenPipeline(ctx context.Context, p Pipeline) (Pipeline, error)
+	// Pipelines returns every pipeline that was opened, by name.
+	Pipelines(ctx context.Context) ([]Pipeline, error)
 
 	// Acquire takes the pipeline's writer lease and raises its fence, for ever higher.
 	// It returns a *HeldError while a lease lives, also one of the same holder. Where the
@@ -104,6 +107,14 @@ type TargetError struct{ Pipeline, Have, Want string }
 func (e *TargetError) Error() string {
 	return fmt.Sprintf("the state of shop %q belongs to %s, not to %s: use another SYNCD_SHOP, or another state for the other database",
 		e.Pipeline, e.Have, e.Want)
+}
+
+// ShopError says that a state was made for another shop.
+type ShopError struct{ Have, Want string }
+
+func (e *ShopError) Error() string {
+	return fmt.Sprintf("the state belongs to shop %q, not to %q: set SYNCD_SHOP back, or use another state (its keys in Copernica begin with the shop's code)",
+		e.Have, e.Want)
 }
 
 // Pipeline is one shop feeding one Copernica database.

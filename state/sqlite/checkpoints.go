@@ -16,6 +16,12 @@ const (
 	selectPipeline = `
 		SELECT name, target, adopting FROM pipelines WHERE name = ?`
 
+	selectPipelines = `
+		SELECT name, target, adopting FROM pipelines ORDER BY name`
+
+	aimPipeline = `
+		UPDATE pipelines SET target = ? WHERE name = ?`
+
 	// Nothing sets adopting back.
 	adoptPipeline = `
 		UPDATE pipelines SET adopting = 1 WHERE name = ?`
@@ -61,7 +67,7 @@ func collect[T any](ctx context.Context, q queryer, scan func(scanner) (T, error
 	return all, rows.Err()
 }
 
-// OpenPipeline fixes a pipeline at its first use and returns it.
+// OpenPipeline fixes a pipeline's name, and its target once it has one.
 func (s *Store) OpenPipeline(ctx context.Context, p state.Pipeline) (state.Pipeline, error) {
 	what := fmt.Sprintf("open the pipeline %q", p.Name)
 	if err := state.ValidKey(p.Name); err != nil {
@@ -76,7 +82,14 @@ func (s *Store) OpenPipeline(ctx context.Context, p state.Pipeline) (state.Pipel
 		if have, err = readPipeline(ctx, tx, p.Name); err != nil {
 			return err
 		}
-		if want := text(p.Target); have.Target != want {
+		switch want := text(p.Target); {
+		case want == "" || want == have.Target:
+		case have.Target == "":
+			have.Target = want
+			if _, err := tx.ExecContext(ctx, aimPipeline, want, p.Name); err != nil {
+				return err
+			}
+		default:
 			return &state.TargetError{Pipeline: p.Name, Have: have.Target, Want: want}
 		}
 		if p.Adopting && !have.Adopting {
@@ -91,10 +104,24 @@ func (s *Store) OpenPipeline(ctx context.Context, p state.Pipeline) (state.Pipel
 	return have, nil
 }
 
+// Pipelines returns every pipeline that was opened, by name.
+func (s *Store) Pipelines(ctx context.Context) ([]state.Pipeline, error) {
+	all, err := collect(ctx, s.reader, scanPipeline, selectPipelines)
+	if err != nil {
+		return nil, explain(ctx, "read the pipelines", err)
+	}
+	return all, nil
+}
+
+func scanPipeline(row scanner) (state.Pipeline, error) {
+	var p state.Pipeline
+	err := row.Scan(&p.Name, &p.Target, &p.Adopting)
+	return p, err
+}
+
 // readPipeline returns a pipeline, or ErrNoPipeline.
 func readPipeline(ctx context.Context, q queryer, name string) (state.Pipeline, error) {
-	var p state.Pipeline
-	err := q.QueryRowContext(ctx, selectPipeline, name).Scan(&p.Name, &p.Target, &p.Adopting)
+	p, err := scanPipeline(q.QueryRowContext(ctx, selectPipeline, name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return state.Pipeline{}, state.ErrNoPipeline
 	}

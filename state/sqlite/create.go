@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -65,24 +66,38 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 		}
 	}()
 	// The reader comes first: it changes nothing in a file that turns out not to be ours.
-	if s.reader, err = pool(dataSource(cfg.Path, url.Values{}, "query_only(1)"), readers); err != nil {
+	if s.reader, err = pool(dataSource(cfg.Path, busyTimeout, url.Values{}, "query_only(1)"), readers); err != nil {
 		return nil, err
 	}
 	if s.hasher, err = loadHasher(ctx, s.reader, box); err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", cfg.Path, err)
 	}
-	if s.writer, err = pool(dataSource(cfg.Path, url.Values{"_txlock": {"immediate"}},
-		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"), 1); err != nil {
-		return nil, err
-	}
-	from, to, err := migrate(ctx, s.writer)
-	if err != nil {
+	if err := migrateFile(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", cfg.Path, err)
 	}
-	if from != to {
-		cfg.Log.InfoContext(ctx, "state migrated", "path", cfg.Path, "from", from, "to", to)
+	if s.writer, err = writerPool(cfg.Path, busySlice); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// writerPool opens the pool through which a process writes.
+func writerPool(path string, wait time.Duration) (*sql.DB, error) {
+	return pool(dataSource(path, wait, url.Values{"_txlock": {"immediate"}},
+		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"), 1)
+}
+
+// migrateFile brings the tables of a file to this program's version.
+func migrateFile(ctx context.Context, cfg Config) error {
+	db, err := writerPool(cfg.Path, busyTimeout)
+	if err != nil {
+		return err
+	}
+	from, to, err := migrate(ctx, db)
+	if err == nil && from != to {
+		cfg.Log.InfoContext(ctx, "state migrated", "path", cfg.Path, "from", from, "to", to)
+	}
+	return errors.Join(err, db.Close())
 }
 
 // exists reports whether a database stands at path. An empty file is none. What is
@@ -122,7 +137,7 @@ func createFile(ctx context.Context, path string, box *seal.Box) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("create the state: %w", err)
 	}
-	db, err := pool(dataSource(building, url.Values{"_txlock": {"immediate"}}, "synchronous(FULL)"), 1)
+	db, err := pool(dataSource(building, busyTimeout, url.Values{"_txlock": {"immediate"}}, "synchronous(FULL)"), 1)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ const (
 		FROM checkpoints WHERE pipeline = ? ORDER BY stream`
 
 	countRecords = `
-		SELECT entity, state, count(*) FROM records WHERE pipeline = ? GROUP BY entity, state`
+		SELECT entity, state, rows FROM record_counts WHERE pipeline = ? AND rows > 0`
 
 	countLetters = `
 		SELECT cause, count(*) FROM dead_letters WHERE pipeline = ? AND resolved IS NULL GROUP BY cause`

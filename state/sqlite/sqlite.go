@@ -47,9 +47,14 @@ import (
 	"github.com/magento-copernica/syncd/state"
 )
 
-// busyTimeout is how long a statement waits for another process's write. Writes
-// here take milliseconds; only a migration or a copy of the file takes longer.
-const busyTimeout = 10 * time.Second
+const (
+	// busyTimeout is how long a statement waits for another process's write. Writes
+	// here take milliseconds; only a migration or a copy of the file takes longer.
+	busyTimeout = 10 * time.Second
+	// busySlice is how long SQLite waits at a time when a write begins. It does not
+	// notice a caller that gave up meanwhile.
+	busySlice = 100 * time.Millisecond
+)
 
 // readers is how many reads run beside each other and beside a write.
 const readers = 4
@@ -141,7 +146,7 @@ func (s *Store) Close() error {
 
 // write runs do in one immediate transaction. An error means that nothing of it was kept.
 func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
-	tx, err := s.writer.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err == nil {
 		defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
 		if err = do(tx); err == nil {
@@ -149,6 +154,23 @@ func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Tx) erro
 		}
 	}
 	return explain(ctx, what, err)
+}
+
+// begin begins a write. In WAL mode this is where it waits for other processes.
+func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
+	for range busyTimeout / busySlice {
+		tx, err := s.writer.BeginTx(ctx, nil)
+		if !busy(err) || ctx.Err() != nil {
+			return tx, err
+		}
+	}
+	return s.writer.BeginTx(ctx, nil)
+}
+
+// busy reports whether a statement found the database locked by another process.
+func busy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == lib.SQLITE_BUSY
 }
 
 // explain wraps a database's error, names the stop of the caller as such, and adds
@@ -191,7 +213,7 @@ func openMemory(ctx context.Context, cfg Config) (*Store, error) {
 		}
 	}()
 	// SQLite's memdb shares a database among the connections that give its name.
-	dsn := dataSource("/"+rand.Text(), url.Values{"vfs": {"memdb"}, "_txlock": {"immediate"}},
+	dsn := dataSource("/"+rand.Text(), busyTimeout, url.Values{"vfs": {"memdb"}, "_txlock": {"immediate"}},
 		"foreign_keys(1)", "journal_mode(MEMORY)", "synchronous(OFF)")
 	if s.writer, err = pool(dsn, 2); err != nil {
 		return nil, err
@@ -211,8 +233,8 @@ func openMemory(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 // dataSource builds a DSN. The driver runs busy_timeout before the other pragmas.
-func dataSource(path string, query url.Values, pragmas ...string) string {
-	query["_pragma"] = append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())}, pragmas...)
+func dataSource(path string, wait time.Duration, query url.Values, pragmas ...string) string {
+	query["_pragma"] = append([]string{fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds())}, pragmas...)
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
 }
 

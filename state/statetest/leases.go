@@ -3,6 +3,8 @@ package statetest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +34,28 @@ func testTarget(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	same(t, "pipeline after a refusal", want, got)
+}
+
+func testTargetComesLater(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	const name = "later"
+	for _, step := range []struct{ target, want string }{{"", ""}, {"a database", "a database"}, {"", "a database"}, {"a database", "a database"}} {
+		got, err := f.OpenPipeline(ctx, state.Pipeline{Name: name, Target: step.target})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "target", step.want, got.Target)
+	}
+	if _, err := f.OpenPipeline(ctx, state.Pipeline{Name: name, Target: "another"}); err == nil {
+		t.Error("a target that was set could be changed")
+	}
+	all, err := f.Pipelines(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(all, state.Pipeline{Name: name, Target: "a database"}) || !slices.IsSortedFunc(all, func(a, b state.Pipeline) int { return strings.Compare(a.Name, b.Name) }) {
+		t.Errorf("pipelines %+v", all)
+	}
 }
 
 func testAdopting(t *testing.T, f *fixture) {

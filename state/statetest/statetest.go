@@ -45,6 +45,7 @@ func (s Suite) Run(t *testing.T) {
 	}
 	tests := []test{
 		{"pipeline/target is fixed", testTarget},
+		{"pipeline/target may come later", testTargetComesLater},
 		{"pipeline/adopting is for good", testAdopting},
 		{"pipeline/names", testPipelineNames},
 

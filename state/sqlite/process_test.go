@@ -1,0 +1,238 @@
+package sqlite_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/sqlite"
+)
+
+// holdVariable makes this test binary a process that holds a lease.
+const holdVariable = "SYNCD_TEST_HOLD"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(holdVariable); path != "" {
+		if err := hold(context.Background(), path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// hold takes the lease for an hour, prints its fence and ends with its input.
+func hold(ctx context.Context, path string) error {
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if _, err := s.OpenPipeline(ctx, pipeline()); err != nil {
+		return err
+	}
+	l, err := s.Acquire(ctx, "shop", "child", time.Hour)
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Fence)
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// holder starts a process that holds the lease, and returns it and its fence.
+func holder(t *testing.T, path string) (*exec.Cmd, int64) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), holdVariable+"="+path)
+	cmd.Stderr = os.Stderr
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill() // it may have been killed before
+		cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the holder said %q: %v", line, err)
+	}
+	fence, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd, fence
+}
+
+func TestSuccessorOfAKilledProcessNeedNotWait(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := openShop(t, sqlite.Config{Path: path})
+	child, fence := holder(t, path)
+
+	_, err := s.Acquire(t.Context(), "shop", "me", time.Hour)
+	if e, ok := errors.AsType[*state.HeldError](err); !ok || e.Holder != "child" {
+		t.Fatalf("beside a living holder: %v", err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	child.Wait()
+	l, err := s.Acquire(t.Context(), "shop", "me", time.Hour)
+	if err != nil {
+		t.Fatalf("after the holder was killed: %v", err)
+	}
+	if l.Fence != fence+1 {
+		t.Errorf("fence %d after %d", l.Fence, fence)
+	}
+}
+
+// A stopped process keeps its file lock. The row decides, and whoever took over is
+// not taken for dead because the lock of its predecessor becomes free.
+func TestStoppedProcessIsOvertakenAtItsExpiry(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	later := func() time.Time { return time.Now().Add(2 * time.Hour) }
+	s, third := openShop(t, sqlite.Config{Path: path, Now: later}), openShop(t, sqlite.Config{Path: path, Now: later})
+	child, _ := holder(t, path)
+	stop(t, child)
+
+	l, err := s.Acquire(t.Context(), "shop", "second", time.Hour)
+	if err != nil {
+		t.Fatalf("past the expiry of a stopped holder: %v", err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	child.Wait()
+	if _, err := third.Acquire(t.Context(), "shop", "third", time.Hour); err == nil {
+		t.Fatal("the second holder lives, but was taken for dead")
+	}
+	// From its next renewal on, the second holder has the lock.
+	if _, err := s.Renew(t.Context(), l, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := third.Acquire(t.Context(), "shop", "third", time.Hour); err == nil {
+		t.Fatal("the second holder lives, but was taken for dead after a renewal")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := third.Acquire(t.Context(), "shop", "third", time.Hour); err != nil {
+		t.Fatalf("after the second holder ended: %v", err)
+	}
+}
+
+// Whoever removes a lock file takes the proof of death away, not the lease.
+func TestRemovedLockFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, next := openShop(t, sqlite.Config{Path: path}), openShop(t, sqlite.Config{Path: path})
+	l, err := s.Acquire(t.Context(), "shop", "me", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path + ".shop.lock"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := next.Acquire(t.Context(), "shop", "next", time.Hour); err == nil {
+		t.Fatal("a living holder's lease was taken")
+	}
+	if _, err := s.Commit(t.Context(), l, state.Commit{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A holder that was overtaken gives the file lock to its successor.
+func TestOvertakenHolderGivesItsLockAway(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	later := func() time.Time { return time.Now().Add(2 * time.Hour) }
+	old, s, third := openShop(t, sqlite.Config{Path: path}), openShop(t, sqlite.Config{Path: path, Now: later}), openShop(t, sqlite.Config{Path: path, Now: later})
+	stale, err := old.Acquire(t.Context(), "shop", "old", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := s.Acquire(t.Context(), "shop", "second", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Plan(t.Context(), stale, nil); !errors.Is(err, state.ErrFenced) {
+		t.Fatalf("the overtaken holder: %v", err)
+	}
+	if _, err := s.Renew(t.Context(), l, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := third.Acquire(t.Context(), "shop", "third", time.Hour); err != nil {
+		t.Errorf("the second holder ended, and the third has to wait: %v", err)
+	}
+}
+
+func TestManyProcessesCreateOneState(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "new", "state.db")
+	const many = 8
+	sums := make(chan state.Hash, many)
+	for range many {
+		go func() {
+			s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+			if err != nil {
+				t.Error(err)
+				sums <- state.Hash{}
+				return
+			}
+			sums <- s.Hasher().Sum("profile", "content")
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	first := <-sums
+	for range many - 1 {
+		if sum := <-sums; sum != first {
+			t.Error("two processes have different hash keys")
+		}
+	}
+}
+
+func pipeline() state.Pipeline { return state.Pipeline{Name: "shop", Target: "database"} }
+
+// openShop opens a store and its pipeline, and closes the store with the test.
+func openShop(t *testing.T, cfg sqlite.Config) *sqlite.Store {
+	t.Helper()
+	s := open(t, cfg)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := s.OpenPipeline(t.Context(), pipeline()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
