@@ -83,6 +83,9 @@ func parse(text []byte) (Exchange, error) {
 	if e.Status, err = strconv.Atoi(status); err != nil {
 		return e, fmt.Errorf("status line: %w", err)
 	}
+	if strings.HasPrefix(body, "# (body was gzip") {
+		_, body, _ = strings.Cut(body, "\n")
+	}
 	if kept, _, cut := strings.Cut(body, "\n# ... recording cut here"); cut {
 		body, e.Cut = kept, true
 	}

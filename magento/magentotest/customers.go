@@ -127,9 +127,12 @@ func (a Address) tree(customer int64) object {
 	}
 	o := object{
 		{"id", a.ID}, {"customer_id", customer},
-		{"region", object{{"region_code", nil}, {"region", nil}, {"region_id", int64(0)}}}, {"region_id", int64(0)},
-		{"country_id", a.CountryID}, {"street", street},
+		{"region", object{{"region_code", nil}, {"region", nil}, {"region_id", int64(0)}}},
 	}
+	if a.RegionKey {
+		o = append(o, member{"region_id", int64(0)})
+	}
+	o = append(o, member{"country_id", a.CountryID}, member{"street", street})
 	if a.Company != "" {
 		o = append(o, member{"company", a.Company})
 	}

@@ -78,6 +78,7 @@ type Address struct {
 	Company, Telephone              string
 	FirstName, LastName             string
 	DefaultBilling, DefaultShipping bool
+	RegionKey                       bool // has the key region_id, as addresses made over REST do
 }
 
 // Attribute is a custom attribute; its value always is a string.

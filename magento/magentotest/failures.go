@@ -41,7 +41,7 @@ func PHPFatal() emulator.Fault {
 // answers an unknown field (recording orders-filter-bad-field).
 func InternalError() emulator.Fault {
 	return page("internal error", http.StatusInternalServerError, "application/json; charset=utf-8",
-		`{"message":"Internal Error. Details are available in Magento log file. Report ID: webapi-6920f7b5c8d1e"}`)
+		`{"message":"Internal Error. Details are available in Magento log file. Report ID: webapi-6b022b7a9139b"}`)
 }
 
 // BadGateway is PHP not running behind nginx (recording infra-502-php-fpm-down).

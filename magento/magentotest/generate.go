@@ -137,7 +137,7 @@ func (g *generator) addresses(c *Customer) {
 		a := Address{
 			ID: g.address, CountryID: "NL", Postcode: fmt.Sprintf("%04d AA", 1000+g.rand.IntN(9000)), City: g.pick(cities),
 			Street: []string{g.pick(streets) + " " + fmt.Sprint(1+g.rand.IntN(250))}, Telephone: "+31 20 555 0101",
-			FirstName: c.FirstName, LastName: c.LastName,
+			FirstName: c.FirstName, LastName: c.LastName, RegionKey: g.chance(1),
 		}
 		if g.chance(18) {
 			a.Company = g.pick(companies)

@@ -41,6 +41,7 @@ type imported struct {
 		LastName        string   `json:"lastname"`
 		DefaultBilling  bool     `json:"default_billing"`
 		DefaultShipping bool     `json:"default_shipping"`
+		RegionID        *int64   `json:"region_id"`
 	} `json:"addresses"`
 	Extension struct {
 		IsSubscribed bool `json:"is_subscribed"`
@@ -118,7 +119,11 @@ func readCustomer(text []byte) (Customer, error) {
 		c.NewsletterStatus = Subscribed
 	}
 	for _, a := range in.Addresses {
-		c.Addresses = append(c.Addresses, Address(a))
+		c.Addresses = append(c.Addresses, Address{
+			ID: a.ID, CountryID: a.CountryID, Postcode: a.Postcode, City: a.City, Street: a.Street,
+			Company: a.Company, Telephone: a.Telephone, FirstName: a.FirstName, LastName: a.LastName,
+			DefaultBilling: a.DefaultBilling, DefaultShipping: a.DefaultShipping, RegionKey: a.RegionID != nil,
+		})
 	}
 	for _, a := range in.Attributes {
 		c.Attributes = append(c.Attributes, Attribute(a))

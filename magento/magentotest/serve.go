@@ -1,6 +1,8 @@
 package magentotest
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
@@ -112,9 +114,25 @@ func (s *Shop) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		text = nil
 	}
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && len(text) > 1000 {
+		h.Set("Content-Encoding", "gzip")
+		text = pack(text)
+	}
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	_, _ = w.Write(text)
+}
+
+// pack compresses an answer, which nginx does for callers that take it.
+func pack(text []byte) []byte {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = w.Write(text)
+	_ = w.Close()
+	return out.Bytes()
 }
 
 // maxURI is the longest request line the recorded shop's nginx took; 8 KB is common
