@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -124,6 +125,9 @@ func (c *Client) call(ctx context.Context, method, route, path string, body []by
 		if ctx.Err() != nil {
 			return nil, unsent{&callError{route, "canceled", context.Cause(ctx)}}
 		}
+		if outdated, ok := ctx.Value(outdatedKey{}).(func() bool); ok && outdated() {
+			return nil, c.unanswered(route, errOutdated) // getting a token took long
+		}
 		a, err := c.once(ctx, t, method, route, path, body)
 		if err != nil {
 			return nil, err
@@ -199,6 +203,9 @@ func (c *Client) once(ctx context.Context, t *token, method, route, path string,
 }
 
 func (c *Client) unanswered(route string, err error) error {
+	if errors.Is(err, errOutdated) {
+		return unsent{&callError{route: route, text: errOutdated.Error(), err: errOutdated}}
+	}
 	return &callError{route: route, text: c.tokens.why(err), err: err}
 }
 

@@ -157,6 +157,7 @@ func newResty(transport http.RoundTripper, userAgent string) *resty.Client {
 		},
 	})
 	rest.SetRetryCount(0).SetDoNotParseResponse(true).SetDisableWarn(true).SetLogger(silent{})
+	rest.SetPreRequestHook(watch)
 	rest.SetHeader("User-Agent", userAgent).SetHeader("Accept", "application/json")
 	return rest
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -13,13 +14,17 @@ type Database struct {
 	id     int64
 	name   string
 
-	held   atomic.Pointer[heldSchema]
-	flight flight
+	held    atomic.Pointer[heldSchema]
+	flight  flight
+	started atomic.Int64 // readings of the schema so far
+	keeping sync.Mutex   // held while held is replaced
 }
 
 // heldSchema is a schema with its names indexed.
 type heldSchema struct {
 	Schema
+	fieldsBy, collectionsBy int64 // the readings they come from
+
 	byName map[string]*Field // exact names
 	folded map[string]int    // how many fields have this name, ignoring case
 	// pause is when reading ahead may be tried again, in Unix nanoseconds.
@@ -37,11 +42,12 @@ func (d *Database) Schema() Schema { return d.held.Load().Schema }
 
 // Refresh reads the whole schema anew.
 func (d *Database) Refresh(ctx context.Context) (Schema, error) {
+	reading := d.started.Add(1)
 	s, err := d.read(ctx)
 	if err != nil {
 		return Schema{}, err
 	}
-	d.keep(s)
+	d.keep(s, reading, true)
 	return s, nil
 }
 
@@ -50,20 +56,27 @@ func (d *Database) path(below string) string {
 	return "/database/" + strconv.FormatInt(d.id, 10) + below
 }
 
-// keep makes s the schema last seen, unless a later reading is in place.
-func (d *Database) keep(s Schema) {
-	h := &heldSchema{Schema: s, byName: make(map[string]*Field, len(s.Fields)), folded: make(map[string]int, len(s.Fields))}
-	for i := range s.Fields {
-		f := &s.Fields[i]
+// keep makes s the schema last seen, but for what a later reading brought; whole
+// says that s has collections. Readings are told apart by number: clocks are set back.
+func (d *Database) keep(s Schema, reading int64, whole bool) {
+	d.keeping.Lock()
+	defer d.keeping.Unlock()
+	h := &heldSchema{Schema: s, fieldsBy: reading, collectionsBy: reading}
+	if old := d.held.Load(); old != nil {
+		if !whole || old.collectionsBy > reading {
+			h.Collections, h.collectionsBy = old.Collections, old.collectionsBy
+		}
+		if old.fieldsBy > reading {
+			h.Fields, h.ReadAt, h.fieldsBy = old.Fields, old.ReadAt, old.fieldsBy
+		}
+	}
+	h.byName, h.folded = make(map[string]*Field, len(h.Fields)), make(map[string]int, len(h.Fields))
+	for i := range h.Fields {
+		f := &h.Fields[i]
 		h.byName[f.Name] = f
 		h.folded[strings.ToLower(f.Name)]++
 	}
-	for {
-		old := d.held.Load()
-		if old != nil && old.ReadAt.After(s.ReadAt) || d.held.CompareAndSwap(old, h) {
-			return
-		}
-	}
+	d.held.Store(h)
 }
 
 // fresh returns a schema whose profile fields are no older than SchemaMaxAge
@@ -109,14 +122,16 @@ func (d *Database) wait(ctx context.Context) (*heldSchema, error) {
 	return d.held.Load(), nil
 }
 
-func (d *Database) old() bool {
-	age := d.client.now().Sub(d.held.Load().ReadAt)
-	return age < 0 || age > d.client.schemaMaxAge
+func (d *Database) old() bool { return d.client.outdated(d.held.Load()) }
+
+func (c *Client) outdated(h *heldSchema) bool {
+	age := c.now().Sub(h.ReadAt)
+	return age < 0 || age > c.schemaMaxAge
 }
 
 // readFields reads the profile fields, one call, and keeps the collections.
 func (d *Database) readFields(ctx context.Context) error {
-	asked := d.client.now()
+	reading, asked := d.started.Add(1), d.client.now()
 	raws, err := list[rawField](ctx, d.client, "GET /database/{id}/fields", d.path("/fields"))
 	if err != nil {
 		return err
@@ -125,6 +140,6 @@ func (d *Database) readFields(ctx context.Context) error {
 	for i, r := range raws {
 		fields[i] = r.field()
 	}
-	d.keep(Schema{Fields: fields, Collections: d.Schema().Collections, ReadAt: asked})
+	d.keep(Schema{Fields: fields, ReadAt: asked}, reading, false)
 	return nil
 }

@@ -2,10 +2,15 @@ package copernica
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/go-resty/resty/v2"
 
 	"github.com/magento-copernica/syncd/internal/fault"
 )
@@ -148,4 +153,32 @@ func plainName(name string) bool {
 		}
 	}
 	return true
+}
+
+// errOutdated ends a filtered write whose schema grew too old while the call
+// waited for a token, or in the transport for another attempt.
+var errOutdated = errors.New("not sent, the schema read before it grew too old while the call waited")
+
+type outdatedKey struct{}
+
+// withSchema ties a call to the schema that its guard saw (promise 12).
+func (d *Database) withSchema(ctx context.Context, h *heldSchema) context.Context {
+	return context.WithValue(ctx, outdatedKey{}, func() bool { return d.client.outdated(h) })
+}
+
+// watch keeps a call that is tied to a schema from being sent again once that is
+// too old: the transport asks for the body before each further attempt.
+func watch(_ *resty.Client, req *http.Request) error {
+	outdated, ok := req.Context().Value(outdatedKey{}).(func() bool)
+	if !ok || req.GetBody == nil {
+		return nil
+	}
+	again := req.GetBody
+	req.GetBody = func() (io.ReadCloser, error) {
+		if outdated() {
+			return nil, errOutdated
+		}
+		return again()
+	}
+	return nil
 }

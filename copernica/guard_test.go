@@ -12,6 +12,7 @@ import (
 
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
 )
 
 // values are the fields of a write by key.
@@ -346,5 +347,49 @@ func TestSchemaReadAheadFails(t *testing.T) {
 	now.Advance(11 * time.Second)
 	if _, err := d.Upsert(t.Context(), key, "shop-c1", values("shop-c1")); copernica.Outcome(err) != copernica.NotSent {
 		t.Errorf("error %v", err)
+	}
+}
+
+// The age of the schema counts at each attempt of a filtered write, not when the
+// write began.
+func TestPromise12_WriteThatWaitedTooLongIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		chain, err := httpx.New(httpx.Config{Peer: "copernica", Base: w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, key := open(t, chain, nil)
+		w.on("PUT /database/7/profiles", func(request) (*http.Response, error) {
+			return withHeader(reply(429, "", ""), "Retry-After", "90"), nil
+		})
+		_, err = d.Upsert(t.Context(), key, "shop-c1", values("shop-c1"))
+		if copernica.Outcome(err) != copernica.NotSent || fault.ClassOf(err) != fault.Retry || !strings.Contains(err.Error(), "grew too old") {
+			t.Errorf("%v, outcome %s, class %s", err, copernica.Outcome(err), fault.ClassOf(err))
+		}
+		if n := len(w.sent("PUT ")); n != 1 {
+			t.Errorf("%d writes", n)
+		}
+	})
+}
+
+func TestPromise12_WriteThatWaitedForATokenIsNotSent(t *testing.T) {
+	t.Parallel()
+	w, now := newWire(), newClock()
+	d, key := open(t, w, now.Now)
+	w.auth = func(int) *http.Response {
+		now.Advance(2 * time.Minute)
+		return reply(200, "", "token-2")
+	}
+	w.on("PUT /database/7/profiles", func(r request) (*http.Response, error) {
+		return reply(401, "", ""), nil
+	})
+	_, err := d.Upsert(t.Context(), key, "shop-c1", values("shop-c1"))
+	if copernica.Outcome(err) != copernica.NotSent || fault.ClassOf(err) != fault.Retry || !strings.Contains(err.Error(), "grew too old") {
+		t.Errorf("%v, outcome %s, class %s", err, copernica.Outcome(err), fault.ClassOf(err))
+	}
+	if n := len(w.sent("PUT ")); n != 1 {
+		t.Errorf("%d writes", n)
 	}
 }

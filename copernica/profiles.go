@@ -63,7 +63,7 @@ func (d *Database) Upsert(ctx context.Context, key KeyField, value string, field
 	path = append(path, d.path("/profiles?")...)
 	path = filter(path, key.name, equals, value)
 	path = append(path, "&create=1"...)
-	a, err := d.client.write(ctx, http.MethodPut, "PUT "+routeProfiles, string(path), fieldsBody(fields))
+	a, err := d.client.write(d.withSchema(ctx, h), http.MethodPut, "PUT "+routeProfiles, string(path), fieldsBody(fields))
 	if err != nil {
 		return Upserted{}, err
 	}

@@ -128,7 +128,7 @@ func (c *Client) Database(ctx context.Context, nameOrID string) (*Database, erro
 	if err != nil {
 		return nil, err
 	}
-	d.keep(schema)
+	d.keep(schema, d.started.Add(1), true)
 	return d, nil
 }
 

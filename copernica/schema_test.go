@@ -62,6 +62,36 @@ func TestSchema(t *testing.T) {
 	}
 }
 
+// PHP makes other things of numbers, flags and lists than the documentation shows.
+func TestSchemaInOddShapes(t *testing.T) {
+	t.Parallel()
+	want := []copernica.Field{{ID: 1, Name: "a", Type: "text", Default: "1", Length: 64, Index: true}, {ID: 2, Name: "12", Type: "text", Default: "1.5"}}
+	for name, fields := range map[string]string{
+		"as text":      `{"start":"0","limit":"1000","count":"2","total":"2","data":[{"ID":"1","name":"a","type":"text","value":"1","length":"64","index":"1"},{"ID":"2","name":"12","type":"","value":"1.5","length":"","index":""}]}`,
+		"as numbers":   `{"start":0,"limit":1000,"count":2,"total":2,"data":[{"ID":1,"name":"a","type":"text","value":true,"length":64,"index":1},{"ID":2,"name":12,"type":null,"value":1.5,"length":false,"index":0}]}`,
+		"with gaps":    `{"count":2,"total":2,"data":{"0":{"ID":1,"name":"a","value":1,"length":" 64 ","index":"yes"},"3":{"ID":"2","name":"12","value":"1.5","length":null,"index":"no","more":{"x":[]}}}}`,
+		"empty arrays": `{"count":2,"total":2,"data":[{"ID":"1","name":"a","type":[],"value":"1","length":"64","index":true},{"ID":"2","name":"12","type":{},"value":"1.5","index":null}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, collections := range []string{`{"data":[],"total":0}`, `{"data":{},"total":"0"}`} {
+				w := newWire()
+				w.on("GET /database/7", w.always(200, "\xef\xbb\xbf\r\n"+`{"ID":7,"name":"Magento","fields":`+fields+`,"interests":[],"collections":`+collections+`,"intentions":{"email":null}}`))
+				d, err := newClient(t, w, nil).Database(t.Context(), "7")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, d.Schema().Fields); diff != "" {
+					t.Error(diff)
+				}
+				if n := len(w.sent("GET ")); n != 1 {
+					t.Errorf("%d calls, want 1", n)
+				}
+			}
+		})
+	}
+}
+
 // listing serves rows as Copernica's lists do: by offset, at most limit of them.
 func listing(rows []map[string]any, most int, drop ...string) func(request) (*http.Response, error) {
 	return func(r request) (*http.Response, error) {
