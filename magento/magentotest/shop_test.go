@@ -1,0 +1,563 @@
+package magentotest_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+)
+
+// customer is what these tests read of an answer's item.
+type customer struct {
+	ID        int64  `json:"id"`
+	WebsiteID int64  `json:"website_id"`
+	Email     string `json:"email"`
+	UpdatedAt string `json:"updated_at"`
+	Extension struct {
+		IsSubscribed bool `json:"is_subscribed"`
+	} `json:"extension_attributes"`
+}
+
+type page struct {
+	Items []customer `json:"items"`
+	Total int        `json:"total_count"`
+}
+
+// ask sends a request with the integration's token and reads a JSON answer into out.
+func ask(t *testing.T, s *magentotest.Shop, method, target, body string, out any) int {
+	t.Helper()
+	return send(t, s, http.Header{"Authorization": {"Bearer " + magentotest.AccessToken}}, method, target, body, out)
+}
+
+func send(t *testing.T, s *magentotest.Shop, header http.Header, method, target, body string, out any) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://shop.test"+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = header
+	request.Header.Set("Content-Type", "application/json")
+	response, err := s.Transport().RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out != nil {
+		if err := json.Unmarshal(text, out); err != nil {
+			t.Fatalf("%s %s: %v in %.300s", method, target, err, text)
+		}
+	}
+	return response.StatusCode
+}
+
+// keyset returns the request for a page after (at, id), or from the start without at.
+func keyset(at string, id int64, size int) string {
+	q := url.Values{}
+	filter := func(g, f int, field, condition, value string) {
+		p := fmt.Sprintf("searchCriteria[filter_groups][%d][filters][%d]", g, f)
+		q.Set(p+"[field]", field)
+		q.Set(p+"[condition_type]", condition)
+		q.Set(p+"[value]", value)
+	}
+	if at != "" {
+		filter(0, 0, "updated_at", "gteq", at)
+		filter(1, 0, "updated_at", "gt", at)
+		filter(1, 1, "entity_id", "gt", fmt.Sprint(id))
+	}
+	filter(2, 0, "updated_at", "lt", "2026-08-01 00:00:00")
+	for i, field := range []string{"updated_at", "entity_id"} {
+		q.Set(fmt.Sprintf("searchCriteria[sortOrders][%d][field]", i), field)
+		q.Set(fmt.Sprintf("searchCriteria[sortOrders][%d][direction]", i), "ASC")
+	}
+	q.Set("searchCriteria[pageSize]", fmt.Sprint(size))
+	q.Set("fields", "items[id,updated_at],total_count")
+	return "/rest/all/V1/customers/search?" + q.Encode()
+}
+
+func clock() time.Time { return time.Date(2026, 7, 20, 12, 0, 0, 0, time.UTC) }
+
+func shop(customers int) *magentotest.Shop {
+	return magentotest.New(magentotest.Config{Seed: 1, Customers: customers, Now: clock})
+}
+
+// TestKeysetWalk shows that a walk meets every customer once and in order, whatever
+// the page size and however many share a second.
+func TestKeysetWalk(t *testing.T) {
+	t.Parallel()
+	s := shop(2000)
+	want := s.Data().Customers
+	slices.SortFunc(want, func(a, b magentotest.Customer) int {
+		if c := a.UpdatedAt.Compare(b.UpdatedAt); c != 0 {
+			return c
+		}
+		return int(a.ID - b.ID)
+	})
+	for _, size := range []int{1, 7, 50, 299, 300} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			var at string
+			var id int64
+			seen := 0
+			for {
+				var p page
+				ask(t, s, "GET", keyset(at, id, size), "", &p)
+				if p.Total != len(want)-seen {
+					t.Fatalf("total_count %d after %d of %d", p.Total, seen, len(want))
+				}
+				if len(p.Items) == 0 {
+					break
+				}
+				for _, c := range p.Items {
+					if c.ID != want[seen].ID {
+						t.Fatalf("row %d is customer %d, want %d", seen, c.ID, want[seen].ID)
+					}
+					seen++
+				}
+				at, id = p.Items[len(p.Items)-1].UpdatedAt, p.Items[len(p.Items)-1].ID
+				if size == 1 && seen == 400 {
+					return // one by one shows the same at any length
+				}
+			}
+			if seen != len(want) {
+				t.Errorf("met %d of %d", seen, len(want))
+			}
+		})
+	}
+}
+
+// TestSearchAgainstScan compares searches whose ranges come from an index with the
+// same conditions worked out row by row.
+func TestSearchAgainstScan(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	s := shop(300)
+	all := s.Data().Customers
+	conditions := map[string]func(int) bool{
+		"eq": func(c int) bool { return c == 0 }, "neq": func(c int) bool { return c != 0 },
+		"gt": func(c int) bool { return c > 0 }, "gteq": func(c int) bool { return c >= 0 }, "from": func(c int) bool { return c >= 0 },
+		"lt": func(c int) bool { return c < 0 }, "lteq": func(c int) bool { return c <= 0 }, "to": func(c int) bool { return c <= 0 },
+		"bogus": func(c int) bool { return c == 0 },
+	}
+	names := []string{"eq", "neq", "gt", "gteq", "from", "lt", "lteq", "to", "bogus"}
+	for range 400 {
+		q := url.Values{"searchCriteria[pageSize]": {"0"}, "fields": {"items[id],total_count"}}
+		match := func(magentotest.Customer) bool { return true }
+		for g := range rnd.IntN(4) {
+			group := func(magentotest.Customer) bool { return false }
+			for f := range 1 + rnd.IntN(2) {
+				of, condition := all[rnd.IntN(len(all))], names[rnd.IntN(len(names))]
+				field, value := "entity_id", fmt.Sprint(of.ID)
+				compare := func(c magentotest.Customer) int { return int(c.ID - of.ID) }
+				if rnd.IntN(2) == 0 {
+					field, value = "updated_at", of.UpdatedAt.Format(time.DateTime)
+					compare = func(c magentotest.Customer) int { return c.UpdatedAt.Compare(of.UpdatedAt) }
+				}
+				p := fmt.Sprintf("searchCriteria[filterGroups][%d][filters][%d]", g, f)
+				q.Set(p+"[field]", field)
+				q.Set(p+"[conditionType]", condition)
+				q.Set(p+"[value]", value)
+				before := group
+				group = func(c magentotest.Customer) bool { return before(c) || conditions[condition](compare(c)) }
+			}
+			before := match
+			match = func(c magentotest.Customer) bool { return before(c) && group(c) }
+		}
+		if rnd.IntN(2) == 0 {
+			q.Set("searchCriteria[sortOrders][0][field]", "updated_at")
+			q.Set("searchCriteria[sortOrders][0][direction]", "ASC")
+			q.Set("searchCriteria[sortOrders][1][field]", "entity_id")
+			q.Set("searchCriteria[sortOrders][1][direction]", "ASC")
+		}
+		var want, got []int64
+		for _, c := range all {
+			if match(c) {
+				want = append(want, c.ID)
+			}
+		}
+		var p page
+		ask(t, s, "GET", "/rest/V1/customers/search?"+q.Encode(), "", &p)
+		for _, c := range p.Items {
+			got = append(got, c.ID)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" || p.Total != len(want) {
+			t.Fatalf("seed %d: %s: total %d (-want +got):\n%s", seed, q.Encode(), p.Total, diff)
+		}
+	}
+}
+
+func TestGenerated(t *testing.T) {
+	t.Parallel()
+	a, b := shop(3000).Data(), shop(3000).Data()
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Errorf("the same seed gives other data:\n%s", diff)
+	}
+	other := magentotest.New(magentotest.Config{Seed: 2, Customers: 3000, Now: clock}).Data()
+	if cmp.Equal(a.Customers, other.Customers) {
+		t.Error("another seed gives the same data")
+	}
+
+	seconds, emails, statuses := map[time.Time]int{}, map[string][]magentotest.Customer{}, map[int]int{}
+	absent := map[string]int{}
+	var newest time.Time
+	for _, c := range a.Customers {
+		seconds[c.UpdatedAt]++
+		emails[strings.ToLower(c.Email)] = append(emails[strings.ToLower(c.Email)], c)
+		statuses[c.NewsletterStatus]++
+		if c.UpdatedAt.After(newest) {
+			newest = c.UpdatedAt
+		}
+		if c.UpdatedAt.Before(c.CreatedAt) {
+			t.Errorf("customer %d was updated before it was created", c.ID)
+		}
+		for name, gone := range map[string]bool{"dob": c.DOB == "", "gender": c.Gender == 0, "prefix": c.Prefix == "", "middlename": c.MiddleName == "", "address": len(c.Addresses) == 0} {
+			if gone {
+				absent[name]++
+			}
+		}
+	}
+	if want := clock().Add(-24 * time.Hour); !newest.Equal(want) {
+		t.Errorf("newest updated_at %v, want %v", newest, want)
+	}
+	if most := slices.Max(slices.Collect(maps.Values(seconds))); most < 300 {
+		t.Errorf("at most %d customers share a second", most)
+	}
+	if len(statuses) != 5 {
+		t.Errorf("newsletter statuses %v", statuses)
+	}
+	shared := 0
+	for _, twins := range emails {
+		if len(twins) == 2 && twins[0].WebsiteID != twins[1].WebsiteID && twins[0].NewsletterStatus != twins[1].NewsletterStatus {
+			shared++
+		}
+	}
+	if shared < 20 {
+		t.Errorf("%d e-mails are shared by two websites", shared)
+	}
+	for name, percent := range map[string]int{"dob": 48, "gender": 37, "prefix": 72, "middlename": 86, "address": 10} {
+		if got := absent[name] * 100 / 3000; got < percent-4 || got > percent+4 {
+			t.Errorf("%s is absent in %d %%, want about %d", name, got, percent)
+		}
+	}
+	if small := magentotest.New(magentotest.Config{Customers: 3, Now: clock}).Data(); len(small.Customers) != 3 {
+		t.Errorf("asked for 3 customers, got %d", len(small.Customers))
+	}
+	if none := magentotest.New(magentotest.Config{Customers: 3, Empty: true}).Data(); len(none.Customers) != 0 {
+		t.Error("an empty shop has customers")
+	}
+}
+
+// TestWhatMovesUpdatedAt shows each kind of change as a caller sees it.
+func TestWhatMovesUpdatedAt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := magentotest.New(magentotest.Config{Customers: 20})
+		id := s.Data().Customers[3].ID
+		get := func() (c customer) {
+			ask(t, s, "GET", fmt.Sprintf("/rest/all/V1/customers/%d", id), "", &c)
+			return c
+		}
+		before := get()
+
+		s.SetNewsletter(id, magentotest.Unsubscribed)
+		s.EditQuietly(id, func(c *magentotest.Customer) { c.Addresses = nil })
+		if got := get(); got.UpdatedAt != before.UpdatedAt || got.Extension.IsSubscribed {
+			t.Errorf("after quiet changes %+v, before %+v", got, before)
+		}
+
+		s.EditLate(id, func(c *magentotest.Customer) { c.Email = "late@example.test" }, 6*time.Second)
+		statement := time.Now().UTC().Format(time.DateTime)
+		time.Sleep(5 * time.Second)
+		if got := get(); got.Email != before.Email || got.UpdatedAt != before.UpdatedAt {
+			t.Errorf("a change shows before its commit: %+v", got)
+		}
+		time.Sleep(time.Second)
+		if got := get(); got.Email != "late@example.test" || got.UpdatedAt != statement {
+			t.Errorf("after the commit %+v, want updated_at %s", got, statement)
+		}
+
+		time.Sleep(time.Hour)
+		s.Edit(id, func(c *magentotest.Customer) { c.Email = "now@example.test" })
+		if got := get(); got.UpdatedAt != time.Now().UTC().Format(time.DateTime) {
+			t.Errorf("after an edit %+v", got)
+		}
+
+		s.Delete(id)
+		var failure struct{ Message string }
+		if status := ask(t, s, "GET", fmt.Sprintf("/rest/all/V1/customers/%d", id), "", &failure); status != 404 || failure.Message != "No such entity with %fieldName = %fieldValue" {
+			t.Errorf("a deleted customer: %d %q", status, failure.Message)
+		}
+		if created := s.Create(magentotest.Customer{Email: "new@example.test"}); created <= id {
+			t.Errorf("the id %d is used again", created)
+		}
+	})
+}
+
+// TestNewsletterScopes follows recording is_subscribed-scope.
+func TestNewsletterScopes(t *testing.T) {
+	t.Parallel()
+	s := magentotest.New(magentotest.Config{Now: clock})
+	first := s.Create(magentotest.Customer{Email: "twin@example.test", WebsiteID: 1, NewsletterStatus: magentotest.Subscribed})
+	second := s.Create(magentotest.Customer{Email: "twin@example.test", WebsiteID: 2, NewsletterStatus: magentotest.Unsubscribed})
+	alone := s.Create(magentotest.Customer{Email: "uk@example.test", WebsiteID: 2, NewsletterStatus: magentotest.Subscribed})
+	read := func(scope string, id int64) bool {
+		var c customer
+		ask(t, s, "GET", fmt.Sprintf("/rest/%sV1/customers/%d", scope, id), "", &c)
+		return c.Extension.IsSubscribed
+	}
+	put := func(scope string, id int64, on bool) {
+		ask(t, s, "PUT", fmt.Sprintf("/rest/%sV1/customers/%d", scope, id), fmt.Sprintf(`{"customer":{"extension_attributes":{"is_subscribed":%v}}}`, on), nil)
+	}
+	status := func(id int64) int {
+		all := s.Data().Customers
+		return all[slices.IndexFunc(all, func(c magentotest.Customer) bool { return c.ID == id })].NewsletterStatus
+	}
+	for _, tt := range []struct {
+		scope                string
+		first, second, alone bool
+	}{{"", true, true, false}, {"default/", true, true, false}, {"en/", true, true, false}, {"uk/", false, false, true}, {"all/", true, false, true}} {
+		got := [3]bool{read(tt.scope, first), read(tt.scope, second), read(tt.scope, alone)}
+		if want := [3]bool{tt.first, tt.second, tt.alone}; got != want {
+			t.Errorf("scope %q reads %v, want %v", tt.scope, got, want)
+		}
+	}
+	var p page
+	ask(t, s, "GET", "/rest/all/V1/customers/search?searchCriteria=", "", &p)
+	for _, c := range p.Items {
+		if !c.Extension.IsSubscribed {
+			t.Errorf("a search shows customer %d as not subscribed", c.ID)
+		}
+	}
+
+	put("", alone, false)
+	if got := status(alone); got != magentotest.Subscribed {
+		t.Errorf("a write in the wrong scope set status %d", got)
+	}
+	put("all/", alone, false)
+	if got := status(alone); got != magentotest.Unsubscribed {
+		t.Errorf("a write in the all scope left status %d", got)
+	}
+	put("uk/", alone, true)
+	if got := status(alone); got != magentotest.Subscribed {
+		t.Errorf("a write in the store's scope left status %d", got)
+	}
+}
+
+// TestSignIn shows the token's life, the lock after six failures and two factors, all
+// on the injected clock.
+func TestSignIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := magentotest.New(magentotest.Config{Customers: 5})
+		const path = "/rest/all/V1/integration/admin/token"
+		signIn := func(password string) (string, int) {
+			var answer any
+			status := send(t, s, http.Header{}, "POST", path, fmt.Sprintf(`{"username":"admin","password":%q}`, password), &answer)
+			token, _ := answer.(string)
+			return token, status
+		}
+		works := func(token string) int {
+			return send(t, s, http.Header{"Authorization": {"bearer " + token}}, "GET", "/rest/all/V1/store/websites", "", nil)
+		}
+
+		token, _ := signIn(magentotest.Password)
+		var claims struct{ Iat, Exp int64 }
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+		if err != nil || json.Unmarshal(payload, &claims) != nil || claims.Exp != time.Now().Add(time.Hour).Unix() {
+			t.Errorf("claims %s", payload)
+		}
+		if got := works(token); got != 200 {
+			t.Errorf("a new token answers %d", got)
+		}
+		time.Sleep(time.Hour)
+		if got := works(token); got != 401 {
+			t.Errorf("an expired token answers %d", got)
+		}
+		token, _ = signIn(magentotest.Password)
+		s.RevokeTokens()
+		if got := works(token); got != 401 {
+			t.Errorf("a revoked token answers %d", got)
+		}
+
+		for range 6 {
+			if _, status := signIn("wrong"); status != 401 {
+				t.Errorf("a wrong password answers %d", status)
+			}
+		}
+		time.Sleep(29 * time.Minute)
+		if _, status := signIn(magentotest.Password); status != 401 {
+			t.Errorf("a locked account answers %d", status)
+		}
+		time.Sleep(time.Minute)
+		if _, status := signIn(magentotest.Password); status != 200 {
+			t.Errorf("after the lock %d", status)
+		}
+
+		s.Switch(func(sw *magentotest.Switches) { sw.TwoFactor = true })
+		if _, status := signIn(magentotest.Password); status != 400 {
+			t.Errorf("with two factors %d", status)
+		}
+		s.Switch(func(sw *magentotest.Switches) { sw.BearerOff = true })
+		if got := works(magentotest.AccessToken); got != 401 {
+			t.Errorf("the integration's token answers %d although bearer is off", got)
+		}
+		s.Switch(func(sw *magentotest.Switches) { *sw = magentotest.Switches{Denied: []string{"Magento_Backend::store"}} })
+		if got := works(magentotest.AccessToken); got != 401 {
+			t.Errorf("a caller without permission gets %d", got)
+		}
+	})
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	s := shop(10)
+	header := http.Header{"Authorization": {"Bearer " + magentotest.AccessToken}}
+	for range 3 {
+		send(t, s, header, "GET", "/rest/V1/customers/search?searchCriteria[pageSize]=1", "", nil)
+		send(t, s, header, "GET", "/rest/V1/store/websites", "", nil)
+	}
+	if got := s.Sessions(); got != 3 {
+		t.Errorf("three calls without a cookie left %d sessions", got)
+	}
+	for _, tt := range []struct {
+		cookie string
+		want   int
+	}{{"emulator000000000000000002", 3}, {"forged", 4}} {
+		header.Set("Cookie", "PHPSESSID="+tt.cookie)
+		send(t, s, header, "GET", "/rest/V1/customers/search?searchCriteria[pageSize]=1", "", nil)
+		if got := s.Sessions(); got != tt.want {
+			t.Errorf("with cookie %s there are %d sessions, want %d", tt.cookie, got, tt.want)
+		}
+	}
+}
+
+// TestFaults shows that a spoilt write stands exactly when it was spoilt afterwards.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		s := shop(5)
+		id := s.Data().Customers[0].ID
+		s.Faults().Add(emulator.Fault{Method: "PUT", Kind: emulator.Reset, After: after, Times: 1})
+		request, err := http.NewRequestWithContext(t.Context(), "PUT", fmt.Sprintf("http://shop.test/rest/all/V1/customers/%d", id),
+			strings.NewReader(`{"customer":{"firstname":"Changed"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header = http.Header{"Authorization": {"Bearer " + magentotest.AccessToken}, "Content-Type": {"application/json"}}
+		if _, err := s.Transport().RoundTrip(request); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("after=%v: %v", after, err)
+		}
+		if got := s.Data().Customers[0].FirstName == "Changed"; got != after {
+			t.Errorf("after=%v: the write stands: %v", after, got)
+		}
+	}
+}
+
+// TestLatency shows that a slow shop answers late, and not at all to who leaves.
+func TestLatency(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := magentotest.New(magentotest.Config{Customers: 5, Latency: 3 * time.Second})
+		start := time.Now()
+		ask(t, s, "GET", "/rest/V1/store/websites", "", nil)
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("took %v", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, "GET", "http://shop.test/rest/V1/store/websites", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Transport().RoundTrip(request); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// TestOnRequest changes data between two pages.
+func TestOnRequest(t *testing.T) {
+	t.Parallel()
+	s := shop(50)
+	s.OnRequest(func(*http.Request) {
+		s.OnRequest(nil)
+		s.Create(magentotest.Customer{Email: "new@example.test"})
+	})
+	var p page
+	ask(t, s, "GET", "/rest/V1/customers/search?searchCriteria[pageSize]=1", "", &p)
+	if p.Total != 51 {
+		t.Errorf("total_count %d", p.Total)
+	}
+}
+
+// TestImportPrintsBack shows that imported customers are printed as they came.
+func TestImportPrintsBack(t *testing.T) {
+	t.Parallel()
+	a, b := shop(200), magentotest.New(magentotest.Config{Now: clock})
+	var printed, again struct{ Items []json.RawMessage }
+	const target = "/rest/all/V1/customers/search?searchCriteria="
+	ask(t, a, "GET", target, "", &printed)
+	text, err := json.Marshal(printed.Items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.ImportCustomers(text); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, b, "GET", target, "", &again)
+	if diff := cmp.Diff(printed, again); diff != "" {
+		t.Errorf("printed (-first +second):\n%s", diff)
+	}
+	if err := b.ImportCustomers([]byte(`[{"id":1}]`)); err == nil {
+		t.Error("a customer without dates is imported")
+	}
+}
+
+func BenchmarkGenerate100k(b *testing.B) {
+	for b.Loop() {
+		shop(100_000)
+	}
+}
+
+func BenchmarkKeysetPage(b *testing.B) {
+	s := shop(100_000)
+	all := s.Data().Customers
+	client := &http.Client{Transport: s.Transport()}
+	i := 0
+	for b.Loop() {
+		i = (i + 7919) % len(all)
+		request, err := http.NewRequestWithContext(b.Context(), "GET", "http://shop.test"+keyset(all[i].UpdatedAt.Format(time.DateTime), all[i].ID, 300), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+magentotest.AccessToken)
+		response, err := client.Do(request)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+	}
+}
