@@ -31,6 +31,7 @@ type app struct {
 // commands are the command line. Each command lies in a file of its own and has a
 // method Run(context.Context, *app) error.
 type commands struct {
+	Demo      demoCommand      `cmd:"" help:"Watch syncd work: a made-up shop and account in this process."`
 	Run       runCommand       `cmd:"" help:"Bring Copernica up to date, once."`
 	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`

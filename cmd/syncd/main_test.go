@@ -20,7 +20,7 @@ import (
 // TestMain puts syncd itself into the PATH of the scripts, and of tests that start
 // it as a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"syncd": main})
+	testscript.Main(m, map[string]func(){"syncd": main, "syncd-mortal": mortal})
 }
 
 // TestScripts runs testdata/script. Besides the usual ones the scripts have these

@@ -11,7 +11,6 @@ import (
 	"github.com/magento-copernica/syncd/internal/httpx"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
-	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
 // pipeline is a shop, an account and the state between them, ready to run.
@@ -86,14 +85,6 @@ func orNone[T ~int64](d T) T {
 		return -1
 	}
 	return d
-}
-
-func compileMapping(cfg config.Config) (*mapping.Mapping, error) {
-	file, err := mapping.Default()
-	if err != nil {
-		return nil, err
-	}
-	return file.Compile(mapping.Options{Shop: cfg.Shop, Zone: cfg.TimeZone.Location()})
 }
 
 // holder names this process to whoever finds the pipeline taken.

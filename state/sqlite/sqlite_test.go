@@ -42,3 +42,20 @@ func open(t testing.TB, cfg sqlite.Config) *sqlite.Store {
 	}
 	return s
 }
+
+func pipeline() state.Pipeline { return state.Pipeline{Name: "shop", Target: "database"} }
+
+// openShop opens a store and its pipeline, and closes the store with the test.
+func openShop(t *testing.T, cfg sqlite.Config) *sqlite.Store {
+	t.Helper()
+	s := open(t, cfg)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := s.OpenPipeline(t.Context(), pipeline()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

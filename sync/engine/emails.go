@@ -40,41 +40,29 @@ func (r *run) learn(ctx context.Context, items []magento.Item[magento.Customer])
 		return err
 	}
 	r.lookups = mapping.NewLookups(stores, groups)
-	var websites []int64
+	r.websites = 0
 	for _, w := range stores.Websites {
 		if w.ID != 0 { // the back end's own
-			websites = append(websites, w.ID)
+			r.websites++
 		}
 	}
-	r.websites = len(websites)
 	if first && r.websites > 1 {
-		return r.scanEmails(ctx, websites)
+		return r.scanEmails(ctx)
 	}
 	return nil
 }
 
-// scanEmails runs once in a state's life: before the first write it collects the
-// e-mails of every website but the largest, so that the first of two customers
-// with one e-mail is already known to be one of two.
-func (r *run) scanEmails(ctx context.Context, websites []int64) error {
+// scanEmails runs once in a state's life, and is resumed where it was cut short:
+// before the first write it collects every e-mail, so that the first of two
+// customers with one e-mail is already known to be one of two.
+func (r *run) scanEmails(ctx context.Context) error {
 	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, emailScan)
 	if err != nil || !cp.Horizon.IsZero() {
 		return err
 	}
 	cp.Pipeline, cp.Stream = r.cfg.Pipeline, emailScan
-	largest, most := websites[0], int64(-1)
-	for _, w := range websites {
-		n, err := r.cfg.Shop.CustomerCount(ctx, w)
-		if err != nil {
-			return err
-		}
-		if n > most {
-			largest, most = w, n
-		}
-	}
 	began := r.cfg.Now().UTC().Truncate(time.Second)
-	q := magento.EmailQuery{After: cp.Position.ID, ExceptWebsites: []int64{largest}}
-	for got, err := range r.cfg.Shop.Emails(ctx, q) {
+	for got, err := range r.cfg.Shop.Emails(ctx, magento.EmailQuery{After: cp.Position.ID}) {
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,6 @@ type Shop interface {
 	Groups(ctx context.Context) (map[int64]string, error)
 	Customers(ctx context.Context, q magento.Query) iter.Seq2[*magento.Page[magento.Customer], error]
 	Customer(ctx context.Context, id int64, fields []string) (magento.Customer, error)
-	CustomerCount(ctx context.Context, website int64) (int64, error)
 	Emails(ctx context.Context, q magento.EmailQuery) iter.Seq2[*magento.Page[magento.CustomerEmail], error]
 }
 

@@ -22,11 +22,11 @@ type run struct {
 
 	lanes  *lanes
 	writer *writer
-	// halted is closed when no further write may start; those in flight finish.
-	halted chan struct{}
-	halt   func()
-	// writes is the context of calls to Copernica: it outlives a stop by the grace.
-	writes context.Context
+	// starting ends when no further write may start; halt ends it. Those in flight
+	// go on under writes, which outlives a stop by the grace.
+	starting context.Context
+	halt     context.CancelFunc
+	writes   context.Context
 
 	// Owned by the reader.
 	lookups  *mapping.Lookups
@@ -46,7 +46,7 @@ func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
 	}
 	cfg := &e.cfg
 	began := cfg.Now()
-	if _, err := cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: cfg.Pipeline}); err != nil {
+	if err := fixShop(ctx, cfg); err != nil {
 		return Report{Stream: stream}, err
 	}
 	held, tenure, err := take(ctx, cfg)
@@ -56,15 +56,11 @@ func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
 	cfg.TestHook(PointLeased)
 
 	r := &run{cfg: cfg, stream: stream, tenure: tenure, began: began, lanes: newLanes(cfg.Writes)}
-	r.halted = make(chan struct{})
-	r.halt = sync.OnceFunc(func() { close(r.halted) })
+	r.starting, r.halt = context.WithCancel(held)
 	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
 	r.writes = writes
 	r.writer = newWriter(cfg, tenure)
-	stopping := context.AfterFunc(held, func() {
-		r.halt()
-		time.AfterFunc(cfg.Grace, endWrites)
-	})
+	stopping := context.AfterFunc(held, func() { time.AfterFunc(cfg.Grace, endWrites) })
 
 	runErr := r.start(held)
 	if runErr == nil {
@@ -83,6 +79,25 @@ func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
 	defer cancel()
 	report, err := r.finish(closing, runErr)
 	return report, errors.Join(runErr, err, tenure.end(closing))
+}
+
+// fixShop opens the pipeline, and refuses a state that was made for another shop:
+// under another code each profile would be made a second time (promise 17).
+func fixShop(ctx context.Context, cfg *Config) error {
+	pipelines, err := cfg.Store.Pipelines(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pipelines {
+		if p.Name == cfg.Pipeline {
+			return nil
+		}
+	}
+	if len(pipelines) > 0 {
+		return &state.ShopError{Have: pipelines[0].Name, Want: cfg.Pipeline}
+	}
+	_, err = cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: cfg.Pipeline})
+	return err
 }
 
 // start opens the run's row.
@@ -145,14 +160,7 @@ func problem(err error) string {
 
 func isFenced(err error) bool { return errors.Is(err, state.ErrFenced) }
 
-func (r *run) halting() bool {
-	select {
-	case <-r.halted:
-		return true
-	default:
-		return false
-	}
-}
+func (r *run) halting() bool { return r.starting.Err() != nil }
 
 // count takes the calls made so far into the run's counters.
 func (r *run) count() {

@@ -154,9 +154,7 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 		if done.ID != 0 {
 			return w.wrote(it, done.ID, done.Created, true, it.row.ConsentValue())
 		}
-	case copernica.NotSent:
-		return result{err: err}
-	case copernica.Refused:
+	case copernica.NotSent, copernica.Refused:
 		return w.refusedOr(it, err)
 	}
 	// Either nobody knows whether it was written, or it was and its id is not known.
@@ -207,7 +205,7 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 		case copernica.Acknowledged:
 			return w.wrote(it, id, false, true, "")
 		case copernica.NotSent:
-			return result{err: err}
+			return w.refusedOr(it, err)
 		case copernica.Refused:
 			if !errors.Is(err, copernica.ErrNoProfile) {
 				return w.refusedOr(it, err)

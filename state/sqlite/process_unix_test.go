@@ -1,3 +1,5 @@
+//go:build unix
+
 package sqlite_test
 
 import (
@@ -11,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,6 +87,14 @@ func holder(t *testing.T, path string) (*exec.Cmd, int64) {
 		t.Fatal(err)
 	}
 	return cmd, fence
+}
+
+// stop stops a process without ending it.
+func stop(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestSuccessorOfAKilledProcessNeedNotWait(t *testing.T) {
@@ -218,21 +229,4 @@ func TestManyProcessesCreateOneState(t *testing.T) {
 			t.Error("two processes have different hash keys")
 		}
 	}
-}
-
-func pipeline() state.Pipeline { return state.Pipeline{Name: "shop", Target: "database"} }
-
-// openShop opens a store and its pipeline, and closes the store with the test.
-func openShop(t *testing.T, cfg sqlite.Config) *sqlite.Store {
-	t.Helper()
-	s := open(t, cfg)
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if _, err := s.OpenPipeline(t.Context(), pipeline()); err != nil {
-		t.Fatal(err)
-	}
-	return s
 }

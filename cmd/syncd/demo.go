@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/internal/demo"
+	"github.com/magento-copernica/syncd/internal/oracle"
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// demoCommand runs the whole of syncd on made-up data.
+type demoCommand struct {
+	Customers int    `default:"1000" placeholder:"N" help:"Customers in the shop. Default ${default}."`
+	Orders    int    `default:"0" placeholder:"N" help:"Orders in the shop. This version moves customers only, so it must be 0."`
+	Seed      uint64 `default:"1" placeholder:"N" help:"Another seed makes another shop. Default ${default}."`
+	Exit      bool   `help:"Stop when both sides are in step, and compare them."`
+}
+
+// Help is shown by `syncd demo --help`.
+func (*demoCommand) Help() string {
+	return "Starts a Magento and a Copernica in this process, fills the shop with made-up customers, " +
+		"brings them over and, without --exit, goes on with live changes until Ctrl-C. Nothing leaves this machine."
+}
+
+// Validate is called by kong.
+func (c *demoCommand) Validate() error {
+	switch {
+	case c.Orders != 0:
+		return errors.New("--orders: this version moves customers only; leave it out")
+	case c.Customers < 0:
+		return errors.New("--customers: cannot be negative")
+	}
+	return nil
+}
+
+// differenceError ends a demo whose two sides are not in step.
+type differenceError struct{ oracle.Difference }
+
+func (e *differenceError) Error() string { return "Copernica is not what it should be" }
+
+// Run runs the demo.
+func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
+	world, err := demo.Start(ctx, demo.Config{Customers: c.Customers, Seed: c.Seed, Now: a.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, world.Close()) }()
+
+	// The demo's own app: only the world's environment, and the state in memory.
+	inner := *a
+	inner.environ = append(world.Environ(), "SYNCD_DATABASE_URL=:memory:", "SYNCD_SETTLE=0s", "SYNCD_LOG_LEVEL=warn", "SYNCD_COPERNICA_CONCURRENCY=20")
+	cfg, log, err := inner.configure(ctx, config.NeedMagento|config.NeedCopernica|config.NeedState)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "a Magento shop with %s customers (seed %d), an empty Copernica database, nothing leaves this machine\n", grouped(int64(c.Customers)), c.Seed)
+
+	quiet := inner
+	quiet.stdout = io.Discard
+	if err := (&provisionCommand{}).Run(ctx, &quiet); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "provision: database %s has its fields\n", cfg.Copernica.Database)
+
+	bar := a.progress()
+	p, err := inner.openPipeline(ctx, cfg, log, nil, bar.show)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+
+	first, err := p.engine.Run(ctx, engine.Customers)
+	bar.end()
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	fmt.Fprintln(a.stdout, summary(first))
+	again, err := p.engine.Run(ctx, engine.Customers)
+	bar.end()
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	fmt.Fprintf(a.stdout, "run again: %s read, %s calls to Copernica\n", grouped(again.Counters.Read), grouped(again.Counters.TargetCalls))
+
+	if !c.Exit {
+		if err := c.live(ctx, a, world, cfg.Shop, p); err != nil {
+			return err
+		}
+	}
+	diff := world.Compare(cfg.Shop, cfg.TimeZone.Location())
+	for _, example := range diff.Examples {
+		fmt.Fprintln(a.stdout, "  ", example)
+	}
+	calls := first.Counters.TargetCalls
+	fmt.Fprintf(a.stdout, "%s; %s calls to Copernica in %s, %s a second\n",
+		diff, grouped(calls), first.Elapsed.Round(10*time.Millisecond), grouped(int64(float64(calls)/max(first.Elapsed.Seconds(), 0.001))))
+	if !diff.None() {
+		return &differenceError{diff}
+	}
+	return nil
+}
+
+// liveEvery is how often something happens in the shop.
+const liveEvery = 2 * time.Second
+
+// live lets the world change, and syncd follow, until ctx ends.
+func (c *demoCommand) live(ctx context.Context, a *app, world *demo.World, shop string, p *pipeline) error {
+	fmt.Fprintln(a.stdout, "in step; now live, until Ctrl-C:")
+	tick := time.NewTicker(liveEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		fmt.Fprintf(a.stdout, "  %s\n", world.Live(shop))
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		// The last change is followed too, also after Ctrl-C: a horizon ends at the
+		// whole second before the shop's clock.
+		last := context.WithoutCancel(ctx)
+		if ctx.Err() != nil {
+			time.Sleep(time.Second)
+		}
+		report, err := p.engine.Run(last, engine.Customers)
+		if err != nil {
+			return err
+		}
+		n := report.Counters
+		fmt.Fprintf(a.stdout, "    syncd: %d created, %d updated, %d opt-outs kept, %d calls to Copernica\n", n.Created, n.Updated, n.OptOutsKept, n.TargetCalls)
+	}
+	return nil
+}
+
+// stopped tells the operator's Ctrl-C from a failure.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return errors.New("stopped")
+	}
+	return err
+}

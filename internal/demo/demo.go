@@ -1,0 +1,137 @@
+// Package demo is a world to watch syncd in: a Magento shop full of made-up people
+// and a Copernica account, both on loopback addresses of this process, with a
+// little life in them. What syncd made of it is judged by internal/oracle.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/oracle"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+)
+
+// Config of a World.
+type Config struct {
+	Customers int
+	Seed      uint64
+	Now       func() time.Time
+}
+
+// World is a shop and an account that are being served.
+type World struct {
+	Shop    *magentotest.Shop
+	Account *copernicatest.Account
+
+	shop, account *server
+	random        *rand.Rand
+	unsubscribed  map[string]bool // keys whose opt-out was made in Copernica
+	newcomers     int
+}
+
+// Start serves a new world.
+func Start(ctx context.Context, cfg Config) (*World, error) {
+	w := &World{
+		Shop:         magentotest.New(magentotest.Config{Seed: cfg.Seed, Customers: cfg.Customers, Now: cfg.Now}),
+		Account:      copernicatest.New(copernicatest.Config{Now: cfg.Now}),
+		random:       rand.New(rand.NewPCG(cfg.Seed, 1)), //nolint:gosec // the demo must be repeatable
+		unsubscribed: map[string]bool{},
+	}
+	var err error
+	if w.shop, err = serve(ctx, w.Shop.Handler()); err != nil {
+		return nil, err
+	}
+	if w.account, err = serve(ctx, w.Account.Handler()); err != nil {
+		return nil, errors.Join(err, w.shop.close())
+	}
+	return w, nil
+}
+
+// Close ends both servers.
+func (w *World) Close() error { return errors.Join(w.shop.close(), w.account.close()) }
+
+// Environ is what leads syncd to this world, in the form of os.Environ.
+func (w *World) Environ() []string {
+	return []string{
+		"SYNCD_MAGENTO_BASE_URL=" + w.shop.url,
+		"SYNCD_MAGENTO_ACCESS_TOKEN=" + magentotest.AccessToken,
+		"SYNCD_COPERNICA_API_URL=" + w.account.url + "/v4",
+		"SYNCD_COPERNICA_AUTH_URL=" + w.account.url,
+		"SYNCD_COPERNICA_ACCESS_TOKEN=" + copernicatest.AccessToken,
+		"SYNCD_COPERNICA_DATABASE=" + copernicatest.DatabaseName,
+	}
+}
+
+// Live lets a moment pass: somebody registers, somebody moves on to another name,
+// somebody unsubscribes on either side. It says what happened.
+func (w *World) Live(shopCode string) string {
+	people := w.Shop.Data().Customers
+	if len(people) == 0 {
+		return "the shop is empty"
+	}
+	someone := people[w.random.IntN(len(people))]
+	switch w.random.IntN(4) {
+	case 0:
+		w.newcomers++
+		c := someone
+		c.ID, c.Email = 0, fmt.Sprintf("newcomer+%d@example.test", w.newcomers)
+		c.NewsletterStatus = 1
+		return fmt.Sprintf("customer %d registers", w.Shop.Create(c))
+	case 1:
+		w.Shop.SetNewsletter(someone.ID, 3)
+		w.Shop.Edit(someone.ID, func(*magentotest.Customer) {})
+		return fmt.Sprintf("customer %d unsubscribes in the shop and signs in", someone.ID)
+	case 2:
+		key := fmt.Sprintf("%s-c%d", shopCode, someone.ID)
+		if w.Account.Unsubscribe(copernicatest.DatabaseName, key) != nil {
+			return fmt.Sprintf("customer %d thinks about unsubscribing", someone.ID)
+		}
+		w.unsubscribed[key] = true
+		w.Shop.Edit(someone.ID, func(*magentotest.Customer) {})
+		return fmt.Sprintf("customer %d unsubscribes in Copernica and signs in to the shop", someone.ID)
+	default:
+		w.Shop.Edit(someone.ID, func(c *magentotest.Customer) { c.LastName += " jr." })
+		return fmt.Sprintf("customer %d changes their name", someone.ID)
+	}
+}
+
+// Compare asks the oracle what Copernica should hold and says how it differs.
+func (w *World) Compare(shopCode string, zone *time.Location) oracle.Difference {
+	want := oracle.Expect(w.Shop.Data(), oracle.Options{Shop: shopCode, Zone: zone, Unsubscribed: w.unsubscribed})
+	return oracle.Compare(want, w.Account.Profiles(copernicatest.DatabaseName))
+}
+
+// server is one handler on a loopback address.
+type server struct {
+	url  string
+	http *http.Server
+	done chan error
+}
+
+func serve(ctx context.Context, h http.Handler) (*server, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("serve an emulator: %w", err)
+	}
+	s := &server{
+		url:  "http://" + listener.Addr().String(),
+		http: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second},
+		done: make(chan error, 1),
+	}
+	go func() { s.done <- s.http.Serve(listener) }()
+	return s, nil
+}
+
+func (s *server) close() error {
+	err := s.http.Close()
+	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}

@@ -1,0 +1,171 @@
+//go:build sabotage
+
+package sabotage_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// defect is one mistake that must not go unnoticed.
+type defect struct {
+	name string
+	file string // from the root of the module
+	old  string // stands there exactly once
+	new  string
+	seen []string // go command that must fail; nil: the demo
+}
+
+var demoRun = []string{"run", "./cmd/syncd", "demo", "--exit", "--customers", "1200"}
+
+func test(pkg, name string) []string {
+	return []string{"test", "-count=1", "-run", name, pkg}
+}
+
+func defects() []defect {
+	return []defect{
+		{
+			name: "one of a tie is skipped",
+			file: "magento/search.go",
+			old:  `, {"entity_id", "gt", strconv.FormatInt(after.ID, 10)}})`, new: `})`,
+		},
+		{
+			name: "the overlap is off",
+			file: "sync/engine/pass.go", old: "cp.From = cp.Horizon.Add(-r.cfg.Overlap)", new: "cp.From = cp.Horizon",
+			seen: test("./sync/engine", "TestPromise03_AChange"),
+		},
+		{
+			name: "the horizon is ignored",
+			file: "sync/engine/pass.go", old: "From: cp.From, Before: cp.Target,", new: "From: cp.From, Before: cp.Target.AddDate(1, 0, 0),",
+			seen: test("./sync/engine", "TestPromise02"),
+		},
+		{
+			name: "an unknown outcome is written again at once",
+			file: "sync/engine/writer.go",
+			old:  "	// Either nobody knows whether it was written, or it was and its id is not known.\n",
+			new:  "	if copernica.Outcome(err) == copernica.Unknown {\n		return w.create(ctx, it)\n	}\n",
+			seen: test("./sync/engine", "TestPromise10_AnUnknownOutcome"),
+		},
+		{
+			name: "a 303 is followed",
+			file: "copernica/client.go",
+			old:  "		Transport: stay{transport},\n		CheckRedirect: func(*http.Request, []*http.Request) error {\n			return http.ErrUseLastResponse\n		},\n",
+			new:  "		Transport: transport,\n",
+			seen: test("./copernica", "Redirect"),
+		},
+		{
+			name: "a filter on an unknown field is sent",
+			file: "copernica/guard.go",
+			old:  "	if reason != \"\" {\n		return nil, nil, d.refuse(key.name, reason)\n	}\n	return h, f, nil\n",
+			new:  "	if reason != \"\" {\n		f = &Field{ID: key.id, Name: key.name}\n	}\n	return h, f, nil\n",
+			seen: test("./copernica", "Promise12|Guard"),
+		},
+		{
+			name: "an opt-in goes over an opt-out",
+			file: "sync/engine/consent.go", old: "		return false, it.row.OptIn\n", new: "		return true, false\n",
+			seen: test("./sync/engine", "TestPromise18"),
+		},
+		{
+			name: "times are an hour late",
+			file: "sync/mapping/types.go", old: "		return at.In(zone).Format(dateTimeLayout)\n", new: "		return at.Add(time.Hour).In(zone).Format(dateTimeLayout)\n",
+		},
+		{
+			name: "first and last names are swapped",
+			file: "sync/mapping/sources.go",
+			old:  "string { return c.FirstName }", new: "string { return c.LastName }",
+		},
+		{
+			name: "a 500 is swallowed",
+			file: "copernica/errors.go", old: "	return Unknown\n}", new: "	return Acknowledged\n}",
+			seen: test("./sync/engine", "TestPromise10_AnUnknownOutcome"),
+		},
+	}
+}
+
+func TestSabotage(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := defects()
+	caught := 0
+	for _, d := range list {
+		t.Run(strings.ReplaceAll(d.name, " ", "-"), func(t *testing.T) {
+			overlay := plant(t, root, d)
+			seen := d.seen
+			if seen == nil {
+				seen = demoRun
+			}
+			// A defect that does not compile proves nothing.
+			if out, err := command(t, root, []string{"build", "-overlay", overlay, "-o", os.DevNull, "./cmd/syncd"}).CombinedOutput(); err != nil {
+				t.Fatalf("the defect does not compile: %v\n%s", err, out)
+			}
+			args := append([]string{seen[0], "-overlay", overlay}, seen[1:]...)
+			out, err := command(t, root, args).CombinedOutput()
+			if err == nil || bytes.Contains(out, []byte("[build failed]")) {
+				t.Fatalf("planted and not noticed by `go %s`: %v\n%s", strings.Join(seen, " "), err, tail(out))
+			}
+			caught++
+			t.Logf("noticed by `go %s`: %s", strings.Join(seen, " "), lastWords(out))
+		})
+	}
+	t.Logf("%d of %d defects noticed", caught, len(list))
+}
+
+// plant writes the overlay for a defect and returns its path.
+func plant(t *testing.T, root string, d defect) string {
+	t.Helper()
+	path := filepath.Join(root, filepath.FromSlash(d.file))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(text, []byte(d.old)); n != 1 {
+		t.Fatalf("%s holds %q %d times, not once: the defect must be planted anew", d.file, d.old, n)
+	}
+	dir := t.TempDir()
+	spoilt := filepath.Join(dir, filepath.Base(path))
+	if err := os.WriteFile(spoilt, bytes.Replace(text, []byte(d.old), []byte(d.new), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: spoilt}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func command(t *testing.T, root string, args []string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = root
+	return cmd
+}
+
+// lastWords is the line that says why: a failed test's name or the demo's verdict.
+func lastWords(out []byte) string {
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "--- FAIL") || strings.Contains(line, "missing,") {
+			return line
+		}
+	}
+	return strings.TrimSpace(string(tail(out)))
+}
+
+func tail(out []byte) []byte {
+	const most = 2000
+	if len(out) > most {
+		return out[len(out)-most:]
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+CREATE TABLE goose_db_version (
+		id INTEGER PRIMARY KEY AUTOINCREMENT,
+		version_id INTEGER NOT NULL,
+		is_applied INTEGER NOT NULL,
+		tstamp TIMESTAMP DEFAULT (datetime('now'))
+	);
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 01:51:13');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 01:51:13');
+CREATE TABLE sealed (
+    name  TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO sealed VALUES ('hash_key', x'011766f13316a2d7a4b17182cfa18f339d4415a28278c0111dc10a9061ad7d5b2b08ad3ec3bfe36527eb3555b09888ab4fb370d27db55872e12da48cf37d84bb33');
+CREATE TABLE pipelines (
+    name      TEXT PRIMARY KEY CHECK (name <> ''),
+    target    TEXT NOT NULL,
+    adopting  INTEGER NOT NULL CHECK (adopting IN (0, 1)),
+    opened_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO pipelines VALUES ('other', 'another database', 1, 1795161600250);
+INSERT INTO pipelines VALUES ('shop', 'database', 0, 1795161600250);
+CREATE TABLE leases (
+    pipeline TEXT PRIMARY KEY REFERENCES pipelines (name),
+    holder   TEXT NOT NULL,
+    fence    INTEGER NOT NULL CHECK (fence > 0),
+    expires  INTEGER NOT NULL,
+    os_lock  TEXT -- identity of the locked file while the holder has it locked
+) STRICT, WITHOUT ROWID;
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9981840');
+CREATE TABLE checkpoints (
+    pipeline    TEXT NOT NULL REFERENCES pipelines (name),
+    stream      TEXT NOT NULL CHECK (stream <> ''),
+    version     INTEGER NOT NULL CHECK (version > 0),
+    horizon     INTEGER,
+    position_at INTEGER,
+    position_id INTEGER NOT NULL,
+    pass_from   INTEGER,
+    target      INTEGER,
+    saved_at    INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, stream)
+) STRICT, WITHOUT ROWID;
+INSERT INTO checkpoints VALUES ('shop', 'customers', 1, 1795161660250, 1795161720250, 7, 1795161780250, 1795161840250, 1795161600250);
+CREATE TABLE records (
+    pipeline          TEXT NOT NULL REFERENCES pipelines (name),
+    entity            TEXT NOT NULL CHECK (entity <> ''),
+    key               TEXT NOT NULL CHECK (key <> ''),
+    source_id         INTEGER NOT NULL,
+    parent            TEXT NOT NULL,
+    copernica_id      INTEGER NOT NULL,
+    hash              BLOB CHECK (length(hash) = 16),
+    consent_source    BLOB CHECK (length(consent_source) = 16),
+    consent_written   BLOB CHECK (length(consent_written) = 16),
+    refused           BLOB CHECK (length(refused) = 16),
+    source_updated_at INTEGER,
+    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed')),
+    attempts          INTEGER NOT NULL,
+    planned_at        INTEGER,
+    next_attempt      INTEGER,
+    PRIMARY KEY (pipeline, entity, key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, 'shop-p1', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', 0, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', 0, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL);
+CREATE TABLE emails (
+    pipeline TEXT NOT NULL REFERENCES pipelines (name),
+    key      TEXT NOT NULL CHECK (key <> ''),
+    hash     BLOB CHECK (length(hash) = 16),
+    website  INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO emails VALUES ('shop', 'shop-c1', x'01000000000000000000000000000002', 2);
+CREATE TABLE runs (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline TEXT NOT NULL REFERENCES pipelines (name),
+    stream   TEXT NOT NULL,
+    holder   TEXT NOT NULL,
+    fence    INTEGER NOT NULL,
+    started  INTEGER,
+    ended    INTEGER,
+    outcome  TEXT NOT NULL CHECK (outcome IN ('running', 'done', 'paused', 'failed', 'abandoned')),
+    problem  TEXT NOT NULL,
+    counters TEXT NOT NULL CHECK (json_valid(counters))
+) STRICT;
+INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"refused":0,"unknown":0,"opt_outs_kept":0,"magento_calls":0,"copernica_calls":9}');
+CREATE TABLE dead_letters (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline   TEXT NOT NULL REFERENCES pipelines (name),
+    stream     TEXT NOT NULL,
+    entity     TEXT NOT NULL CHECK (entity <> ''),
+    key        TEXT NOT NULL CHECK (key <> ''),
+    source_id  INTEGER NOT NULL,
+    cause      TEXT NOT NULL,
+    message    TEXT NOT NULL,
+    fix        TEXT NOT NULL,
+    content    BLOB CHECK (length(content) = 16),
+    run_id     INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL,
+    first_seen INTEGER,
+    last_seen  INTEGER,
+    resolved   INTEGER,
+    resolution TEXT NOT NULL
+) STRICT;
+INSERT INTO dead_letters VALUES (1, 'shop', 'customers', 'profile', 'shop-c4', 4, 'too_long', '%1 is too long', 'shorten it', x'03000000000000000000000000000004', 1, 2, 1795162200250, 1795162260250, NULL, '');
+CREATE TABLE record_counts (
+    pipeline TEXT NOT NULL,
+    entity   TEXT NOT NULL,
+    state    TEXT NOT NULL,
+    rows     INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, entity, state)
+) STRICT, WITHOUT ROWID;
+INSERT INTO record_counts VALUES ('shop', 'profile', 'acknowledged', 1);
+INSERT INTO record_counts VALUES ('shop', 'profile', 'planned', 1);
+INSERT INTO record_counts VALUES ('shop', 'profile', 'removed', 1);
+CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
+CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
+CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
+CREATE INDEX runs_by_stream ON runs (pipeline, stream, id);
+CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
+CREATE INDEX runs_running ON runs (pipeline, fence) WHERE outcome = 'running';
+CREATE UNIQUE INDEX dead_letters_open ON dead_letters (pipeline, entity, key) WHERE resolved IS NULL;
+CREATE INDEX dead_letters_newest ON dead_letters (pipeline, last_seen, id) WHERE resolved IS NULL;
+CREATE TRIGGER records_inserted AFTER INSERT ON records BEGIN
+    INSERT INTO record_counts (pipeline, entity, state, rows) VALUES (new.pipeline, new.entity, new.state, 1)
+    ON CONFLICT DO UPDATE SET rows = rows + 1;
+END;
+CREATE TRIGGER records_moved AFTER UPDATE OF state ON records WHEN old.state <> new.state BEGIN
+    UPDATE record_counts SET rows = rows - 1
+    WHERE pipeline = old.pipeline AND entity = old.entity AND state = old.state;
+    INSERT INTO record_counts (pipeline, entity, state, rows) VALUES (new.pipeline, new.entity, new.state, 1)
+    ON CONFLICT DO UPDATE SET rows = rows + 1;
+END;
+CREATE TRIGGER records_deleted AFTER DELETE ON records BEGIN
+    UPDATE record_counts SET rows = rows - 1
+    WHERE pipeline = old.pipeline AND entity = old.entity AND state = old.state;
+END;

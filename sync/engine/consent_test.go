@@ -1,0 +1,190 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/magento/magentotest"
+)
+
+const (
+	in   = "subscribed"
+	out  = "not subscribed"
+	ours = "newsletter"
+)
+
+func TestPromise18_TwentyUnsubscribesSurviveAnyEdit(t *testing.T) {
+	inWorld(t, 200, func(t *testing.T, w *world) {
+		for _, id := range w.ids(20) {
+			subscribe(w, id, magentotest.Subscribed)
+		}
+		w.settle()
+		w.run()
+		for _, id := range w.ids(20) {
+			check(w, w.account.Unsubscribe(database, w.mapping.CustomerKey(id)))
+			w.unsubscribed[w.mapping.CustomerKey(id)] = true
+		}
+		edits := []func(id int64){
+			func(id int64) { w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Edited" }) },
+			func(id int64) { w.shop.Edit(id, func(c *magentotest.Customer) { c.Email = "new." + c.Email }) },
+			func(id int64) { subscribe(w, id, magentotest.Unsubscribed) },
+			func(id int64) { subscribe(w, id, magentotest.Subscribed) },
+			func(id int64) { w.shop.Edit(id, func(c *magentotest.Customer) { c.GroupID = 2 }) },
+		}
+		for _, edit := range edits {
+			for _, id := range w.ids(20) {
+				edit(id)
+			}
+			w.settle()
+			w.run()
+			w.inStep()
+			for _, id := range w.ids(20) {
+				if got := w.profile(id).Fields[ours]; got != "unsubscribed_copernica" {
+					t.Fatalf("customer %d: the opt-out became %q", id, got)
+				}
+			}
+		}
+	})
+}
+
+func TestPromise18_TheShopsOptOutArrives(t *testing.T) {
+	inWorld(t, 60, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		w.run()
+		if got := w.profile(id).Fields[ours]; got != in {
+			t.Fatalf("newsletter is %q", got)
+		}
+		subscribe(w, id, magentotest.Unsubscribed)
+		w.settle()
+		w.run()
+		if got := w.profile(id).Fields[ours]; got != out {
+			t.Errorf("newsletter is %q", got)
+		}
+		// Our own opt-out, still shown: the shop's later opt-in is the newer word.
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		w.run()
+		if got := w.profile(id).Fields[ours]; got != in {
+			t.Errorf("newsletter is %q after a new opt-in", got)
+		}
+		w.inStep()
+	})
+}
+
+func TestPromise18_AnOptInOverAnotherOptOutIsKeptAndCounted(t *testing.T) {
+	inWorld(t, 60, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		subscribe(w, id, magentotest.Unsubscribed)
+		w.settle()
+		w.run()
+		check(w, w.account.Unsubscribe(database, w.mapping.CustomerKey(id)))
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		report := w.run()
+		if got := w.profile(id).Fields[ours]; got != "unsubscribed_copernica" {
+			t.Errorf("the opt-out became %q", got)
+		}
+		if report.Counters.OptOutsKept != 1 {
+			t.Errorf("%d opt-outs counted as kept", report.Counters.OptOutsKept)
+		}
+		before := w.account.Log().Total()
+		w.settle()
+		w.run()
+		if w.account.Log().Total() != before {
+			t.Error("a settled consent is looked at in every run")
+		}
+	})
+}
+
+func TestPromise18_AnOptOutGoesOverAValueSetByHand(t *testing.T) {
+	inWorld(t, 60, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		subscribe(w, id, magentotest.Unsubscribed)
+		w.settle()
+		w.run()
+		check(w, w.account.EditProfile(w.profile(id).ID, map[string]string{ours: in}))
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		w.run()
+		subscribe(w, id, magentotest.Unsubscribed)
+		w.settle()
+		w.run()
+		if got := w.profile(id).Fields[ours]; got != out {
+			t.Errorf("newsletter is %q", got)
+		}
+	})
+}
+
+// A state that was lost, or restored from an older copy, knows nothing of profiles
+// that are there: no first write may carry consent over their opt-outs.
+func TestPromise18_AnEmptyStateUndoesNoOptOut(t *testing.T) {
+	inWorld(t, 200, func(t *testing.T, w *world) {
+		for _, id := range w.ids(30) {
+			subscribe(w, id, magentotest.Subscribed)
+		}
+		w.settle()
+		w.run()
+		for _, id := range w.ids(30) {
+			check(w, w.account.Unsubscribe(database, w.mapping.CustomerKey(id)))
+			w.unsubscribed[w.mapping.CustomerKey(id)] = true
+		}
+		w.newState()
+		w.pageSize = 20 // so that newly made profiles and unknown ones mix
+		for i := range 15 {
+			w.shop.Create(magentotest.Customer{
+				WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "New", LastName: "Customer",
+				Email: "fresh" + time.Duration(i).String() + "@example.test",
+			})
+		}
+		w.settle()
+		report := w.run()
+		if report.Counters.Created != 15 {
+			t.Errorf("%d created, 15 were new", report.Counters.Created)
+		}
+		w.inStep()
+		writes := w.writes()
+		w.newState()
+		w.run()
+		w.inStep()
+		if n := w.writes() - writes; n != 0 {
+			t.Errorf("adopting what is already right took %d writes", n)
+		}
+	})
+}
+
+func TestPromise18_TwoWebsitesOneEmailAreReadSingly(t *testing.T) {
+	const customers = 800
+	inWorld(t, customers, func(t *testing.T, w *world) {
+		shared := map[string]int{}
+		for _, c := range w.shop.Data().Customers {
+			shared[strings.ToLower(c.Email)]++
+		}
+		pairs := 0
+		for _, n := range shared {
+			if n > 1 {
+				pairs++
+			}
+		}
+		if pairs < 20 {
+			t.Fatalf("the shop shares only %d e-mails", pairs)
+		}
+		// At no moment may somebody be subscribed who is not: every write is judged.
+		status := map[string]int{}
+		for _, c := range w.shop.Data().Customers {
+			status[w.mapping.CustomerKey(c.ID)] = c.NewsletterStatus
+		}
+		w.run()
+		w.inStep()
+		for _, p := range w.account.Profiles(database) {
+			if p.Fields[ours] == in && status[p.Fields["customer_id"]] != magentotest.Subscribed {
+				t.Errorf("%s is subscribed in Copernica and not in the shop", p.Fields["customer_id"])
+			}
+		}
+		if n := w.writes(); n != customers {
+			t.Errorf("%d writes for %d customers: consent was corrected afterwards", n, customers)
+		}
+	})
+}

@@ -1,0 +1,228 @@
+package engine_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	_ "time/tzdata"
+
+	"go.uber.org/goleak"
+
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/httpx"
+	"github.com/magento-copernica/syncd/internal/oracle"
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/sqlite"
+	"github.com/magento-copernica/syncd/sync/engine"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const database = copernicatest.DatabaseName
+
+// world is a shop, an account and a state, all in this process and on one fake
+// clock, with the real clients and the real HTTP chain between them.
+type world struct {
+	t            *testing.T
+	shop         *magentotest.Shop
+	account      *copernicatest.Account
+	store        state.Store
+	mapping      *mapping.Mapping
+	zone         *time.Location
+	unsubscribed map[string]bool
+	pageSize     int
+	latency      time.Duration
+}
+
+// inWorld runs a test in a bubble with a world of n customers.
+func inWorld(t *testing.T, n int, test func(*testing.T, *world)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			t:            t,
+			shop:         magentotest.New(magentotest.Config{Seed: 3, Customers: n, Now: time.Now}),
+			account:      copernicatest.New(copernicatest.Config{Now: time.Now}),
+			unsubscribed: map[string]bool{},
+			pageSize:     50,
+		}
+		var err error
+		if w.zone, err = time.LoadLocation("Europe/Amsterdam"); err != nil {
+			t.Fatal(err)
+		}
+		file, err := mapping.Default()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.mapping, err = file.Compile(mapping.Options{Shop: "shop", Zone: w.zone}); err != nil {
+			t.Fatal(err)
+		}
+		for _, need := range w.mapping.Needs() {
+			field := copernicatest.Field{Name: need.Name, Type: string(need.Type), Length: need.Length, Index: need.Index}
+			if err := w.account.AddFields(database, field); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.newState()
+		defer func() {
+			if err := w.store.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		test(t, w)
+	})
+}
+
+// newState replaces the state by an empty one.
+func (w *world) newState() {
+	w.t.Helper()
+	if w.store != nil {
+		if err := w.store.Close(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	store, err := sqlite.Open(w.t.Context(), sqlite.Config{Now: time.Now})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.store = store
+}
+
+// engine puts an engine together, as a new process would.
+func (w *world) engine(change func(*engine.Config)) *engine.Engine {
+	w.t.Helper()
+	chain := func(peer string, base http.RoundTripper) *httpx.Transport {
+		tr, err := httpx.New(httpx.Config{Peer: peer, Base: base, Concurrency: 10, Retries: 2, MaxBackoff: time.Second, Now: time.Now})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return tr
+	}
+	toShop, toAccount := chain("magento", w.shop.Transport()), chain("copernica", w.account.Transport())
+	shop, err := magento.New(magento.Config{
+		BaseURL: "http://shop.test", AccessToken: magentotest.AccessToken, Transport: toShop, PageSize: w.pageSize, Now: time.Now,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	account, err := copernica.New(copernica.Config{
+		APIURL: "http://127.0.0.1/v4", AuthURL: "http://127.0.0.1", AccessToken: copernicatest.AccessToken, Transport: toAccount, Now: time.Now,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cfg := engine.Config{
+		Pipeline: "shop", Shop: shop, Store: w.store, Mapping: w.mapping, Holder: "test", Now: time.Now,
+		Open: func(ctx context.Context) (engine.Database, error) { return account.Database(ctx, database) },
+		Calls: func() (int64, int64) {
+			return toShop.Stats().Calls, toAccount.Stats().Calls
+		},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	e, err := engine.New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e
+}
+
+// run makes one run and expects it to end well.
+func (w *world) run() engine.Report {
+	w.t.Helper()
+	report, err := w.engine(nil).Run(w.t.Context(), engine.Customers)
+	if err != nil {
+		w.t.Fatalf("run: %v", err)
+	}
+	return report
+}
+
+// settle lets the shop's clock pass the settle time.
+func (w *world) settle() { time.Sleep(time.Minute) }
+
+// inStep asks the oracle.
+func (w *world) inStep() {
+	w.t.Helper()
+	want := oracle.Expect(w.shop.Data(), oracle.Options{Shop: "shop", Zone: w.zone, Unsubscribed: w.unsubscribed})
+	if diff := oracle.Compare(want, w.account.Profiles(database)); !diff.None() {
+		w.t.Errorf("%s\n%s", diff, strings.Join(diff.Examples, "\n"))
+	}
+}
+
+// profile returns the one profile with a customer's key.
+func (w *world) profile(id int64) copernicatest.Profile {
+	w.t.Helper()
+	var found []copernicatest.Profile
+	for _, p := range w.account.Profiles(database) {
+		if p.Fields["customer_id"] == w.mapping.CustomerKey(id) {
+			found = append(found, p)
+		}
+	}
+	if len(found) != 1 {
+		w.t.Fatalf("customer %d has %d profiles", id, len(found))
+	}
+	return found[0]
+}
+
+func (w *world) checkpoint() state.Checkpoint {
+	w.t.Helper()
+	cp, err := w.store.Checkpoint(w.t.Context(), "shop", engine.Customers)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cp
+}
+
+func (w *world) letters() []state.DeadLetter {
+	w.t.Helper()
+	list, err := w.store.DeadLetters(w.t.Context(), "shop", 100)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return list
+}
+
+// ids returns the ids of the shop's first n customers on the first website whose
+// e-mail no other website knows.
+func (w *world) ids(n int) []int64 {
+	w.t.Helper()
+	people := w.shop.Data().Customers
+	count := map[string]int{}
+	for _, c := range people {
+		count[strings.ToLower(c.Email)]++
+	}
+	var out []int64
+	for _, c := range people {
+		if len(out) < n && count[strings.ToLower(c.Email)] == 1 {
+			out = append(out, c.ID)
+		}
+	}
+	if len(out) < n {
+		w.t.Fatalf("the shop has only %d such customers", len(out))
+	}
+	return out
+}
+
+func subscribe(w *world, id int64, status int) {
+	w.shop.SetNewsletter(id, status)
+	w.shop.Edit(id, func(*magentotest.Customer) {})
+}
+
+// writes counts the writes that reached the account.
+func (w *world) writes() int {
+	n := 0
+	for call, count := range w.account.Log().Counts() {
+		if strings.HasPrefix(call, "PUT ") || strings.HasPrefix(call, "POST /v4") || strings.HasPrefix(call, "DELETE ") {
+			n += int(count)
+		}
+	}
+	return n
+}
