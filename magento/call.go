@@ -7,10 +7,10 @@ import (
 	"net/http"
 )
 
-// get makes one authorised GET and hands the JSON body of its 200 to read. A
+// get makes one authorised GET and hands header and JSON body of its 200 to read. A
 // refused token is renewed once. Errors of read count as a broken body unless they
 // are typed already.
-func (c *Client) get(ctx context.Context, s *session, route, path, query string, read func(*http.Response, io.Reader) error) error {
+func (c *Client) get(ctx context.Context, s *session, route, path, query string, read func(http.Header, io.Reader) error) error {
 	route = "GET " + route
 	address := c.base + path
 	if query != "" {
@@ -45,11 +45,11 @@ func (c *Client) get(ctx context.Context, s *session, route, path, query string,
 	}
 }
 
-func (c *Client) consume(ctx context.Context, route string, resp *http.Response, read func(*http.Response, io.Reader) error) error {
+func (c *Client) consume(ctx context.Context, route string, resp *http.Response, read func(http.Header, io.Reader) error) error {
 	defer finish(resp)
 	body, err := content(resp)
 	if err == nil {
-		err = read(resp, body)
+		err = read(resp.Header, body)
 	}
 	if err == nil {
 		return nil
@@ -62,7 +62,7 @@ func (c *Client) consume(ctx context.Context, route string, resp *http.Response,
 }
 
 // read makes a single read on a lent session.
-func (c *Client) read(ctx context.Context, route, path, query string, read func(*http.Response, io.Reader) error) error {
+func (c *Client) read(ctx context.Context, route, path, query string, read func(http.Header, io.Reader) error) error {
 	s, back, err := c.single(ctx)
 	if err != nil {
 		return err

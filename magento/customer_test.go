@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -169,8 +170,8 @@ func TestCompressedAnswer(t *testing.T) {
 	t.Parallel()
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
-	fmt.Fprint(z, page(1, row(1, "2026-11-21 23:42:50")))
-	if err := z.Close(); err != nil {
+	_, err := io.WriteString(z, page(1, row(1, "2026-11-21 23:42:50")))
+	if err := errors.Join(err, z.Close()); err != nil {
 		t.Fatal(err)
 	}
 	pages, err := walk(t.Context(), client(t, always(http.StatusOK, packed.String(), "Content-Encoding", "gzip")), magento.Query{})

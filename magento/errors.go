@@ -65,7 +65,8 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.Message)
 	}
 	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
+		// The transport's own errors name the peer too.
+		b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "magento: "))
 	}
 	if e.Hint != "" {
 		return presentable(strings.TrimRight(b.String(), ".") + ": " + e.Hint)

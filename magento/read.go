@@ -90,7 +90,7 @@ func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Custo
 		query = criteriaFields(list)
 	}
 	var customer Customer
-	err = c.read(ctx, "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), query, func(_ *http.Response, body io.Reader) error {
+	err = c.read(ctx, "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), query, func(_ http.Header, body io.Reader) error {
 		f := newFrames(body)
 		raw, size, err := document(f, '{')
 		if err != nil {
@@ -103,9 +103,11 @@ func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Custo
 			return &Error{Class: fault.Record, Shape: ShapeJSON, Err: e}
 		}
 		if item.ID != id {
-			return &Error{Class: fault.Configuration, Shape: ShapeJSON,
+			return &Error{
+				Class: fault.Configuration, Shape: ShapeJSON,
 				Filled: fmt.Sprintf("asked for customer %d the shop sends %d", id, item.ID),
-				Hint:   "does a cache before the shop answer for /rest?"}
+				Hint:   "does a cache before the shop answer for /rest?",
+			}
 		}
 		customer = item.Value
 		return nil
@@ -136,14 +138,16 @@ func (c *Client) CustomerCount(ctx context.Context, website int64) (int64, error
 // authorised answer that costs the shop next to nothing and leaves no session.
 func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 	var clock time.Time
-	err := c.read(ctx, "store/websites", "/store/websites", "", func(resp *http.Response, body io.Reader) error {
+	err := c.read(ctx, "store/websites", "/store/websites", "", func(header http.Header, body io.Reader) error {
 		if _, _, err := document(newFrames(body), '['); err != nil {
 			return err
 		}
-		t, err := http.ParseTime(resp.Header.Get("Date"))
+		t, err := http.ParseTime(header.Get("Date"))
 		if err != nil {
-			return &Error{Class: fault.Configuration, Shape: ShapeJSON, Filled: "the shop's answer has no Date header",
-				Hint: "the web server or proxy before the shop must send it: it is the clock that changes are read by"}
+			return &Error{
+				Class: fault.Configuration, Shape: ShapeJSON, Filled: "the shop's answer has no Date header",
+				Hint: "the web server or proxy before the shop must send it: it is the clock that changes are read by",
+			}
 		}
 		clock = t.UTC()
 		return nil
@@ -177,8 +181,8 @@ func document(f *frames, opening byte) (raw []byte, size int64, err error) {
 }
 
 // decodeInto reads a small answer into target, an object or a list.
-func decodeInto(target any) func(*http.Response, io.Reader) error {
-	return func(_ *http.Response, body io.Reader) error {
+func decodeInto(target any) func(http.Header, io.Reader) error {
+	return func(_ http.Header, body io.Reader) error {
 		f := newFrames(body)
 		opening := byte('{')
 		if first, err := f.peek(); err == nil && first == '[' {

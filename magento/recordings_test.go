@@ -42,9 +42,8 @@ func TestRecordings(t *testing.T) {
 		}
 		printed, escaped := e, e
 		if e.Header.Get("Content-Encoding") == "gzip" {
-			// The recorder shows such a body unpacked, below a remark.
-			_, body, _ := bytes.Cut(e.Body, []byte("\n"))
-			printed.Body, escaped.Body = pack(t, body), pack(t, recording.PHPEscape(body))
+			// The recorder shows such a body unpacked.
+			printed.Body, escaped.Body = pack(t, e.Body), pack(t, recording.PHPEscape(e.Body))
 		} else if strings.HasPrefix(e.Header.Get("Content-Type"), "application/json") {
 			escaped.Body = recording.PHPEscape(e.Body)
 		}
@@ -242,8 +241,17 @@ func failed(what string, err error) string {
 func brief(c magento.Customer) string {
 	text := fmt.Sprintf("%d updated %s", c.ID, c.UpdatedAt.Format(time.DateTime))
 	for _, one := range []struct{ name, value string }{
-		{"email", c.Email}, {"prefix", c.Prefix}, {"first", c.FirstName}, {"middle", c.MiddleName}, {"last", c.LastName}, {"suffix", c.Suffix},
-		{"gender", c.Gender}, {"born", c.BirthDate}, {"taxvat", c.TaxVAT}, {"in", c.CreatedIn}, {"confirmation", c.Confirmation},
+		{"email", c.Email},
+		{"prefix", c.Prefix},
+		{"first", c.FirstName},
+		{"middle", c.MiddleName},
+		{"last", c.LastName},
+		{"suffix", c.Suffix},
+		{"gender", c.Gender},
+		{"born", c.BirthDate},
+		{"taxvat", c.TaxVAT},
+		{"in", c.CreatedIn},
+		{"confirmation", c.Confirmation},
 	} {
 		if one.value != "" {
 			text += fmt.Sprintf(", %s %q", one.name, one.value)

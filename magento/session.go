@@ -120,7 +120,7 @@ func finish(resp *http.Response) {
 // content returns the answer's bounded body, unpacked when the transport did not do
 // that itself.
 func content(resp *http.Response) (io.Reader, error) {
-	body := io.Reader(io.LimitReader(resp.Body, maxBody))
+	body := io.LimitReader(resp.Body, maxBody)
 	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		return body, nil
 	}
@@ -151,7 +151,7 @@ func (j *jar) SetCookies(_ *url.URL, cookies []*http.Cookie) {
 			}
 		}
 		if c.MaxAge >= 0 && c.Value != "" {
-			kept = append(kept, &http.Cookie{Name: c.Name, Value: c.Value})
+			kept = append(kept, &http.Cookie{Name: c.Name, Value: c.Value}) //nolint:gosec // a cookie sent back has a name and a value only
 		}
 		j.cookies = kept
 	}

@@ -64,7 +64,7 @@ func nextPage[T any](ctx context.Context, c *Client, s *session, w walk[T], afte
 		q.size = w.pager.next()
 		page := &Page[T]{Next: after, Size: q.size}
 		start := c.cfg.Now()
-		err := c.get(ctx, s, w.route, w.path, q.encode(), func(_ *http.Response, body io.Reader) error {
+		err := c.get(ctx, s, w.route, w.path, q.encode(), func(_ http.Header, body io.Reader) error {
 			return readPage(body, w, page)
 		})
 		page.Took = c.cfg.Now().Sub(start)
@@ -116,9 +116,11 @@ func readPage[T any](body io.Reader, w walk[T], page *Page[T]) error {
 	case first == '<':
 		return markup()
 	case first == '[':
-		return &Error{Class: fault.Configuration, Shape: ShapeJSON,
+		return &Error{
+			Class: fault.Configuration, Shape: ShapeJSON,
 			Filled: "the shop answers an empty list instead of a page, as it does for a fields parameter it cannot read",
-			Hint:   "does a proxy or firewall change the brackets in query strings?"}
+			Hint:   "does a proxy or firewall change the brackets in query strings?",
+		}
 	}
 	var items, total, null bool
 	previous := page.Next
@@ -183,8 +185,10 @@ func check[T any](w walk[T], page *Page[T], previous Cursor, item Item[T]) error
 		return ignored(fmt.Sprintf("more than the %d rows asked for: it ignores pageSize", page.Size))
 	}
 	if item.ID <= 0 || item.Err != nil && w.timed && item.UpdatedAt.IsZero() {
-		return &Error{Class: fault.Retry, Shape: ShapeJSON,
-			Filled: fmt.Sprintf("the row after id %d cannot be read and does not show its place", previous.ID), Err: item.Err}
+		return &Error{
+			Class: fault.Retry, Shape: ShapeJSON,
+			Filled: fmt.Sprintf("the row after id %d cannot be read and does not show its place", previous.ID), Err: item.Err,
+		}
 	}
 	if wrong := w.within(previous, item); wrong != "" {
 		return ignored(wrong)
@@ -202,18 +206,24 @@ func complete[T any](page *Page[T], null bool, last Cursor) error {
 	case page.Total <= len(page.Items):
 		return nil
 	case null:
-		return &Error{Class: fault.Retry, Shape: ShapeJSON,
-			Filled: fmt.Sprintf("the shop counts %d rows and sends none", page.Total)}
+		return &Error{
+			Class: fault.Retry, Shape: ShapeJSON,
+			Filled: fmt.Sprintf("the shop counts %d rows and sends none", page.Total),
+		}
 	case len(page.Items) < page.Size:
-		return &Error{Class: fault.Retry, Shape: ShapeJSON,
-			Filled: fmt.Sprintf("the shop counts %d rows and sends %d of the %d asked for", page.Total, len(page.Items), page.Size)}
+		return &Error{
+			Class: fault.Retry, Shape: ShapeJSON,
+			Filled: fmt.Sprintf("the shop counts %d rows and sends %d of the %d asked for", page.Total, len(page.Items), page.Size),
+		}
 	}
 	return nil
 }
 
 func ignored(what string) *Error {
-	return &Error{Class: fault.Configuration, Shape: ShapeJSON, Filled: "the shop sends " + what,
-		Hint: "nothing was skipped; find the module, proxy or cache that changes searchCriteria in REST calls, and switch it off for /rest"}
+	return &Error{
+		Class: fault.Configuration, Shape: ShapeJSON, Filled: "the shop sends " + what,
+		Hint: "nothing was skipped; find the module, proxy or cache that changes searchCriteria in REST calls, and switch it off for /rest",
+	}
 }
 
 func emptyAnswer() *Error {
@@ -221,8 +231,10 @@ func emptyAnswer() *Error {
 }
 
 func markup() *Error {
-	return &Error{Class: fault.Retry, Shape: ShapeHTML, Filled: "HTML where JSON is due",
-		Hint: "PHP may print warnings into its answers: set display_errors to Off in the shop"}
+	return &Error{
+		Class: fault.Retry, Shape: ShapeHTML, Filled: "HTML where JSON is due",
+		Hint: "PHP may print warnings into its answers: set display_errors to Off in the shop",
+	}
 }
 
 // byChange checks the places of a walk by (updated_at, id).

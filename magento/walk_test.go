@@ -100,8 +100,10 @@ func TestFields(t *testing.T) {
 	}{
 		"all":    {nil, ""},
 		"narrow": {[]string{"email", "extension_attributes.is_subscribed", "custom_attributes", "id"}, "items[custom_attributes,email,extension_attributes[is_subscribed],id,updated_at],total_count"},
-		"two of one parent": {[]string{"a.b.c", "a.d", "a.b.e"},
-			"items[a[b[c,e],d],id,updated_at],total_count"},
+		"two of one parent": {
+			[]string{"a.b.c", "a.d", "a.b.e"},
+			"items[a[b[c,e],d],id,updated_at],total_count",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -247,10 +249,9 @@ func TestEmails(t *testing.T) {
 
 // rows is a shop of n customers, one a second, that serves pages of the asked size.
 type rows struct {
-	n       int
-	serve   func(size int) (status int, spoil func(string) string, delay time.Duration)
-	asked   []int
-	cookies map[string]int
+	n     int
+	serve func(size int) (status int, spoil func(string) string, delay time.Duration)
+	asked []int
 }
 
 func (s *rows) RoundTrip(r *http.Request) (*http.Response, error) {
