@@ -101,7 +101,7 @@ func TestFaults(t *testing.T) {
 			var p peer
 			tt.fault.Name = "planned"
 			handle := p.faults.Add(tt.fault)
-			var h http.Handler = p.handler()
+			h := p.handler()
 			if client == nil {
 				client = &http.Client{Transport: emulator.Transport(h)}
 			} else {

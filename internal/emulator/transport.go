@@ -32,7 +32,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req.Body)
 		return nil, err
 	}
-	served, leave := context.WithCancel(context.Background())
+	served, leave := context.WithCancel(context.WithoutCancel(ctx))
 	in := req.Clone(served)
 	in.URL = &url.URL{Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
 	in.RequestURI = req.URL.RequestURI()
@@ -59,7 +59,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			switch v := recover(); v {
 			case nil:
 				w.WriteHeader(http.StatusOK)
-				pw.Close()
+				_ = pw.Close()
 			case http.ErrAbortHandler:
 				pw.CloseWithError(io.ErrUnexpectedEOF)
 			default:

@@ -126,7 +126,8 @@ func (a Address) tree(customer int64) object {
 		street[i] = line
 	}
 	o := object{
-		{"id", a.ID}, {"customer_id", customer},
+		{"id", a.ID},
+		{"customer_id", customer},
 		{"region", object{{"region_code", nil}, {"region", nil}, {"region_id", int64(0)}}},
 	}
 	if a.RegionKey {

@@ -15,14 +15,13 @@ import (
 
 // call is a request to the REST API on its way through the shop.
 type call struct {
-	shop     *Shop
-	request  *http.Request
-	query    *node
-	body     []byte
-	scope    string // store code of the path, "" if none
-	id       int64  // the number in the path
-	resource string // what the route asks for
-	session  bool   // the answer comes with a session
+	shop    *Shop
+	request *http.Request
+	query   *node
+	body    []byte
+	scope   string // store code of the path, "" if none
+	id      int64  // the number in the path
+	session bool   // the answer comes with a session
 }
 
 // failure is an answer that is not a success.

@@ -79,7 +79,7 @@ func (s *store) find(id int64) *record {
 
 // get returns a copy of a customer with its newsletter status.
 func (s *store) get(r *record) Customer {
-	c := r.Customer.clone()
+	c := r.clone()
 	c.NewsletterStatus = s.status(r.email, r.WebsiteID)
 	return c
 }

@@ -18,8 +18,12 @@ func (c *call) listGroups() (any, *failure) {
 			root = 0
 		}
 		out = append(out, object{
-			{"id", g.ID}, {"website_id", g.WebsiteID}, {"root_category_id", root},
-			{"default_store_id", g.DefaultView}, {"name", g.Name}, {"code", g.Code},
+			{"id", g.ID},
+			{"website_id", g.WebsiteID},
+			{"root_category_id", root},
+			{"default_store_id", g.DefaultView},
+			{"name", g.Name},
+			{"code", g.Code},
 		})
 	}
 	return out, nil
@@ -37,8 +41,12 @@ func (c *call) listViews() (any, *failure) {
 	out := list{}
 	for _, v := range slices.Concat(all[turn:], all[:turn]) {
 		out = append(out, object{
-			{"id", v.ID}, {"code", v.Code}, {"name", v.Name}, {"website_id", v.WebsiteID},
-			{"store_group_id", v.GroupID}, {"is_active", int64(1)},
+			{"id", v.ID},
+			{"code", v.Code},
+			{"name", v.Name},
+			{"website_id", v.WebsiteID},
+			{"store_group_id", v.GroupID},
+			{"is_active", int64(1)},
 		})
 	}
 	return out, nil
@@ -49,9 +57,14 @@ func (c *call) listConfigs() (any, *failure) {
 	out := list{}
 	for _, v := range views()[1:] {
 		o := object{
-			{"id", v.ID}, {"code", v.Code}, {"website_id", v.WebsiteID}, {"locale", v.Locale},
+			{"id", v.ID},
+			{"code", v.Code},
+			{"website_id", v.WebsiteID},
+			{"locale", v.Locale},
 			{"base_currency_code", map[int64]string{1: "EUR", 2: "GBP"}[v.WebsiteID]},
-			{"default_display_currency_code", v.Currency}, {"timezone", v.Zone}, {"weight_unit", "lbs"},
+			{"default_display_currency_code", v.Currency},
+			{"timezone", v.Zone},
+			{"weight_unit", "lbs"},
 		}
 		for _, secure := range []string{"", "secure_"} {
 			o = append(o,
