@@ -68,7 +68,6 @@ func TestNewestVersionHasAFixture(t *testing.T) {
 // kept is what the fixtures hold, as callers of the store see it.
 type kept struct {
 	Pipelines  []state.Pipeline
-	Sum        state.Hash
 	Checkpoint state.Checkpoint
 	Records    map[string]state.Record
 	Counts     map[state.Entity]map[state.RecordState]int64
@@ -85,7 +84,6 @@ func fixtureWant() kept {
 	one, two := state.Hash{0: 1, 15: 2}, state.Hash{0: 3, 15: 4}
 	return kept{
 		Pipelines: []state.Pipeline{{Name: "other", Target: "another database", Adopting: true}, pipeline()},
-		Sum:       state.Hash{},
 		Checkpoint: state.Checkpoint{
 			Pipeline: "shop", Stream: "customers", Version: 1, Horizon: at(1), Position: state.Position{UpdatedAt: at(2), ID: 7},
 			From: at(3), Target: at(4), SavedAt: at(0),

@@ -30,6 +30,7 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 			_, err := f.OpenPipeline(ctx, state.Pipeline{Name: "new", Target: "x"})
 			return err
 		},
+		"Pipelines":  func(ctx context.Context) error { _, err := f.Pipelines(ctx); return err },
 		"Acquire":    func(ctx context.Context) error { _, err := f.Acquire(ctx, other, "me", ttl); return err },
 		"Renew":      func(ctx context.Context) error { _, err := f.Renew(ctx, l, 2*ttl); return err },
 		"Release":    func(ctx context.Context) error { return f.Release(ctx, l) },

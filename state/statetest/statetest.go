@@ -99,6 +99,8 @@ func (s Suite) Run(t *testing.T) {
 		{"golden/zero values come back", testGoldenZero},
 		{"golden/times are UTC in milliseconds", testTimes},
 
+		{"model/random steps", testModel},
+
 		{"hasher/is this database's own", testHasher},
 		{"context/cancelled calls change nothing", testCancelled},
 		{"context/cancelled in the middle", testCancelledMidway},
