@@ -3,7 +3,6 @@
 
 GO      ?= go
 BIN     := $(CURDIR)/bin
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 LINT_VERSION := v2.15.0
 LINT         := $(BIN)/golangci-lint-$(LINT_VERSION)
@@ -80,12 +79,12 @@ generate: ## rewrite the generated parts of the documentation
 	$(GO) generate ./...
 
 .PHONY: build
-build: ## a static binary in ./bin
-	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/syncd ./cmd/syncd
+build: ## a static binary in ./bin; its version is the tag or commit
+	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/syncd ./cmd/syncd
 
 .PHONY: cover
 cover: setup ## coverage by package; the profile is left in cover.out
-	$(GO) test -short -coverprofile cover.out -coverpkg ./... ./... >/dev/null
+	$(GO) test -short -coverprofile cover.out -coverpkg ./... ./...
 	$(GO) tool cover -func cover.out | tail -n 1
 
 # In a pipe the tests' own exit code counts.
