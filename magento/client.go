@@ -50,8 +50,8 @@ type Client struct {
 	auth      *auth
 	customers *pager
 	emails    *pager
-	singles   chan *session // every session for single reads, idle ones in the channel
-	walks     sessionStack
+	singles   chan *session // idle sessions for single reads; Concurrency of them exist
+	walks     sessionStack  // idle sessions of finished walks
 }
 
 // New returns a client of the shop; it makes no call. An error has the class

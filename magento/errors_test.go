@@ -17,7 +17,7 @@ import (
 // maintenance is the start of what a shop in maintenance answers.
 const maintenance = "<!doctype html>\n<html><head><title>Error 503: Service Unavailable</title></head><body></body></html>"
 
-func TestErrorShapes(t *testing.T) {
+func TestPromise20_ErrorShapes(t *testing.T) {
 	t.Parallel()
 	const html = "text/html; charset=UTF-8"
 	for name, tc := range map[string]struct {
