@@ -68,7 +68,11 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	world, err := demo.Start(t.Context(), demo.Config{Customers: killCustomers(), Seed: 7, Now: time.Now})
+	// Every answer takes a moment, so that a kill meets calls in flight.
+	world, err := demo.Start(t.Context(), demo.Config{
+		Customers: killCustomers(), Seed: 7, Now: time.Now, Latency: 2 * time.Millisecond,
+		Start: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,8 +90,6 @@ func newPlace(t *testing.T) *place {
 	if out, err := p.command(t, "", "provision").CombinedOutput(); err != nil {
 		t.Fatalf("provision: %v\n%s", err, out)
 	}
-	// Every answer takes a moment, so that a kill meets calls in flight.
-	world.Account.Faults().Add(emulator.Fault{Kind: emulator.Delay, Delay: 2 * time.Millisecond, PathContains: "/profile"})
 	return p
 }
 

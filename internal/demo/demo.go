@@ -22,6 +22,8 @@ type Config struct {
 	Customers int
 	Seed      uint64
 	Now       func() time.Time
+	Start     time.Time     // newest change in the shop; zero: a day before Now
+	Latency   time.Duration // of each answer from Copernica
 }
 
 // World is a shop and an account that are being served.
@@ -38,8 +40,8 @@ type World struct {
 // Start serves a new world.
 func Start(ctx context.Context, cfg Config) (*World, error) {
 	w := &World{
-		Shop:         magentotest.New(magentotest.Config{Seed: cfg.Seed, Customers: cfg.Customers, Now: cfg.Now}),
-		Account:      copernicatest.New(copernicatest.Config{Now: cfg.Now}),
+		Shop:         magentotest.New(magentotest.Config{Seed: cfg.Seed, Customers: cfg.Customers, Now: cfg.Now, Start: cfg.Start}),
+		Account:      copernicatest.New(copernicatest.Config{Now: cfg.Now, Latency: cfg.Latency}),
 		random:       rand.New(rand.NewPCG(cfg.Seed, 1)), //nolint:gosec // the demo must be repeatable
 		unsubscribed: map[string]bool{},
 	}
