@@ -80,7 +80,7 @@ generate: ## rewrite the generated parts of the documentation
 
 .PHONY: build
 build: ## a static binary in ./bin; its version is the tag or commit
-	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/syncd ./cmd/syncd
+	$(GO) build -buildvcs=auto -trimpath -ldflags '-s -w' -o $(BIN)/syncd ./cmd/syncd
 
 .PHONY: cover
 cover: setup ## coverage by package; the profile is left in cover.out
