@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
 )
@@ -95,6 +96,10 @@ func (r *run) close(ctx context.Context, cp state.Checkpoint) error {
 	return err
 }
 
+// rereads is how often in a row the reader asks for a page again after the client
+// gave up on it: the client has made its pages smaller by then.
+const rereads = 2
+
 // read fetches and plans pages, sends their writes into the lanes and hands the
 // pages on in order. It reports whether it came to the end.
 func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, tokens chan<- struct{}) (bool, error) {
@@ -102,37 +107,63 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 		From: cp.From, Before: cp.Target, Fields: r.cfg.Mapping.Paths(),
 		After: magento.Cursor{UpdatedAt: cp.Position.UpdatedAt, ID: cp.Position.ID},
 	}
-	read := 0
-	for got, err := range r.cfg.Shop.Customers(ctx, q) {
-		if err != nil {
-			return false, err
+	read, failures := 0, 0
+	for {
+		more := false
+		for got, err := range r.cfg.Shop.Customers(ctx, q) {
+			if err != nil {
+				failures++
+				if more = failures <= rereads && passing(ctx, err); more {
+					break
+				}
+				return false, err
+			}
+			failures = 0
+			if err := r.take(ctx, got, work, tokens); err != nil {
+				return false, err
+			}
+			q.After = got.Next
+			read += len(got.Items)
+			switch {
+			case got.Last:
+				return true, nil
+			case r.halting(), r.spent(read):
+				return false, nil // who halted knows why
+			}
 		}
-		r.cfg.TestHook(PointPageRead)
-		r.total.CompareAndSwap(0, int64(got.Total))
-		select {
-		case tokens <- struct{}{}:
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
-		}
-		if r.halting() {
-			return false, nil // the committer knows why
-		}
-		p := &page{position: state.Position{UpdatedAt: got.Next.UpdatedAt, ID: got.Next.ID}, moves: true, read: len(got.Items)}
-		err := r.prepare(ctx, p, got.Items)
-		if err != nil {
-			return false, err
-		}
-		r.dispatch(p)
-		work <- p
-		read += len(got.Items)
-		if got.Last {
-			return true, nil
-		}
-		if b := r.cfg.Budget; b.Records > 0 && read >= b.Records || b.Time > 0 && r.cfg.Now().Sub(r.began) >= b.Time {
-			return false, nil
+		if !more {
+			return false, errors.New("the shop's listing ended without a last page")
 		}
 	}
-	return false, errors.New("the shop's listing ended without a last page")
+}
+
+// passing reports whether a page may come when it is asked for again.
+func passing(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && fault.ClassOf(err) == fault.Retry && !fault.NotSent(err)
+}
+
+// spent reports whether the run has used up its budget (promise 21).
+func (r *run) spent(read int) bool {
+	b := r.cfg.Budget
+	return b.Records > 0 && read >= b.Records || b.Time > 0 && r.cfg.Now().Sub(r.began) >= b.Time
+}
+
+// take prepares one page, starts its writes and queues it for its commit.
+func (r *run) take(ctx context.Context, got *magento.Page[magento.Customer], work chan<- *page, tokens chan<- struct{}) error {
+	r.cfg.TestHook(PointPageRead)
+	r.total.CompareAndSwap(0, int64(got.Total))
+	select {
+	case tokens <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	p := &page{position: state.Position{UpdatedAt: got.Next.UpdatedAt, ID: got.Next.ID}, moves: true, read: len(got.Items)}
+	if err := r.prepare(ctx, p, got.Items); err != nil {
+		return err
+	}
+	r.dispatch(p)
+	work <- p
+	return nil
 }
 
 // settle waits for a page's outcomes and commits them: with the checkpoint while
