@@ -131,7 +131,7 @@ func TestDamageIsNoticed(t *testing.T) {
 
 func TestNewKeyIsUsableAndNew(t *testing.T) {
 	t.Parallel()
-	if seal.NewKey() == seal.NewKey() {
+	if one, two := seal.NewKey(), seal.NewKey(); one == two {
 		t.Error("two new keys are equal")
 	}
 	newBox(t)

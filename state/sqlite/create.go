@@ -48,7 +48,7 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	box, err := fileBox(cfg, !found)
+	box, err := fileBox(ctx, cfg, !found)
 	if err != nil {
 		return nil, err
 	}

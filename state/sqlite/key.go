@@ -23,7 +23,7 @@ func memoryBox(key string) (*seal.Box, error) {
 }
 
 // fileBox returns the box of a file database. Only for a new one is a key file made.
-func fileBox(cfg Config, fresh bool) (*seal.Box, error) {
+func fileBox(ctx context.Context, cfg Config, fresh bool) (*seal.Box, error) {
 	if cfg.EncryptionKey != "" {
 		return seal.New(cfg.EncryptionKey)
 	}
@@ -37,7 +37,7 @@ func fileBox(cfg Config, fresh bool) (*seal.Box, error) {
 		if key, err = makeKey(path); err != nil {
 			return nil, err
 		}
-		cfg.Log.InfoContext(context.Background(), "key file made, back it up together with the state", "path", path)
+		cfg.Log.InfoContext(ctx, "key file made, back it up together with the state", "path", path)
 	}
 	if err != nil {
 		return nil, err

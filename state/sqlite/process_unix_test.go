@@ -75,8 +75,9 @@ func holder(t *testing.T, path string) (*exec.Cmd, int64) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Kill() // it may have been killed before
-		cmd.Wait()
+		// It may have been killed before, or not: either way it ends here.
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
@@ -97,6 +98,17 @@ func stop(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
+// kill kills a process and waits until the system has taken its locks away.
+func kill(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("a killed process ended well")
+	}
+}
+
 func TestSuccessorOfAKilledProcessNeedNotWait(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -107,10 +119,7 @@ func TestSuccessorOfAKilledProcessNeedNotWait(t *testing.T) {
 	if e, ok := errors.AsType[*state.HeldError](err); !ok || e.Holder != "child" {
 		t.Fatalf("beside a living holder: %v", err)
 	}
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	child.Wait()
+	kill(t, child)
 	l, err := s.Acquire(t.Context(), "shop", "me", time.Hour)
 	if err != nil {
 		t.Fatalf("after the holder was killed: %v", err)
@@ -134,10 +143,7 @@ func TestStoppedProcessIsOvertakenAtItsExpiry(t *testing.T) {
 	if err != nil {
 		t.Fatalf("past the expiry of a stopped holder: %v", err)
 	}
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	child.Wait()
+	kill(t, child)
 	if _, err := third.Acquire(t.Context(), "shop", "third", time.Hour); err == nil {
 		t.Fatal("the second holder lives, but was taken for dead")
 	}

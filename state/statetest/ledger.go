@@ -289,8 +289,10 @@ func testEmails(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	l := f.acquire(t)
 	f.commit(t, l, state.Commit{Emails: []state.Email{
-		{Hash: hashOf(1), Key: "shop-c2", Website: 2}, {Hash: hashOf(1), Key: "shop-c1", Website: 1},
-		{Hash: hashOf(2), Key: "shop-c3", Website: 1}, {Hash: hashOf(3), Key: "shop-c4", Website: 1},
+		{Hash: hashOf(1), Key: "shop-c2", Website: 2},
+		{Hash: hashOf(1), Key: "shop-c1", Website: 1},
+		{Hash: hashOf(2), Key: "shop-c3", Website: 1},
+		{Hash: hashOf(3), Key: "shop-c4", Website: 1},
 		{Key: "shop-c5", Website: 1},
 	}})
 	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Emails: []state.Email{{Hash: hashOf(1), Key: "shop-c9", Website: 9}}})
