@@ -46,8 +46,23 @@ func mortal() {
 			}
 		}
 	}
-	os.Exit(a.run(context.Background(), os.Args[1:]))
+	code := a.run(context.Background(), os.Args[1:])
+	if os.Getenv(peakMemory) != "" {
+		status, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		for line := range strings.Lines(string(status)) {
+			if strings.HasPrefix(line, "VmHWM") {
+				fmt.Fprint(os.Stdout, line)
+			}
+		}
+	}
+	os.Exit(code)
 }
+
+// peakMemory names the variable that has a child print its peak memory at the end.
+const peakMemory = "SYNCD_TEST_PEAK_MEMORY"
 
 // killCustomers is how many customers a killed run moves.
 func killCustomers() int { return max(500/testScale(), 60) }

@@ -34,8 +34,9 @@ func (r *run) prepare(ctx context.Context, p *page, items []magento.Item[magento
 	if err := r.exactConsent(ctx, p, items); err != nil {
 		return err
 	}
+	hasher := r.cfg.Store.Hasher()
 	for i := range items {
-		p.intents = append(p.intents, r.intend(&items[i]))
+		p.intents = append(p.intents, mapped(&items[i], r.cfg.Mapping, hasher, r.lookups))
 	}
 	for _, it := range p.intents {
 		p.keys = append(p.keys, it.row.Key)
@@ -48,22 +49,21 @@ func (r *run) prepare(ctx context.Context, p *page, items []magento.Item[magento
 	return err
 }
 
-// intend maps and hashes one item.
-func (r *run) intend(item *magento.Item[magento.Customer]) *intent {
-	hasher := r.cfg.Store.Hasher()
+// mapped maps and hashes one item.
+func mapped(item *magento.Item[magento.Customer], m *mapping.Mapping, hasher state.Hasher, l *mapping.Lookups) *intent {
 	if item.Err != nil {
 		cause, _, _ := letter(item.Err)
 		return &intent{
-			row:     mapping.Row{Key: r.cfg.Mapping.CustomerKey(item.ID), SourceID: item.ID, UpdatedAt: item.UpdatedAt},
+			row:     mapping.Row{Key: m.CustomerKey(item.ID), SourceID: item.ID, UpdatedAt: item.UpdatedAt},
 			content: hasher.Sum("unreadable", cause, item.UpdatedAt.String()),
 			problem: item.Err,
 		}
 	}
-	row, problem := r.cfg.Mapping.Customer(&item.Value, r.lookups)
+	row, problem := m.Customer(&item.Value, l)
 	return &intent{
 		row: row, problem: problem,
 		content: hasher.Sum("profile", row.Content()...),
-		consent: hasher.Sum("consent", row.ConsentValue()),
+		consent: hashConsent(hasher, row.ConsentValue()),
 	}
 }
 
