@@ -97,8 +97,10 @@ func TestAccountLifeOfAProfile(t *testing.T) {
 				t.Fatalf("schema %+v, %v", s, err)
 			}
 
-			want := map[string]string{"customer_id": "shop-c1", "email": "o'brien+tag@example.org", "firstname": "Séan \"x\" 👩‍👩‍👧 <b>",
-				"birthdate": "1980-01-02", "registrationDate": "2026-01-02 03:04:05"}
+			want := map[string]string{
+				"customer_id": "shop-c1", "email": "o'brien+tag@example.org", "firstname": "Séan \"x\" 👩‍👩‍👧 <b>",
+				"birthdate": "1980-01-02", "registrationDate": "2026-01-02 03:04:05",
+			}
 			first, err := d.Upsert(t.Context(), key, "shop-c1", want)
 			if err != nil || !first.Created || first.ID == 0 {
 				t.Fatalf("create: %+v, %v", first, err)

@@ -106,10 +106,10 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 					mu.Lock()
 					seen = append(seen, r.Method+" "+r.URL.String())
 					mu.Unlock()
-					switch {
-					case r.Method == http.MethodPost:
+					switch r.Method {
+					case http.MethodPost:
 						fmt.Fprint(w, "token")
-					case r.Method == http.MethodPut:
+					case http.MethodPut:
 						loc := location
 						if strings.Contains(loc, "%s") {
 							loc = fmt.Sprintf(loc, r.Host)
@@ -122,8 +122,10 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				}))
 				defer server.Close()
 				var log bytes.Buffer
-				c, err := copernica.New(copernica.Config{APIURL: server.URL, AuthURL: server.URL, AccessToken: accessToken,
-					Transport: server.Client().Transport, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+				c, err := copernica.New(copernica.Config{
+					APIURL: server.URL, AuthURL: server.URL, AccessToken: accessToken,
+					Transport: server.Client().Transport, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -194,8 +196,10 @@ func TestNoSecretsAnywhere(t *testing.T) {
 					}
 					return reply(200, "", authorization)
 				}
-				c, err := copernica.New(copernica.Config{AccessToken: accessToken, Transport: w, Now: now.Now,
-					Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+				c, err := copernica.New(copernica.Config{
+					AccessToken: accessToken, Transport: w, Now: now.Now,
+					Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+				})
 				if err != nil {
 					t.Fatal(err)
 				}

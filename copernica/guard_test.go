@@ -382,7 +382,7 @@ func TestPromise12_WriteThatWaitedForATokenIsNotSent(t *testing.T) {
 		now.Advance(2 * time.Minute)
 		return reply(200, "", "token-2")
 	}
-	w.on("PUT /database/7/profiles", func(r request) (*http.Response, error) {
+	w.on("PUT /database/7/profiles", func(request) (*http.Response, error) {
 		return reply(401, "", ""), nil
 	})
 	_, err := d.Upsert(t.Context(), key, "shop-c1", values("shop-c1"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -176,9 +177,7 @@ func TestProfile(t *testing.T) {
 	t.Parallel()
 	object := func(change map[string]any) string {
 		r := row(5, map[string]any{"customer_id": "a"})
-		for k, v := range change {
-			r[k] = v
-		}
+		maps.Copy(r, change)
 		b, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)

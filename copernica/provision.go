@@ -153,19 +153,25 @@ func (s FieldSpec) verify(route string, f Field, there bool) error {
 	case !there:
 		return notThere(route)
 	case f.Type != s.kind():
-		return &Error{Status: 200, Route: route, Class: fault.Configuration,
+		return &Error{
+			Status: 200, Route: route, Class: fault.Configuration,
 			Message: fmt.Sprintf("(field %s was created with type %s instead of %s)", s.Name, mask(f.Type), s.kind()),
-			fix:     "change it in Copernica"}
+			fix:     "change it in Copernica",
+		}
 	case s.Length > 0 && f.Length > 0 && f.Length < s.Length:
-		return &Error{Status: 200, Route: route, Class: fault.Configuration,
+		return &Error{
+			Status: 200, Route: route, Class: fault.Configuration,
 			Message: fmt.Sprintf("(field %s was created with length %d instead of %d)", s.Name, f.Length, s.Length),
-			fix:     "change it in Copernica"}
+			fix:     "change it in Copernica",
+		}
 	}
 	return nil
 }
 
 func notThere(route string) *Error {
-	return &Error{Status: 200, Route: route, Class: fault.Configuration,
+	return &Error{
+		Status: 200, Route: route, Class: fault.Configuration,
 		Message: "(success, but what was to be created is not there)",
-		fix:     "check the rights of the access token in the Copernica dashboard"}
+		fix:     "check the rights of the access token in the Copernica dashboard",
+	}
 }

@@ -21,7 +21,8 @@ func TestSchema(t *testing.T) {
 	t.Parallel()
 	w, now := newWire(), newClock()
 	w.collections = []map[string]any{{"ID": "31", "name": "Orders", "database": "7", "fields": envelope([]map[string]any{
-		{"ID": "311", "name": "order_id", "type": "text", "length": "50", "index": 1}}, 100)}}
+		{"ID": "311", "name": "order_id", "type": "text", "length": "50", "index": 1},
+	}, 100)}}
 	d, _ := open(t, w, now.Now)
 	want := copernica.Schema{
 		ReadAt: now.Now(),
@@ -32,7 +33,8 @@ func TestSchema(t *testing.T) {
 			{ID: 4, Name: "birthdate", Type: "date", Default: "0000-00-00"},
 		},
 		Collections: []copernica.Collection{{ID: 31, Name: "Orders", Fields: []copernica.Field{
-			{ID: 311, Name: "order_id", Type: "text", Length: 50, Index: true}}}},
+			{ID: 311, Name: "order_id", Type: "text", Length: 50, Index: true},
+		}}},
 	}
 	if diff := cmp.Diff(want, d.Schema()); diff != "" {
 		t.Error(diff)
@@ -152,8 +154,10 @@ func TestLongSchemasAreReadInFull(t *testing.T) {
 				{"ID": "32", "name": "Empty", "fields": []any{}},
 			}
 			w.on("GET /database/Magento", func(request) (*http.Response, error) {
-				return jsonReply(200, map[string]any{"ID": 7, "name": "magento", "fields": embedded(fields, 1000),
-					"collections": embedded(collections, 1)}), nil
+				return jsonReply(200, map[string]any{
+					"ID": 7, "name": "magento", "fields": embedded(fields, 1000),
+					"collections": embedded(collections, 1),
+				}), nil
 			})
 			w.on("GET /database/7/fields", listing(fields, tt.most, tt.drop...))
 			w.on("GET /database/7/collections", listing(collections, tt.most, tt.drop...))

@@ -65,8 +65,10 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	r := request{Method: req.Method, Path: strings.TrimPrefix(req.URL.Path, "/v4"), Query: req.URL.RawQuery,
-		Token: strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "), Header: req.Header, Full: req.URL.String()}
+	r := request{
+		Method: req.Method, Path: strings.TrimPrefix(req.URL.Path, "/v4"), Query: req.URL.RawQuery,
+		Token: strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "), Header: req.Header, Full: req.URL.String(),
+	}
 	if req.Body != nil {
 		b, _ := io.ReadAll(req.Body)
 		r.Body = string(b)
@@ -96,8 +98,10 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer w.mu.Unlock()
 	switch r.Method + " " + r.Path {
 	case "GET /database/Magento", "GET /database/7":
-		return jsonReply(200, map[string]any{"ID": "7", "name": "Magento", "fields": envelope(w.fields, 1000),
-			"interests": envelope(nil, 1000), "collections": envelope(w.collections, 1000)}), nil
+		return jsonReply(200, map[string]any{
+			"ID": "7", "name": "Magento", "fields": envelope(w.fields, 1000),
+			"interests": envelope(nil, 1000), "collections": envelope(w.collections, 1000),
+		}), nil
 	case "GET /database/7/fields":
 		return jsonReply(200, envelope(w.fields, 1000)), nil
 	}
@@ -201,6 +205,8 @@ func open(t testing.TB, rt http.RoundTripper, now func() time.Time) (*copernica.
 
 // row is a profile as lists give it.
 func row(id int, fields map[string]any) map[string]any {
-	return map[string]any{"ID": fmt.Sprint(id), "fields": fields, "interests": []string{}, "database": "7",
-		"secret": "0123456789abcdef0123456789ab", "created": "2026-01-02 03:04:05", "modified": "2026-01-02 03:04:05", "removed": false}
+	return map[string]any{
+		"ID": fmt.Sprint(id), "fields": fields, "interests": []string{}, "database": "7",
+		"secret": "0123456789abcdef0123456789ab", "created": "2026-01-02 03:04:05", "modified": "2026-01-02 03:04:05", "removed": false,
+	}
 }

@@ -75,7 +75,7 @@ func BenchmarkCustomer(b *testing.B) {
 					b.Fatal("not planned")
 				}
 			}
-			break //nolint:staticcheck // one page a walk
+			break // one page a walk
 		}
 	}
 }

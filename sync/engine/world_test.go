@@ -38,7 +38,6 @@ type world struct {
 	zone         *time.Location
 	unsubscribed map[string]bool
 	pageSize     int
-	latency      time.Duration
 }
 
 // inWorld runs a test in a bubble with a world of n customers.

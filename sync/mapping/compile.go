@@ -118,11 +118,15 @@ func (m *Mapping) Customer(c *magento.Customer, l *Lookups) (Row, error) {
 func (f *field) check(v string, id int64) error {
 	switch {
 	case strings.TrimSpace(v) == "":
-		return &RecordError{ID: id, Field: f.Name, Cause: f.From + "_empty",
-			Fix: "give the customer a value for " + f.From + " in Magento; saving it sends it again"}
+		return &RecordError{
+			ID: id, Field: f.Name, Cause: f.From + "_empty",
+			Fix: "give the customer a value for " + f.From + " in Magento; saving it sends it again",
+		}
 	case utf8.RuneCountInString(v) > f.Length:
-		return &RecordError{ID: id, Field: f.Name, Cause: f.From + "_too_long",
-			Fix: fmt.Sprintf("shorten the customer's %s to %d characters in Magento; saving it sends it again", f.From, f.Length)}
+		return &RecordError{
+			ID: id, Field: f.Name, Cause: f.From + "_too_long",
+			Fix: fmt.Sprintf("shorten the customer's %s to %d characters in Magento; saving it sends it again", f.From, f.Length),
+		}
 	}
 	return nil
 }
