@@ -13,7 +13,7 @@ import (
 
 var (
 	// ErrNoDatabase says that the account has no database of that name or id.
-	ErrNoDatabase = errors.New("no such database")
+	ErrNoDatabase = errors.New("the account has no such database: `syncd provision` creates it, or set SYNCD_COPERNICA_DATABASE")
 	// ErrNoProfile says that the database has no profile with that id.
 	ErrNoProfile = errors.New("no such profile")
 	// errRemoved says that a removal had nothing left to do.
@@ -167,8 +167,10 @@ var messages = map[string]known{
 	"invalid access token": {class: fault.Renew},
 	"invalid method":       {class: fault.Configuration, fix: fixURL},
 	"invalid request, element # is missing in 'directory' path": {class: fault.Configuration, fix: fixURL},
-	"no database with supplied id": {class: fault.Configuration, cause: ErrNoDatabase,
-		fix: "set SYNCD_COPERNICA_DATABASE to a database of this account"},
+	"no database with supplied id": {
+		class: fault.Configuration, cause: ErrNoDatabase,
+		fix: "`syncd provision` creates it, or set SYNCD_COPERNICA_DATABASE to a database of this account",
+	},
 	"no collection with given id":              {class: fault.Configuration, fix: "a collection is missing: run syncd provision"},
 	"no entity with supplied id":               {class: fault.Record, cause: ErrNoProfile},
 	"no subprofile with supplied id":           {class: fault.Record},
