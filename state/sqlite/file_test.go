@@ -321,6 +321,7 @@ func TestReadersDoNotWaitForAWriter(t *testing.T) {
 	}
 }
 
+// What Commit promises rests on these: 2 is FULL.
 func TestDurabilityOfConnections(t *testing.T) {
 	t.Parallel()
 	path, _ := made(t, sqlite.Config{})
@@ -328,9 +329,10 @@ func TestDurabilityOfConnections(t *testing.T) {
 	if _, err := s.Acquire(t.Context(), "shop", "me", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	var journal string
-	if err := raw(t, path).QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&journal); err != nil || journal != "wal" {
-		t.Errorf("journal mode %q, %v", journal, err)
+	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "100"} {
+		if got, err := s.Pragma(t.Context(), name); err != nil || got != want {
+			t.Errorf("%s is %q, not %q; %v", name, got, want, err)
+		}
 	}
 }
 

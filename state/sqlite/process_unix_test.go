@@ -21,12 +21,16 @@ import (
 	"github.com/magento-copernica/syncd/state/sqlite"
 )
 
-// holdVariable makes this test binary a process that holds a lease.
-const holdVariable = "SYNCD_TEST_HOLD"
+const (
+	// pathVariable makes this test binary a process that holds the lease of a state.
+	pathVariable = "SYNCD_TEST_STATE"
+	// commitVariable makes that process commit page after page.
+	commitVariable = "SYNCD_TEST_COMMIT"
+)
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(holdVariable); path != "" {
-		if err := hold(context.Background(), path); err != nil {
+	if path := os.Getenv(pathVariable); path != "" {
+		if err := hold(context.Background(), path, os.Getenv(commitVariable) != ""); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -35,8 +39,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hold takes the lease for an hour, prints its fence and ends with its input.
-func hold(ctx context.Context, path string) error {
+// hold takes the lease for an hour, prints its fence and ends with its input, or
+// commits for ever and prints the version of each checkpoint it saved.
+func hold(ctx context.Context, path string, commit bool) error {
 	s, err := sqlite.Open(ctx, sqlite.Config{Path: path})
 	if err != nil {
 		return err
@@ -50,19 +55,59 @@ func hold(ctx context.Context, path string) error {
 		return err
 	}
 	fmt.Println(l.Fence)
-	_, err = io.Copy(io.Discard, os.Stdin)
+	if !commit {
+		_, err = io.Copy(io.Discard, os.Stdin)
+		return err
+	}
+	cp, err := s.Checkpoint(ctx, "shop", "customers")
+	for err == nil {
+		c := state.Commit{Checkpoint: &cp}
+		cp.Position.ID++
+		for i := range pageRows {
+			c.Records = append(c.Records, state.Record{
+				Entity: state.Profile, Key: fmt.Sprint("shop-c", i), SourceID: cp.Position.ID, State: state.Acknowledged,
+			})
+		}
+		if cp, err = s.Commit(ctx, l, c); err == nil {
+			fmt.Println(cp.Version)
+		}
+	}
 	return err
 }
 
+// pageRows is how many rows a committing process writes with each checkpoint.
+const pageRows = 100
+
 // holder starts a process that holds the lease, and returns it and its fence.
 func holder(t *testing.T, path string) (*exec.Cmd, int64) {
+	t.Helper()
+	cmd, out := start(t, path)
+	return cmd, number(t, out)
+}
+
+// number reads a line with a number.
+func number(t *testing.T, out *bufio.Reader) int64 {
+	t.Helper()
+	line, err := out.ReadString('\n')
+	if err != nil {
+		t.Fatalf("the holder said %q: %v", line, err)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// start starts this test binary as another process on the state at path.
+func start(t *testing.T, path string, env ...string) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), holdVariable+"="+path)
+	cmd.Env = append(append(os.Environ(), pathVariable+"="+path), env...)
 	cmd.Stderr = os.Stderr
 	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -79,15 +124,50 @@ func holder(t *testing.T, path string) (*exec.Cmd, int64) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the holder said %q: %v", line, err)
+	return cmd, bufio.NewReader(out)
+}
+
+// Promise 9: whenever a process is killed, each page is there as a whole or not at
+// all, and what a commit has answered is there.
+func TestPromise09_KilledWhileCommitting(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	keys := make([]string, pageRows)
+	for i := range keys {
+		keys[i] = fmt.Sprint("shop-c", i)
 	}
-	fence, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
-	if err != nil {
-		t.Fatal(err)
+	for range 5 {
+		child, out := start(t, path, commitVariable+"=1")
+		number(t, out) // the fence
+		var answered int64
+		for range 3 {
+			answered = number(t, out)
+		}
+		kill(t, child)
+		s := open(t, sqlite.Config{Path: path})
+		cp, err := s.Checkpoint(t.Context(), "shop", "customers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cp.Version < answered {
+			t.Errorf("version %d was answered, %d is kept", answered, cp.Version)
+		}
+		rows, err := s.Records(t.Context(), "shop", state.Profile, keys)
+		if err != nil || len(rows) != pageRows {
+			t.Fatalf("%d rows, %v", len(rows), err)
+		}
+		for key, r := range rows {
+			if r.SourceID != cp.Position.ID {
+				t.Fatalf("%s is of page %d, the checkpoint of page %d", key, r.SourceID, cp.Position.ID)
+			}
+		}
+		if verdict, err := s.Pragma(t.Context(), "integrity_check"); err != nil || verdict != "ok" {
+			t.Errorf("the file after a kill: %s, %v", verdict, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return cmd, fence
 }
 
 // stop stops a process without ending it.

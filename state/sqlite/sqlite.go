@@ -160,7 +160,7 @@ func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Tx) erro
 func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
 	for range busyTimeout / busySlice {
 		tx, err := s.writer.BeginTx(ctx, nil)
-		if !busy(err) || ctx.Err() != nil {
+		if !busy(err) { // a caller that gave up gets its context's error
 			return tx, err
 		}
 	}
