@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,11 +148,11 @@ func TestAccountLifeOfAProfile(t *testing.T) {
 			if err != nil || !second.Created || second.ID <= first.ID {
 				t.Errorf("created anew: %+v, %v", second, err)
 			}
-			if n, err := d.CountAbove(t.Context(), key, "shop-c", first.ID); err != nil || n != 1 {
-				t.Errorf("%d above, %v", n, err)
+			if above, complete, err := d.KeysAbove(t.Context(), key, "shop-c", first.ID); err != nil || !complete || !slices.Equal(above, []string{"shop-c1"}) {
+				t.Errorf("above the first: %q, complete %t, %v", above, complete, err)
 			}
-			if n, err := d.CountAbove(t.Context(), key, "shop-c", second.ID); err != nil || n != 0 {
-				t.Errorf("%d above, %v", n, err)
+			if above, complete, err := d.KeysAbove(t.Context(), key, "shop-c", second.ID); err != nil || !complete || len(above) != 0 {
+				t.Errorf("above the second: %q, complete %t, %v", above, complete, err)
 			}
 			if _, err := d.Profile(t.Context(), 999_999_999); !errors.Is(err, copernica.ErrNoProfile) || fault.ClassOf(err) != fault.Record {
 				t.Errorf("no such profile: %v", err)

@@ -2,14 +2,15 @@ package copernica
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 )
 
-// KeysAbove returns the keys of the live profiles whose key begins with prefix and
-// whose id is greater than id, by id: at most a thousand of them, complete says
-// whether that is all. prefix must not hold %, _ or \, which Copernica reads as
-// wildcards.
+// KeysAbove returns the keys of the live profiles whose key begins with prefix,
+// letter by letter, and whose id is greater than id, by id: at most a thousand of
+// them, complete says whether that is all. prefix must not be empty nor hold %, _ or
+// \, which Copernica reads as wildcards.
 func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, id int64) (keys []string, complete bool, err error) {
 	_, f, err := d.guard(ctx, key)
 	if err != nil {
@@ -30,7 +31,7 @@ func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, i
 		return nil, false, malformed(route, err.Error())
 	}
 	if len(rows) == 0 && p.Total != nil && *p.Total > 0 {
-		return nil, false, malformed(route, "profiles are counted and not shown")
+		return nil, false, malformed(route, fmt.Sprintf("no profiles of %d", *p.Total))
 	}
 	for _, raw := range rows {
 		in, ok := raw.Fields[key.name]
@@ -41,5 +42,9 @@ func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, i
 			keys = append(keys, in)
 		}
 	}
-	return keys, len(rows) < maxRows, nil
+	all := p.short(maxRows)
+	if p.Total != nil {
+		all = len(rows) >= int(*p.Total)
+	}
+	return keys, all, nil
 }

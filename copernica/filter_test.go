@@ -150,33 +150,6 @@ func TestPromise12_FiltersArriveAsMeant(t *testing.T) {
 	}
 }
 
-func TestCountAbove(t *testing.T) {
-	t.Parallel()
-	w := newWire()
-	d, key := open(t, w, newClock().Now)
-	total := `"12"`
-	w.on("GET /database/7/profiles", func(request) (*http.Response, error) {
-		return reply(200, "", `{"start":0,"limit":1,"count":0,"data":[],"total":`+total+`}`), nil
-	})
-	n, err := d.CountAbove(t.Context(), key, "shop-c", 4711)
-	if n != 12 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	_, filters, _ := decode(w.sent("GET /database/7/profiles")[0].Query)
-	if diff := cmp.Diff([]expression{{"customer_id", "=~", "shop-c%"}, {"id", ">", "4711"}}, filters); diff != "" {
-		t.Error(diff)
-	}
-	total = "null"
-	if _, err := d.CountAbove(t.Context(), key, "shop-c", 0); err == nil {
-		t.Error("a count without a total succeeds")
-	}
-	for _, prefix := range []string{"", "shop_c", "%", `a\`} {
-		if _, err := d.CountAbove(t.Context(), key, prefix, 0); err == nil {
-			t.Errorf("prefix %q is accepted", prefix)
-		}
-	}
-}
-
 func ExampleDatabase_Upsert() {
 	w := newWire()
 	c, _ := copernica.New(copernica.Config{AccessToken: accessToken, Transport: w})

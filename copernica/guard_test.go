@@ -91,7 +91,7 @@ func TestPromise12_SchemaChangesBetweenTwoWrites(t *testing.T) {
 			refused(t, w, err, fault.Configuration, tt.says)
 			_, err = d.Find(t.Context(), key, "shop-c2")
 			refused(t, w, err, fault.Configuration, tt.says)
-			_, err = d.CountAbove(t.Context(), key, "shop-c", 0)
+			_, _, err = d.KeysAbove(t.Context(), key, "shop-c", 0)
 			refused(t, w, err, fault.Configuration, tt.says)
 			if n := len(w.sent("GET /database/7/profiles")); n != 0 {
 				t.Errorf("%d filtered reads sent, want none", n)

@@ -184,29 +184,6 @@ func (d *Database) Find(ctx context.Context, key KeyField, value string) ([]Prof
 	}
 }
 
-// CountAbove counts the live profiles whose key begins with prefix, ignoring case,
-// and whose id is greater than id. prefix must not hold %, _ or \, which Copernica
-// reads as wildcards.
-func (d *Database) CountAbove(ctx context.Context, key KeyField, prefix string, id int64) (int64, error) {
-	_, f, err := d.guard(ctx, key)
-	if err != nil {
-		return 0, err
-	}
-	if prefix == "" || strings.ContainsAny(prefix, `%_\`) {
-		return 0, d.refuse(f.Name, `a prefix must not be empty nor hold %, _ or \`)
-	}
-	const route = "GET " + routeProfiles
-	query := filterAbove(filter(nil, key.name, like, prefix+"%"), max(id, 0))
-	var p page[rawProfile]
-	if err := d.client.get(ctx, route, d.path("/profiles?"+string(query)+"&orderby=id&order=asc&limit=1"), &p); err != nil {
-		return 0, err
-	}
-	if p.Total == nil || *p.Total < 0 {
-		return 0, malformed(route, "no total")
-	}
-	return int64(*p.Total), nil
-}
-
 func profilePath(id int64) string { return "/profile/" + strconv.FormatInt(id, 10) }
 
 type rawProfile struct {
