@@ -77,7 +77,7 @@ func (o *office) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !known || !clock.Before(ends) || o.refuse != nil && o.refuse(token) {
 		return answer(r, 401, forbidden, "Date", date), nil
 	}
-	return answer(r, 200, `{"total_count":3}`, "Date", date), nil
+	return answer(r, 200, customer, "Date", date), nil
 }
 
 // clockwork is a clock moved by hand.
@@ -97,11 +97,15 @@ func signIn(t *testing.T, o *office) (*magento.Client, *clockwork) {
 	}), clock
 }
 
-func count(t *testing.T, c *magento.Client) error {
+// customer answers call.
+var customer = row(3, "2026-11-21 10:00:00")
+
+// call makes one authorised call.
+func call(t *testing.T, c *magento.Client) error {
 	t.Helper()
-	n, err := c.CustomerCount(t.Context(), 0)
-	if err == nil && n != 3 {
-		t.Errorf("count %d", n)
+	got, err := c.Customer(t.Context(), 3, nil)
+	if err == nil && got.Email != "c3@example.test" {
+		t.Errorf("customer %+v", got)
 	}
 	return err
 }
@@ -128,7 +132,7 @@ func TestAdminTokenRenewal(t *testing.T) {
 			c, clock := signIn(t, o)
 			for _, step := range tc.steps {
 				clock.at = clock.at.Add(step)
-				if err := count(t, c); err != nil {
+				if err := call(t, c); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -144,14 +148,14 @@ func TestAdminTokenRevoked(t *testing.T) {
 	revoked := ""
 	o := &office{refuse: func(token string) bool { return token == revoked }}
 	c, _ := signIn(t, o)
-	if err := count(t, c); err != nil {
+	if err := call(t, c); err != nil {
 		t.Fatal(err)
 	}
 	for token := range o.valid {
 		revoked = token
 	}
 	o.life = 2 * time.Hour
-	if err := count(t, c); err != nil {
+	if err := call(t, c); err != nil {
 		t.Fatal(err)
 	}
 	if o.signIns != 2 || o.calls != 3 {
@@ -166,7 +170,7 @@ func TestAdminRoleWithoutPermission(t *testing.T) {
 	o := &office{refuse: func(string) bool { return true }}
 	c, _ := signIn(t, o)
 	for range 3 {
-		err := count(t, c)
+		err := call(t, c)
 		wantClass(t, err, fault.Credentials)
 		wantText(t, err, "Magento_Customer::customer", "role")
 	}
@@ -191,7 +195,7 @@ func TestRefusedPasswordIsNotTriedAgain(t *testing.T) {
 			o := &office{signIn: func(r *http.Request) *http.Response { return answer(r, tc.status, tc.body) }}
 			c, clock := signIn(t, o)
 			for range 5 {
-				err := count(t, c)
+				err := call(t, c)
 				wantClass(t, err, fault.Credentials)
 				wantText(t, err, tc.says...)
 				if strings.Contains(err.Error(), "emulator-1") {
@@ -230,13 +234,13 @@ func TestSignInFailures(t *testing.T) {
 				return nil
 			}}
 			c, _ := signIn(t, o)
-			err := count(t, c)
+			err := call(t, c)
 			wantClass(t, err, tc.class)
 			if e := typed(t, err); e.Route != "POST integration/admin/token" {
 				t.Errorf("route %q", e.Route)
 			}
 			broken = false
-			if err := count(t, c); err != nil {
+			if err := call(t, c); err != nil {
 				t.Errorf("it is not tried again: %v", err)
 			}
 		})
@@ -255,7 +259,7 @@ func TestRenewalIsMadeOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if err := count(t, c); err != nil {
+				if err := call(t, c); err != nil {
 					t.Error(err)
 				}
 			})
@@ -276,7 +280,7 @@ func TestIntegrationTokenRefused(t *testing.T) {
 		calls++
 		return answer(r, 401, forbidden), nil
 	})
-	err := count(t, client(t, shop))
+	err := call(t, client(t, shop))
 	wantClass(t, err, fault.Credentials)
 	wantText(t, err, "Magento_Customer::customer", "enable_integration_as_bearer", "SYNCD_MAGENTO_ACCESS_TOKEN")
 	if calls != 1 || errors.Is(err, magento.ErrNotFound) {
@@ -308,13 +312,13 @@ func TestSingleReadsDoNotShareSessions(t *testing.T) {
 		mu.Lock()
 		delete(busy, id)
 		mu.Unlock()
-		return answer(r, 200, `{"total_count":3}`, "Set-Cookie", "PHPSESSID="+id), nil
+		return answer(r, 200, customer, "Set-Cookie", "PHPSESSID="+id), nil
 	})
 	c := client(t, shop, func(cfg *magento.Config) { cfg.Concurrency = 3 })
 	var wg sync.WaitGroup
 	for range 30 {
 		wg.Go(func() {
-			if err := count(t, c); err != nil {
+			if err := call(t, c); err != nil {
 				t.Error(err)
 			}
 		})

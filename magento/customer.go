@@ -97,8 +97,6 @@ type CustomerEmail struct {
 type EmailQuery struct {
 	// After is the id to resume strictly after.
 	After int64
-	// ExceptWebsites leaves the customers of these websites out.
-	ExceptWebsites []int64
 	// MaxPages ends the walk after that many pages; 0 means no end.
 	MaxPages int
 }

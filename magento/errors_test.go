@@ -101,13 +101,13 @@ func TestPromise20_ErrorShapes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := client(t, always(tc.status, tc.body, tc.headers...)).CustomerCount(t.Context(), 0)
+			_, err := client(t, always(tc.status, tc.body, tc.headers...)).Customer(t.Context(), 3, nil)
 			wantClass(t, err, tc.class)
 			e := typed(t, err)
 			if e.Shape != tc.shape || e.Message != tc.message || e.Status != tc.status {
 				t.Errorf("shape %q, message %q, status %d; want %q, %q, %d", e.Shape, e.Message, e.Status, tc.shape, tc.message, tc.status)
 			}
-			if e.Route != "GET customers/search" {
+			if e.Route != "GET customers/{id}" {
 				t.Errorf("route %q", e.Route)
 			}
 			wantText(t, err, tc.says...)
@@ -128,7 +128,7 @@ func TestErrorKeepsSecretsAndPeopleOut(t *testing.T) {
 		return answer(r, 400, `{"message":"A customer with %value exists for jan@example.test.","parameters":{"value":"piet+1@example.test"}}`), nil
 	})
 	c := client(t, shop, func(cfg *magento.Config) { cfg.AccessToken = secret })
-	_, err := c.CustomerCount(t.Context(), 0)
+	_, err := walk(t.Context(), c, magento.Query{})
 	e := typed(t, err)
 	if diff := cmp.Diff(map[string]string{"value": "piet+1@example.test"}, e.Parameters); diff != "" {
 		t.Error(diff)
@@ -140,7 +140,7 @@ func TestErrorKeepsSecretsAndPeopleOut(t *testing.T) {
 	}
 
 	down := roundTrip(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
-	_, err = client(t, down).CustomerCount(t.Context(), 0)
+	_, err = walk(t.Context(), client(t, down), magento.Query{})
 	wantClass(t, err, fault.Retry)
 	if _, leaks := errors.AsType[*url.Error](err); leaks || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("error %v: want the transport's own without its URL", err)

@@ -51,27 +51,15 @@ func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Custome
 // Emails walks ids and e-mails in the order of id, for finding e-mails that are
 // known on two websites.
 func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[CustomerEmail], error] {
-	var except []filter
-	switch len(q.ExceptWebsites) {
-	case 0:
-	case 1:
-		except = []filter{{"website_id", "neq", strconv.FormatInt(q.ExceptWebsites[0], 10)}}
-	default:
-		ids := make([]string, len(q.ExceptWebsites))
-		for i, id := range q.ExceptWebsites {
-			ids[i] = strconv.FormatInt(id, 10)
-		}
-		except = []filter{{"website_id", "nin", strings.Join(ids, ",")}}
-	}
 	return pages(ctx, c, walk[CustomerEmail]{
 		route: "customers/search", path: "/customers/search",
 		pager: c.emails, maxPages: q.MaxPages,
 		criteria: func(after Cursor) criteria {
-			groups := [][]filter{{{"entity_id", "gt", strconv.FormatInt(after.ID, 10)}}}
-			if except != nil {
-				groups = append(groups, except)
+			return criteria{
+				groups: [][]filter{{{"entity_id", "gt", strconv.FormatInt(after.ID, 10)}}},
+				sort:   []string{"entity_id"},
+				fields: "items[id,email,website_id],total_count",
 			}
-			return criteria{groups: groups, sort: []string{"entity_id"}, fields: "items[id,email,website_id],total_count"}
 		},
 		decode: decodeEmail(),
 		within: byID,
@@ -113,25 +101,6 @@ func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Custo
 		return nil
 	})
 	return customer, err
-}
-
-// CustomerCount counts the customers of a website, or of the whole shop for 0.
-func (c *Client) CustomerCount(ctx context.Context, website int64) (int64, error) {
-	q := criteria{size: 1, fields: "total_count"}
-	if website != 0 {
-		q.groups = [][]filter{{{"website_id", "eq", strconv.FormatInt(website, 10)}}}
-	}
-	var answer struct {
-		Total *integer `json:"total_count"`
-	}
-	err := c.read(ctx, "customers/search", "/customers/search", q.encode(), decodeInto(&answer))
-	if err != nil {
-		return 0, err
-	}
-	if answer.Total == nil {
-		return 0, &Error{Status: http.StatusOK, Route: "GET customers/search", Class: fault.Retry, Shape: ShapeJSON, Filled: "an answer without total_count"}
-	}
-	return int64(*answer.Total), nil
 }
 
 // Clock returns the shop's clock, UTC, whole seconds: the Date header of an

@@ -85,7 +85,7 @@ func operation(e recording.Exchange) func(*testing.T, recording.Exchange) string
 			}
 			size, _ := strconv.Atoi(values.Get("searchCriteria[pageSize]"))
 			readSingly(t, e)
-			return pageOutcome(t, e, max(0, size)) + countOutcome(t, e)
+			return pageOutcome(t, e, max(0, size))
 		}
 	case singleRoute.MatchString(path):
 		return func(t *testing.T, e recording.Exchange) string {
@@ -175,14 +175,6 @@ func readSingly(t *testing.T, e recording.Exchange) {
 	}
 }
 
-func countOutcome(t *testing.T, e recording.Exchange) string {
-	n, err := client(t, replay(e)).CustomerCount(t.Context(), 0)
-	if err != nil {
-		return failed("count", err)
-	}
-	return fmt.Sprintf("  count: %d\n", n)
-}
-
 func signInOutcome(t *testing.T, e recording.Exchange) string {
 	used := ""
 	shop := roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -190,7 +182,7 @@ func signInOutcome(t *testing.T, e recording.Exchange) string {
 			return replay(e)(r)
 		}
 		used = r.Header.Get("Authorization")
-		return answer(r, http.StatusOK, `{"total_count":0}`), nil
+		return answer(r, http.StatusOK, customer), nil
 	})
 	now, err := http.ParseTime(e.Header.Get("Date"))
 	if err != nil {
@@ -200,7 +192,7 @@ func signInOutcome(t *testing.T, e recording.Exchange) string {
 		cfg.AccessToken, cfg.Username, cfg.Password = "", "admin", "emulator-1"
 		cfg.Now = func() time.Time { return now }
 	})
-	if _, err := c.CustomerCount(t.Context(), 0); err != nil {
+	if err := call(t, c); err != nil {
 		return failed("sign-in", err)
 	}
 	if want := "Bearer " + strings.Trim(string(e.Body), "\"\n"); used != want {
