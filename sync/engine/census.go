@@ -48,11 +48,13 @@ func (r *run) census(ctx context.Context) (adopting bool, err error) {
 // that the ledger has no row for. Rows left planned by an unclean end are known.
 func (r *run) strangers(ctx context.Context, highest int64) (bool, error) {
 	keys, complete, err := r.writer.db.KeysAbove(ctx, r.writer.key, r.cfg.Mapping.KeyPrefix(), highest)
-	if err != nil || len(keys) == 0 {
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if !complete {
+	case !complete:
 		return true, nil
+	case len(keys) == 0:
+		return false, nil
 	}
 	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
 	if err != nil {

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,17 +15,24 @@ const (
 	ours = "newsletter"
 )
 
+// optOut subscribes customers in the shop, brings that over, and lets each of them
+// unsubscribe in Copernica.
+func optOut(w *world, ids []int64) {
+	w.t.Helper()
+	for _, id := range ids {
+		subscribe(w, id, magentotest.Subscribed)
+	}
+	w.settle()
+	w.run()
+	for _, id := range ids {
+		check(w, w.account.Unsubscribe(database, w.mapping.CustomerKey(id)))
+		w.unsubscribed[w.mapping.CustomerKey(id)] = true
+	}
+}
+
 func TestPromise18_TwentyUnsubscribesSurviveAnyEdit(t *testing.T) {
 	inWorld(t, 200, func(t *testing.T, w *world) {
-		for _, id := range w.ids(20) {
-			subscribe(w, id, magentotest.Subscribed)
-		}
-		w.settle()
-		w.run()
-		for _, id := range w.ids(20) {
-			check(w, w.account.Unsubscribe(database, w.mapping.CustomerKey(id)))
-			w.unsubscribed[w.mapping.CustomerKey(id)] = true
-		}
+		optOut(w, w.ids(20))
 		edits := []func(id int64){
 			func(id int64) { w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Edited" }) },
 			func(id int64) { w.shop.Edit(id, func(c *magentotest.Customer) { c.Email = "new." + c.Email }) },
@@ -122,15 +130,7 @@ func TestPromise18_AnOptOutGoesOverAValueSetByHand(t *testing.T) {
 // that are there: no first write may carry consent over their opt-outs.
 func TestPromise18_AnEmptyStateUndoesNoOptOut(t *testing.T) {
 	inWorld(t, 200, func(t *testing.T, w *world) {
-		for _, id := range w.ids(30) {
-			subscribe(w, id, magentotest.Subscribed)
-		}
-		w.settle()
-		w.run()
-		for _, id := range w.ids(30) {
-			check(w, w.account.Unsubscribe(database, w.mapping.CustomerKey(id)))
-			w.unsubscribed[w.mapping.CustomerKey(id)] = true
-		}
+		optOut(w, w.ids(30))
 		w.newState()
 		w.pageSize = 20 // so that newly made profiles and unknown ones mix
 		for i := range 15 {
@@ -151,6 +151,25 @@ func TestPromise18_AnEmptyStateUndoesNoOptOut(t *testing.T) {
 		w.inStep()
 		if n := w.writes() - writes; n != 0 {
 			t.Errorf("adopting what is already right took %d writes", n)
+		}
+	})
+}
+
+// The census asks for a thousand keys. More profiles than that whose keys are ours
+// but for their case must not hide the ones that are.
+func TestPromise18_AnIncompleteCensusUndoesNoOptOut(t *testing.T) {
+	inWorld(t, 60, func(t *testing.T, w *world) {
+		for i := range 1001 {
+			_, err := w.account.AddProfile(database, map[string]string{"customer_id": "SHOP-c" + strconv.Itoa(1_000_000+i)})
+			check(w, err)
+		}
+		optOut(w, w.ids(10))
+		w.newState()
+		w.run()
+		for _, id := range w.ids(10) {
+			if got := w.profile(id).Fields[ours]; got != "unsubscribed_copernica" {
+				t.Errorf("customer %d: the opt-out became %q", id, got)
+			}
 		}
 	})
 }
