@@ -180,10 +180,10 @@ func TestStoppedCalls(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	w.on("PUT /profile/5", func(request) (*http.Response, error) { stop(); return nil, ctx.Err() })
 	fields := map[string]string{"email": "x"}
-	if err := d.Update(ctx, 5, fields); copernica.Outcome(err) != copernica.Unknown || !fault.Stopped(ctx, err) {
+	if err := d.Update(ctx, 5, fields); copernica.Outcome(err) != copernica.Unknown || !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped during the call: %v, outcome %s", err, copernica.Outcome(err))
 	}
-	if err := d.Update(ctx, 5, fields); copernica.Outcome(err) != copernica.NotSent || !fault.Stopped(ctx, err) {
+	if err := d.Update(ctx, 5, fields); copernica.Outcome(err) != copernica.NotSent || !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped before the call: %v, outcome %s", err, copernica.Outcome(err))
 	}
 	if n := len(w.sent("PUT ")); n != 1 {

@@ -5,10 +5,7 @@
 // counts as [Retry], so nothing that is not understood is ever dropped.
 package fault
 
-import (
-	"context"
-	"errors"
-)
+import "errors"
 
 // Class says what a failure asks for.
 type Class uint8
@@ -72,9 +69,4 @@ type Unsent interface {
 func NotSent(err error) bool {
 	u, ok := errors.AsType[Unsent](err)
 	return ok && u.NotSent()
-}
-
-// Stopped reports whether err comes from our own shutdown rather than from a peer.
-func Stopped(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled)
 }

@@ -301,7 +301,7 @@ func TestCancelingEndsAWaitAtOnce(t *testing.T) {
 				if e := typed(t, err); e.Kind != httpx.KindCanceled || e.NotSent() != c.unsent {
 					t.Errorf("kind %s, unsent %t, want canceled, %t", e.Kind, e.NotSent(), c.unsent)
 				}
-				if !fault.Stopped(ctx, err) {
+				if !errors.Is(err, context.Canceled) {
 					t.Errorf("%v does not count as our own stop", err)
 				}
 				settled(t, tr, base)
