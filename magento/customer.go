@@ -47,8 +47,6 @@ type Query struct {
 	// or "custom_attributes". The id and updated_at always come. Empty means every
 	// field the shop prints.
 	Fields []string
-	// MaxPages ends the walk after that many pages; 0 means no end.
-	MaxPages int
 }
 
 // Cursor is a place in a walk: the last record read. Times are UTC, whole seconds.
@@ -97,8 +95,6 @@ type CustomerEmail struct {
 type EmailQuery struct {
 	// After is the id to resume strictly after.
 	After int64
-	// MaxPages ends the walk after that many pages; 0 means no end.
-	MaxPages int
 }
 
 // customerPageSize is where a customer page starts, and its ceiling unless the

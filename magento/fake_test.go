@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -67,7 +68,12 @@ func client(t testing.TB, shop http.RoundTripper, change ...func(*magento.Config
 }
 
 // walk collects the pages of a walk and the error that ended it.
-func walk(ctx context.Context, c *magento.Client, q magento.Query) (pages []*magento.Page[magento.Customer], err error) {
+func walk(ctx context.Context, c *magento.Client, q magento.Query) ([]*magento.Page[magento.Customer], error) {
+	return walkPages(ctx, c, q, math.MaxInt)
+}
+
+// walkPages is walk for at most n pages.
+func walkPages(ctx context.Context, c *magento.Client, q magento.Query, n int) (pages []*magento.Page[magento.Customer], err error) {
 	if q.Before.IsZero() {
 		q.Before = horizon
 	}
@@ -75,7 +81,9 @@ func walk(ctx context.Context, c *magento.Client, q magento.Query) (pages []*mag
 		if err != nil {
 			return pages, err
 		}
-		pages = append(pages, page)
+		if pages = append(pages, page); len(pages) == n {
+			break
+		}
 	}
 	return pages, nil
 }

@@ -25,7 +25,7 @@ func FuzzPage(f *testing.F) {
 	f.Add(`{"total_count":1,"items":[{"id":1,"updated_at":"2026-11-21 10:00:00","a":[[{"b":"\\"}]]}]}<br />`)
 	f.Add(string(narrowPage(3)))
 	f.Fuzz(func(t *testing.T, body string) {
-		pages, err := walk(t.Context(), client(t, always(http.StatusOK, body)), magento.Query{MaxPages: 1})
+		pages, err := walkPages(t.Context(), client(t, always(http.StatusOK, body)), magento.Query{}, 1)
 		if err != nil {
 			if _, ok := errors.AsType[*magento.Error](err); !ok {
 				t.Fatalf("untyped error %v (%T)", err, err)

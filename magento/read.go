@@ -35,7 +35,7 @@ func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Custome
 	}
 	return pages(ctx, c, walk[Customer]{
 		route: "customers/search", path: "/customers/search",
-		pager: c.customers, maxPages: q.MaxPages, timed: true,
+		pager: c.customers, timed: true,
 		criteria: func(after Cursor) criteria {
 			return criteria{
 				groups: keyset(from, after, before),
@@ -53,7 +53,7 @@ func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Custome
 func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[CustomerEmail], error] {
 	return pages(ctx, c, walk[CustomerEmail]{
 		route: "customers/search", path: "/customers/search",
-		pager: c.emails, maxPages: q.MaxPages,
+		pager: c.emails,
 		criteria: func(after Cursor) criteria {
 			return criteria{
 				groups: [][]filter{{{"entity_id", "gt", strconv.FormatInt(after.ID, 10)}}},

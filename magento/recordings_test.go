@@ -125,7 +125,7 @@ func replay(e recording.Exchange) roundTrip {
 
 func pageOutcome(t *testing.T, e recording.Exchange, size int) string {
 	c := client(t, replay(e), func(cfg *magento.Config) { cfg.PageSize = size })
-	pages, err := walk(t.Context(), c, magento.Query{MaxPages: 1})
+	pages, err := walkPages(t.Context(), c, magento.Query{}, 1)
 	if err != nil {
 		return failed("page", err)
 	}

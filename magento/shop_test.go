@@ -3,6 +3,7 @@ package magento_test
 import (
 	"cmp"
 	"context"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -134,13 +135,13 @@ func TestPromise02_ChangesWhilePaging(t *testing.T) {
 			}
 		})
 		c := client(t, s.Transport(), func(cfg *magento.Config) { cfg.PageSize = size })
-		q := magento.Query{Before: noon}
+		q, most := magento.Query{Before: noon}, math.MaxInt
 		if resume {
-			q.MaxPages = 1
+			most = 1
 		}
 		var pages []*magento.Page[magento.Customer]
 		for range 1000 {
-			more, err := walk(context.Background(), c, q)
+			more, err := walkPages(context.Background(), c, q, most)
 			if err != nil {
 				rt.Fatal(err)
 			}

@@ -19,7 +19,6 @@ type walk[T any] struct {
 	route    string
 	path     string
 	pager    *pager
-	maxPages int
 	timed    bool                        // places are by updated_at too
 	criteria func(after Cursor) criteria // without a page size
 	decode   func(raw []byte, size int64) Item[T]
@@ -41,7 +40,7 @@ func pages[T any](ctx context.Context, c *Client, w walk[T], after Cursor) iter.
 				c.walks.give(s)
 			}
 		}()
-		for n := 0; w.maxPages <= 0 || n < w.maxPages; n++ {
+		for {
 			page, err := nextPage(ctx, c, s, w, after)
 			if err != nil {
 				failure = err

@@ -2,6 +2,7 @@ package magento_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -364,11 +365,11 @@ func TestPromise05_PageSizeHalvesOnFailure(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		shop := &rows{n: 1000, serve: func(int) (int, func(string) string, time.Duration) { cancel(); return 200, nil, time.Hour }}
 		c := client(t, shop)
-		if _, err := walk(ctx, c, magento.Query{}); !fault.Stopped(ctx, err) {
+		if _, err := walk(ctx, c, magento.Query{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 		shop.serve = func(int) (int, func(string) string, time.Duration) { return 200, nil, 0 }
-		if pages, err := walk(t.Context(), c, magento.Query{MaxPages: 2}); err != nil || len(pages) != 2 || pages[0].Size != 300 {
+		if pages, err := walkPages(t.Context(), c, magento.Query{}, 2); err != nil || len(pages) != 2 || pages[0].Size != 300 {
 			t.Errorf("%d pages, %v", len(pages), err)
 		}
 	})
@@ -394,7 +395,7 @@ func TestMaximumPageSize(t *testing.T) {
 		t.Errorf("sizes %v: want the maximum at once and for good", shop.asked)
 	}
 	limit = 7
-	if pages, err := walk(t.Context(), c, magento.Query{MaxPages: 1}); err != nil || pages[0].Size != 7 {
+	if pages, err := walkPages(t.Context(), c, magento.Query{}, 1); err != nil || pages[0].Size != 7 {
 		t.Errorf("%v, %v", pages, err)
 	}
 	limit = 0

@@ -56,7 +56,7 @@ func BenchmarkCustomer(b *testing.B) {
 		b.Fatal(err)
 	}
 	lookups := mapping.NewLookups(magento.Stores{}, map[int64]string{1: "General"})
-	q := magento.Query{Before: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Fields: compiled.Paths(), MaxPages: 1}
+	q := magento.Query{Before: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Fields: compiled.Paths()}
 
 	b.ReportAllocs()
 	b.SetBytes(int64(page.Len() / rows))
