@@ -159,7 +159,7 @@ func newRateBench(t *testing.T, customers, inFlight int, latency time.Duration) 
 			t.Error(err)
 		}
 	}
-	resp, err := http.PostForm(cfg.Copernica.AuthURL, map[string][]string{"access_token": {copernicatest.AccessToken}}) //nolint:noctx // a bench
+	resp, err := http.PostForm(cfg.Copernica.AuthURL, map[string][]string{"access_token": {copernicatest.AccessToken}})
 	if err != nil {
 		t.Fatal(err)
 	}
