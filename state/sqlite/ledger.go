@@ -32,9 +32,13 @@ const (
 	selectHighest = `
 		SELECT coalesce(max(copernica_id), 0) FROM records WHERE pipeline = ? AND entity = ? AND copernica_id <> 0`
 
+	// Without being told SQLite takes the order of the keys for the better index, and
+	// reads every e-mail of the pipeline for each hash.
 	selectEmails = `
 		SELECT e.hash, e.key, e.website
-		FROM json_each(?) AS h CROSS JOIN emails AS e ON e.pipeline = ? AND e.hash = unhex(h.value)
+		FROM json_each(?) AS h
+		CROSS JOIN emails AS e INDEXED BY emails_by_hash
+			ON e.pipeline = ? AND e.hash = unhex(h.value) AND e.hash IS NOT NULL
 		ORDER BY e.key`
 
 	// What was acknowledged is not named, so it stays.
