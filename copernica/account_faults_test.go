@@ -145,19 +145,7 @@ func TestAccountOverASocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := c.Database(t.Context(), "Magento")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, spec := range specs {
-		if err := d.CreateField(t.Context(), spec); err != nil {
-			t.Fatal(err)
-		}
-	}
-	key, err := d.KeyField("customer_id")
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, key := provision(t, c)
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() {

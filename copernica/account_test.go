@@ -64,7 +64,12 @@ func accountClient(t testing.TB, a *copernicatest.Account, now func() time.Time)
 // provisioned returns the account's database with its fields.
 func provisioned(t testing.TB, a *copernicatest.Account, now func() time.Time) (*copernica.Database, copernica.KeyField) {
 	t.Helper()
-	d, err := accountClient(t, a, now).Database(t.Context(), "magento")
+	return provision(t, accountClient(t, a, now))
+}
+
+func provision(t testing.TB, c *copernica.Client) (*copernica.Database, copernica.KeyField) {
+	t.Helper()
+	d, err := c.Database(t.Context(), "magento")
 	if err != nil {
 		t.Fatal(err)
 	}
