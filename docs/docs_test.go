@@ -1,12 +1,16 @@
 package docs_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"net/url"
 	"os"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -20,6 +24,8 @@ var (
 	heading  = regexp.MustCompile(`(?m)^#+ +(.+?) *$`)
 	fence    = regexp.MustCompile("(?ms)^```.*?^```")
 	testName = regexp.MustCompile(`\bTest[A-Z0-9]\w*[A-Za-z0-9]\b`)
+	code     = regexp.MustCompile("`([^`]+)`")
+	variable = regexp.MustCompile(`^SYNCD_[A-Z_]*`)
 	testFunc = regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]+)\(`)
 )
 
@@ -46,6 +52,27 @@ func read(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// goFiles returns the paths of the module's Go files.
+func goFiles(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || name == "bin"):
+			return fs.SkipDir
+		case path.Ext(name) == ".go":
+			names = append(names, name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // TestLinksResolve follows every link inside the repository, to its heading too.
@@ -98,21 +125,10 @@ func anchors(text string) []string {
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	exist := map[string]bool{}
-	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && name != "." && (strings.HasPrefix(entry.Name(), ".") || name == "bin"):
-			return fs.SkipDir
-		case strings.HasSuffix(name, "_test.go"):
-			for _, m := range testFunc.FindAllStringSubmatch(read(t, name), -1) {
-				exist[m[1]] = true
-			}
+	for _, name := range goFiles(t) {
+		for _, m := range testFunc.FindAllStringSubmatch(read(t, name), -1) {
+			exist[m[1]] = strings.HasSuffix(name, "_test.go")
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	named := 0
 	for name, text := range documents(t) {
@@ -141,4 +157,69 @@ func TestPicturesHaveTitles(t *testing.T) {
 			t.Errorf("%s has no title or no viewBox", name)
 		}
 	}
+}
+
+// messages returns the pieces of the messages that docs/operations.md explains: what
+// stands in code quotes in the first column of its tables, without the variable parts.
+func messages(t *testing.T) []string {
+	t.Helper()
+	_, text, _ := strings.Cut(read(t, "docs/operations.md"), "\n## Error messages\n")
+	text, _, found := strings.Cut(text, "\n## ")
+	if !found {
+		t.Fatal("docs/operations.md has no section on error messages")
+	}
+	var out []string
+	for line := range strings.Lines(text) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		for _, m := range code.FindAllStringSubmatch(cells[1], -1) {
+			for piece := range strings.SplitSeq(m[1], "…") {
+				if piece = strings.Trim(variable.ReplaceAllString(piece, ""), " :"); len(piece) > 5 {
+					out = append(out, piece)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// TestExplainedMessagesExist keeps the explanations in step with the program's words.
+func TestExplainedMessagesExist(t *testing.T) {
+	t.Parallel()
+	var words []string // of each file, all its literals in a row
+	for _, name := range goFiles(t) {
+		if !strings.HasSuffix(name, "_test.go") {
+			words = append(words, literals(t, name))
+		}
+	}
+	pieces := messages(t)
+	if len(pieces) < 50 {
+		t.Errorf("only %d messages are explained", len(pieces))
+	}
+	for _, piece := range pieces {
+		if !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, piece) }) {
+			t.Errorf("docs/operations.md explains %q, which the program does not say", piece)
+		}
+	}
+}
+
+// literals returns all string literals of a Go file in a row.
+func literals(t *testing.T, name string) string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), name, read(t, name), parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	ast.Inspect(file, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if text, err := strconv.Unquote(lit.Value); err == nil {
+				all.WriteString(text)
+			}
+		}
+		return true
+	})
+	return all.String()
 }
