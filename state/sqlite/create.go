@@ -66,7 +66,7 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 		}
 	}()
 	// The reader comes first: it changes nothing in a file that turns out not to be ours.
-	if s.reader, err = pool(dataSource(cfg.Path, busyTimeout, url.Values{}, "query_only(1)"), readers); err != nil {
+	if s.reader, err = pool(dataSource(cfg.Path, busyTimeout, url.Values{}, "query_only(1)", "cache_size(-512)"), readers); err != nil {
 		return nil, err
 	}
 	if s.hasher, err = loadHasher(ctx, s.reader, box); err != nil {
@@ -81,10 +81,12 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
-// writerPool opens the pool through which a process writes.
+// writerPool opens the pool through which a process writes. The caches are small, so
+// that a large state takes no more memory than a small one: the file is in the
+// machine's own cache anyway.
 func writerPool(path string, wait time.Duration) (*sql.DB, error) {
 	return pool(dataSource(path, wait, url.Values{"_txlock": {"immediate"}},
-		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"), 1)
+		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1024)"), 1)
 }
 
 // migrateFile brings the tables of a file to this program's version.
