@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -15,7 +16,11 @@ import (
 	"strings"
 
 	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
 )
+
+// hintAgain is for answers that are wrong by themselves and may be right the next time.
+const hintAgain = "the next call asks for the same again; if this goes on, the cause stands in the shop's var/log or in the log of the proxy before it"
 
 // maxErrorBody is how much of a refusal is read.
 const maxErrorBody = 64 << 10
@@ -192,6 +197,9 @@ func (e *Error) classify(resp *http.Response) {
 	case e.Status == http.StatusNotFound && html:
 		e.Class = fault.Configuration
 		e.Hint = "it answers HTML: is SYNCD_MAGENTO_BASE_URL the shop's address?"
+	case (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest) && e.Message == "" && e.Filled == "":
+		e.Class = fault.Configuration
+		e.Hint = "that is no answer of a Magento: is SYNCD_MAGENTO_BASE_URL the shop's address?"
 	case e.Status == http.StatusNotFound && e.missingRecord():
 		e.Class, e.notFound = fault.Record, true
 	case e.Status == http.StatusNotFound && strings.HasPrefix(e.Message, "Request does not match any route"):
@@ -270,7 +278,11 @@ func transportError(ctx context.Context, route string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &Error{Route: route, Class: fault.ClassOf(err), Err: err}
+	e := &Error{Route: route, Class: fault.ClassOf(err), Err: err}
+	if call, ok := errors.AsType[*httpx.Error](err); ok && (call.Kind == httpx.KindDial || call.Kind == httpx.KindUnknownHost) {
+		e.Hint = "check SYNCD_MAGENTO_BASE_URL, and that this machine can reach the shop"
+	}
+	return e
 }
 
 // bodyError types an answer whose body broke off or is no JSON.
@@ -278,5 +290,5 @@ func bodyError(ctx context.Context, route string, resp *http.Response, err error
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &Error{Status: resp.StatusCode, Route: route, Class: fault.ClassOf(err), Shape: ShapeCut, Filled: "the answer breaks off", Err: err}
+	return &Error{Status: resp.StatusCode, Route: route, Class: fault.ClassOf(err), Shape: ShapeCut, Filled: "the answer breaks off", Hint: hintAgain, Err: err}
 }

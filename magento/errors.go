@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
 )
 
 // ErrNotFound is Magento's own word that a record does not exist. A 404 of
@@ -65,13 +66,22 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.Message)
 	}
 	if e.Err != nil {
-		// The transport's own errors name the peer too.
-		b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "magento: "))
+		b.WriteString(": " + cause(e.Err))
 	}
 	if e.Hint != "" {
 		return presentable(strings.TrimRight(b.String(), ".") + ": " + e.Hint)
 	}
 	return presentable(b.String())
+}
+
+// cause is the text of err without the peer and call that the transport's own
+// errors begin with: the line names both already.
+func cause(err error) string {
+	text := err.Error()
+	if call, ok := errors.AsType[*httpx.Error](err); ok {
+		text = strings.TrimPrefix(text, call.Peer+": "+call.Method+" "+call.Path+": ")
+	}
+	return strings.TrimPrefix(text, "magento: ")
 }
 
 // FaultClass implements fault.Classified.

@@ -172,7 +172,7 @@ func readPage[T any](body io.Reader, w walk[T], page *Page[T]) error {
 		return err
 	}
 	if !items || !total {
-		return &Error{Class: fault.Retry, Shape: ShapeJSON, Filled: "a page without items or total_count"}
+		return &Error{Class: fault.Retry, Shape: ShapeJSON, Filled: "a page without items or total_count", Hint: hintAgain}
 	}
 	return complete(page, null, previous)
 }
@@ -207,12 +207,13 @@ func complete[T any](page *Page[T], null bool, last Cursor) error {
 	case null:
 		return &Error{
 			Class: fault.Retry, Shape: ShapeJSON,
-			Filled: fmt.Sprintf("the shop counts %d rows and sends none", page.Total),
+			Filled: fmt.Sprintf("the shop counts %d rows and sends none", page.Total), Hint: hintAgain,
 		}
 	case len(page.Items) < page.Size:
 		return &Error{
 			Class: fault.Retry, Shape: ShapeJSON,
 			Filled: fmt.Sprintf("the shop counts %d rows and sends %d of the %d asked for", page.Total, len(page.Items), page.Size),
+			Hint:   hintAgain,
 		}
 	}
 	return nil
@@ -226,7 +227,7 @@ func ignored(what string) *Error {
 }
 
 func emptyAnswer() *Error {
-	return &Error{Class: fault.Retry, Shape: ShapeEmpty, Filled: "an empty answer"}
+	return &Error{Class: fault.Retry, Shape: ShapeEmpty, Filled: "an empty answer", Hint: hintAgain}
 }
 
 func markup() *Error {
