@@ -88,9 +88,19 @@ func (c *Client) get(ctx context.Context, route, path string, v any) error {
 		return err
 	}
 	if a.status != http.StatusOK || a.shape != shapeJSON || json.Unmarshal(a.body, v) != nil {
-		return &Error{Status: a.status, Message: a.unfit(), Route: route, Class: fault.Retry}
+		return a.noJSON(route)
 	}
 	return nil
+}
+
+// noJSON types an answer under a status of success that is no JSON. A page comes
+// from a wrong address or a proxy; waiting mends the second.
+func (a *answer) noJSON(route string) *Error {
+	e := &Error{Status: a.status, Message: a.unfit(), Route: route, Class: fault.Retry}
+	if a.shape == shapeHTML || a.shape == shapeText {
+		e.fix = fixURL
+	}
+	return e
 }
 
 func (a *answer) unfit() string {
@@ -111,7 +121,7 @@ func (c *Client) write(ctx context.Context, method, route, path string, body []b
 	if a.shape == shapeEmpty || a.shape == shapeJSON && json.Valid(a.body) {
 		return a, nil
 	}
-	return nil, &Error{Status: a.status, Message: a.unfit(), Route: route, Class: fault.Retry}
+	return nil, a.noJSON(route)
 }
 
 // call makes one call, and once more with a new token when the token is refused.
@@ -206,7 +216,16 @@ func (c *Client) unanswered(route string, err error) error {
 	if errors.Is(err, errOutdated) {
 		return unsent{&callError{route: route, text: errOutdated.Error(), err: errOutdated}}
 	}
-	return &callError{route: route, text: c.tokens.why(err), err: err}
+	return &callError{route: route, text: c.tokens.why(err) + reach(err, "SYNCD_COPERNICA_API_URL"), err: err}
+}
+
+// reach is what an operator does about a call that found nobody at a variable's address.
+func reach(err error, variable string) string {
+	e, ok := errors.AsType[*httpx.Error](err)
+	if !ok || e.Kind != httpx.KindDial && e.Kind != httpx.KindUnknownHost {
+		return ""
+	}
+	return ": check " + variable + ", and that this machine can reach it"
 }
 
 var jsonType = []string{"application/json"}

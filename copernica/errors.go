@@ -158,7 +158,7 @@ type known struct {
 
 const (
 	fixURL    = "is SYNCD_COPERNICA_API_URL the address of the REST API, as https://api.copernica.com/v4?"
-	fixSchema = "the fields of the database changed: run syncd provision, then start again"
+	fixSchema = "the fields of the database changed: rename back in Copernica what was renamed there, run syncd provision for what was removed, then start again"
 )
 
 // messages are those of copernica-rest.md section 9, lower case, numbers masked

@@ -51,7 +51,7 @@ func (h *heldSchema) key(name string) (f *Field, reason string) {
 				return nil, fmt.Sprintf("the key field is spelled %q in Copernica: rename it there or correct the mapping", other.Name)
 			}
 		}
-		return nil, "Copernica has no such key field, it was renamed or removed: rename it back, or create it with syncd provision, then start again"
+		return nil, "Copernica has no such key field, it was renamed or removed: rename it back, or if it was removed create it with syncd provision, then start again"
 	}
 	if h.folded[strings.ToLower(name)] > 1 {
 		return nil, "two fields have this name in different case: remove one in Copernica"

@@ -2,6 +2,7 @@ package copernica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -117,6 +118,9 @@ func (c *Client) Database(ctx context.Context, nameOrID string) (*Database, erro
 	var raw rawDatabase
 	asked := c.now()
 	if err := c.get(ctx, "GET /database/{id}", "/database/"+url.PathEscape(nameOrID), &raw); err != nil {
+		if e, ok := errors.AsType[*Error](err); ok && errors.Is(err, ErrNoDatabase) {
+			e.fix = noDatabase(nameOrID)
+		}
 		return nil, err
 	}
 	d.id, d.name = int64(raw.ID), string(raw.Name)
@@ -130,6 +134,15 @@ func (c *Client) Database(ctx context.Context, nameOrID string) (*Database, erro
 	}
 	d.keep(schema, d.started.Add(1), true)
 	return d, nil
+}
+
+// noDatabase says what to do about a database that is not there.
+func noDatabase(nameOrID string) string {
+	fix := fmt.Sprintf("the account has no database %q: set SYNCD_COPERNICA_DATABASE to the name or id of one that it has", nameOrID)
+	if positive(nameOrID) == 0 {
+		fix += ", or run syncd provision to create it"
+	}
+	return fix
 }
 
 // read fetches the whole schema.

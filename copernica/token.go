@@ -120,7 +120,7 @@ func (s *tokens) fetch(ctx context.Context, renewed bool) error {
 	req.FormData.Set("access_token", s.access)
 	resp, err := send(req, http.MethodPost, s.url)
 	if err != nil {
-		return &callError{route: authRoute, text: s.why(err), err: err}
+		return &callError{route: authRoute, text: s.why(err) + reach(err, "SYNCD_COPERNICA_AUTH_URL"), err: err}
 	}
 	defer drain(resp)
 	a, err := read(resp, maxAnswer)
