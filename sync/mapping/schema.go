@@ -120,7 +120,7 @@ func (e *SchemaError) Error() string {
 		parts = append(parts, f.String())
 	}
 	return "the Copernica database does not fit the mapping: " + strings.Join(parts, "; ") +
-		": run `syncd provision` for what is missing, mend the rest in Copernica"
+		": rename back in Copernica what was renamed there, run `syncd provision` for what was never there or was removed, and mend the rest in Copernica"
 }
 
 // FaultClass makes a SchemaError a matter for the operator.
