@@ -65,10 +65,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return a.fail(line.Run())
 }
 
-// fail prints an error, one line for each of a join, and returns its exit code.
+// fail prints an error, one line for each of a join or one of JSON, and returns its
+// exit code.
 func (a *app) fail(err error) int {
 	code := exitCode(err)
 	if err == nil {
+		return code
+	}
+	if a.jsonLog() {
+		slog.New(slog.NewJSONHandler(a.stderr, nil)).Error("the command failed", "error", err.Error(), "exit_code", code)
 		return code
 	}
 	for line := range strings.Lines(err.Error()) {
@@ -107,7 +112,13 @@ func (a *app) logger(cfg config.Config) *slog.Logger {
 	}
 }
 
-// getenv returns a variable that is not a setting of syncd; the last one given wins.
+// jsonLog reports whether whoever reads standard error expects JSON in every line.
+// It asks the environment itself, which may be what a command fails on.
+func (a *app) jsonLog() bool {
+	return strings.EqualFold(a.getenv(config.Prefix+"LOG_FORMAT"), string(config.FormatJSON))
+}
+
+// getenv returns a variable as it stands; the last one given wins.
 func (a *app) getenv(name string) string {
 	for _, pair := range slices.Backward(a.environ) {
 		if value, ok := strings.CutPrefix(pair, name+"="); ok {

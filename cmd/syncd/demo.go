@@ -67,7 +67,7 @@ func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
 	}
 	fmt.Fprintf(a.stdout, "provision: database %s has its fields\n", cfg.Copernica.Database)
 
-	bar := a.progress()
+	bar := a.progress(log)
 	p, err := inner.openPipeline(ctx, cfg, log, nil, bar.show)
 	if err != nil {
 		return err

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 
@@ -10,6 +13,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/httpx"
 	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
 )
 
@@ -85,5 +89,13 @@ func (a *app) openState(ctx context.Context, cfg config.Config, log *slog.Logger
 			}
 		}
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: path, EncryptionKey: key, Now: a.now, Log: log})
+	store, err := sqlite.Open(ctx, sqlite.Config{Path: path, EncryptionKey: key, Now: a.now, Log: log})
+	// The key file's own errors say what to do about it.
+	if refused, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(err, state.ErrKey) {
+		return nil, &config.Error{
+			Variable: config.Prefix + "DATABASE_URL",
+			Problem:  fmt.Sprintf("leads to %s, where this user cannot keep the state (%s): give the user that directory, or name another place", path, refused),
+		}
+	}
+	return store, err
 }

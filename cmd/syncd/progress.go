@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 type progress struct {
 	out      io.Writer
 	terminal bool
+	log      *slog.Logger // takes the place of both where every line must be JSON
 	now      func() time.Time
 
 	mu    sync.Mutex
@@ -29,8 +31,12 @@ type progress struct {
 // lineEvery is how often a run says where it is when there is no terminal.
 const lineEvery = 5 * time.Second
 
-func (a *app) progress() *progress {
-	return &progress{out: a.stderr, terminal: a.terminal, now: a.now, began: a.now()}
+func (a *app) progress(log *slog.Logger) *progress {
+	p := &progress{out: a.stderr, terminal: a.terminal, now: a.now, began: a.now()}
+	if a.jsonLog() {
+		p.log, p.terminal = log, false
+	}
+	return p
 }
 
 func (p *progress) show(at engine.Progress) {
@@ -48,6 +54,11 @@ func (p *progress) show(at engine.Progress) {
 		return
 	}
 	p.said = now
+	if p.log != nil {
+		p.log.Info("progress", "stream", at.Stream, "read", at.Read, "total", at.Total,
+			"created", at.Counts.Created, "updated", at.Counts.Updated)
+		return
+	}
 	fmt.Fprintf(p.out, "%s: %s of %s read, %s created, %s updated\n",
 		at.Stream, grouped(at.Read), grouped(at.Total), grouped(at.Counts.Created), grouped(at.Counts.Updated))
 }

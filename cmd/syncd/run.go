@@ -34,7 +34,7 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	if len(streams) == 0 {
 		streams = []string{engine.Customers}
 	}
-	bar := a.progress()
+	bar := a.progress(log)
 	p, err := a.openPipeline(ctx, cfg, log, nil, bar.show)
 	if err != nil {
 		return err

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestPromise13_ASecondProcessNamesTheFirst starts a run beside one that is under way.
+func TestPromise13_ASecondProcessNamesTheFirst(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	met, leave := s.holdWrites()
+	first, wait := s.start("run")
+	<-met
+	s.ends(exitFailed, s.run("run"), "process "+strconv.Itoa(first.Process.Pid))
+	leave()
+	s.ends(exitDone, wait())
+	s.compare()
+	s.pass(time.Second)
+	s.inStep()
+}
+
+// TestSIGTERM holds that a run ends cleanly and soon when systemd asks it to,
+// whether Copernica answers the calls in flight or not, and that the next resumes.
+func TestSIGTERM(t *testing.T) {
+	t.Parallel()
+	for _, answered := range []bool{true, false} {
+		t.Run(fmt.Sprintf("calls in flight are answered: %t", answered), func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			met, leave := s.holdWrites()
+			process, wait := s.start("run")
+			<-met
+			s.must(process.Process.Signal(syscall.SIGTERM))
+			asked := time.Now()
+			if answered {
+				leave()
+			}
+			s.ends(exitFailed, wait(), "stopped: the next run resumes where this one was")
+			if took := time.Since(asked); took > 10*time.Second {
+				t.Errorf("it took %s to end", took)
+			}
+			leave() // what hung takes effect after the process is gone
+			if cp := s.checkpoint(); !cp.Horizon.IsZero() {
+				t.Errorf("the horizon moved: %+v", cp)
+			}
+			// A write that hung may arrive for a minute; after that it is looked up.
+			s.pass(2 * time.Minute)
+			s.inStep()
+		})
+	}
+}
+
+// holdWrites makes the account hold its tenth write and those after it. met closes
+// when it is there; leave lets them all take effect and returns when they have.
+func (s *stage) holdWrites() (met <-chan struct{}, leave func()) {
+	var (
+		writes  atomic.Int64
+		held    sync.WaitGroup
+		arrived = make(chan struct{})
+		release = make(chan struct{})
+	)
+	s.accountFront.show(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut {
+			s.account.Handler().ServeHTTP(w, r)
+			return
+		}
+		if n := writes.Add(1); n >= 10 {
+			held.Add(1)
+			defer held.Done()
+			body, _ := io.ReadAll(r.Body) // now, while the caller is there
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if n == 10 {
+				close(arrived)
+			}
+			<-release
+		}
+		s.account.Handler().ServeHTTP(w, r)
+	}))
+	leave = sync.OnceFunc(func() {
+		s.accountFront.show(nil)
+		close(release)
+		held.Wait()
+	})
+	s.t.Cleanup(leave)
+	return arrived, leave
+}
