@@ -139,8 +139,8 @@ func highWater(pid int) int64 {
 func (s *stage) start(args ...string) (cmd *exec.Cmd, wait func() outcome) {
 	s.t.Helper()
 	var stdout, stderr lockedBuffer
-	cmd = exec.CommandContext(s.t.Context(), "syncd", args...) //nolint:gosec // TestMain put it into the PATH
-	cmd.Env, cmd.Stdout, cmd.Stderr = s.env(), &stdout, &stderr
+	cmd = s.command(args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	s.must(cmd.Start())
 	return cmd, func() outcome {
 		s.t.Helper()
@@ -149,4 +149,11 @@ func (s *stage) start(args ...string) (cmd *exec.Cmd, wait func() outcome) {
 		s.sweep(out.stdout + out.stderr)
 		return out
 	}
+}
+
+// command is a command line as a process of its own, not started yet.
+func (s *stage) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(s.t.Context(), "syncd", args...) //nolint:gosec // TestMain put it into the PATH
+	cmd.Env = s.env()
+	return cmd
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
 )
@@ -28,6 +29,7 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE COMMAND...    run a command that ends with that exit code
 //	copernica [empty]        serve an account and set the environment that leads there
+//	magento N                serve a shop with N customers and set the environment that leads there
 //	revoke                   make the account refuse its access token
 //	rename-field OLD NEW     rename a field of the account's database
 //	add-field NAME TYPE [N]  add a field of that type and length
@@ -47,6 +49,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":        scriptExits,
 			"copernica":    scriptCopernica,
+			"magento":      scriptMagento,
 			"revoke":       scriptRevoke,
 			"rename-field": scriptRenameField,
 			"add-field":    scriptAddField,
@@ -95,6 +98,18 @@ func scriptCopernica(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("SYNCD_COPERNICA_API_URL", server.URL+"/v4")
 	ts.Setenv("SYNCD_COPERNICA_AUTH_URL", server.URL)
 	ts.Setenv("SYNCD_COPERNICA_ACCESS_TOKEN", copernicatest.AccessToken)
+}
+
+func scriptMagento(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: magento N")
+	}
+	customers, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	server := httptest.NewServer(magentotest.New(magentotest.Config{Seed: 1, Customers: customers}).Handler())
+	ts.Defer(server.Close)
+	ts.Setenv("SYNCD_MAGENTO_BASE_URL", server.URL)
+	ts.Setenv("SYNCD_MAGENTO_ACCESS_TOKEN", magentotest.AccessToken)
 }
 
 func scriptRevoke(ts *testscript.TestScript, _ bool, _ []string) { scriptAccount(ts).Revoke() }

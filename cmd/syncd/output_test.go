@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// everyPageTakesLong makes our clock jump at each commit, so that each is due for a line.
+func (s *stage) everyPageTakesLong() {
+	s.tune = func(cfg *engine.Config) {
+		cfg.TestHook = func(p engine.Point) {
+			if p == engine.PointCommitted {
+				s.ownAhead.Add(int64(lineEvery))
+			}
+		}
+	}
+}
+
+func TestProgressLines(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.everyPageTakesLong()
+	out := s.run("run")
+	s.ends(exitDone, out)
+	for _, want := range []string{
+		"customers: 10 of 32 read, 10 created, 0 updated\n",
+		"customers: 20 of 32 read, 20 created, 0 updated\n",
+	} {
+		if !strings.Contains(out.stderr, want) {
+			t.Errorf("standard error lacks %q:\n%s", want, out.stderr)
+		}
+	}
+	if strings.ContainsAny(out.stderr, "\r\x1b") {
+		t.Errorf("a pipe got a terminal's bytes: %q", out.stderr)
+	}
+}
+
+// TestJSONLogs holds that with SYNCD_LOG_FORMAT=json each line of standard error
+// is a JSON object, whatever the command has to say there.
+func TestJSONLogs(t *testing.T) {
+	t.Parallel()
+	for _, terminal := range []bool{true, false} {
+		t.Run(fmt.Sprintf("terminal: %t", terminal), func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			s.environ["SYNCD_LOG_FORMAT"], s.environ["SYNCD_LOG_LEVEL"] = "JSON", "debug"
+			s.everyPageTakesLong()
+			out := s.runIn(t.Context(), terminal, "run")
+			lines := jsonLines(t, out.stderr)
+			n := 0
+			for _, line := range lines {
+				if line["msg"] == "progress" && line["stream"] == engine.Customers && line["total"] == float64(stageCustomers) {
+					n++
+				}
+			}
+			if out.code != exitDone || n < 3 {
+				t.Errorf("exit code %d, %d lines of progress:\n%s", out.code, n, out.stderr)
+			}
+
+			for _, c := range []struct {
+				args  []string
+				spoil func(*stage)
+				code  int
+				says  string
+			}{
+				{[]string{"run", "orders"}, func(*stage) {}, exitConfiguration, "orders"},
+				{[]string{"run"}, set("MAGENTO_ACCESS_TOKEN", "hunter2"), exitPeer, "SYNCD_MAGENTO_ACCESS_TOKEN"},
+				{[]string{"run"}, set("OVERLAP", "soon"), exitConfiguration, "SYNCD_OVERLAP"},
+			} {
+				s.pass(time.Minute)
+				c.spoil(s)
+				out := s.runIn(t.Context(), terminal, c.args...)
+				lines := jsonLines(t, out.stderr)
+				last := lines[len(lines)-1]
+				if text, _ := last["error"].(string); out.code != c.code || last["level"] != "ERROR" || last["exit_code"] != float64(c.code) || !strings.Contains(text, c.says) {
+					t.Errorf("exit code %d, last line %v", out.code, last)
+				}
+			}
+		})
+	}
+}
+
+func jsonLines(t *testing.T, text string) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	for line := range strings.Lines(text) {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			t.Fatalf("line %q is no JSON object: %v", line, err)
+		}
+		out = append(out, object)
+	}
+	if len(out) == 0 {
+		t.Fatal("no lines at all")
+	}
+	return out
+}
+
+// TestBudgetFromTheCommandLine holds promise 21: a spent budget ends a run cleanly,
+// and enough runs finish the pass.
+func TestBudgetFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.environ["SYNCD_RUN_BUDGET"] = "10"
+	for i := range 4 {
+		out := s.run("run")
+		s.ends(exitDone, out)
+		paused := strings.Contains(out.stdout, "10 read, 10 created") && strings.Contains(out.stdout, "not finished, the next run resumes here")
+		if paused != (i < 3) {
+			t.Fatalf("run %d: %s", i+1, out.stdout)
+		}
+	}
+	s.compare()
+	delete(s.environ, "SYNCD_RUN_BUDGET")
+	s.pass(time.Second)
+	s.inStep()
+}
+
+// spoilt is a database that forgets the first profile and changes a name of the second.
+type spoilt struct {
+	engine.Database
+	writes *int
+}
+
+func (d spoilt) Upsert(ctx context.Context, key copernica.KeyField, value string, fields map[string]string) (copernica.Upserted, error) {
+	*d.writes++
+	switch *d.writes {
+	case 1:
+		return copernica.Upserted{Created: true, ID: 1}, nil
+	case 2:
+		fields = maps.Clone(fields)
+		fields["lastname"] += "!"
+	}
+	return d.Database.Upsert(ctx, key, value, fields)
+}
+
+// TestDemoFindsAPlantedDifference holds that the demo prints the true numbers.
+func TestDemoFindsAPlantedDifference(t *testing.T) {
+	t.Parallel()
+	a, stdout, stderr := newApp("HOME=" + t.TempDir())
+	a.tune = func(cfg *engine.Config) {
+		cfg.Writes = 1 // so that writes need no lock
+		open, writes := cfg.Open, new(int)
+		cfg.Open = func(ctx context.Context) (engine.Database, error) {
+			db, err := open(ctx)
+			return spoilt{db, writes}, err
+		}
+	}
+	code := a.run(t.Context(), []string{"demo", "--exit", "--customers", "20"})
+	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	if last := lines[len(lines)-1]; code != exitFailed || !strings.HasPrefix(last, "1 missing, 0 duplicate, 1 different") {
+		t.Errorf("exit code %d, last line %q\n%s", code, last, stderr)
+	}
+	if !strings.Contains(stdout.String(), "lastname") || !strings.Contains(stderr.String(), "syncd: ") {
+		t.Errorf("nothing says what differs:\n%s%s", stdout, stderr)
+	}
+}
