@@ -153,7 +153,7 @@ func (s *stage) start(args ...string) (cmd *exec.Cmd, wait func() outcome) {
 
 // command is a command line as a process of its own, not started yet.
 func (s *stage) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(s.t.Context(), "syncd", args...) //nolint:gosec // TestMain put it into the PATH
+	cmd := exec.CommandContext(s.t.Context(), "syncd", args...) // TestMain put it into the PATH
 	cmd.Env = s.env()
 	return cmd
 }

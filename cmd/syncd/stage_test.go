@@ -253,7 +253,7 @@ func (s *stage) checkpoint() state.Checkpoint {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer store.Close() //nolint:errcheck // it was only read
+	defer store.Close() // it was only read
 	cp, err := store.Checkpoint(s.t.Context(), "shop", engine.Customers)
 	if err != nil {
 		s.t.Fatal(err)
