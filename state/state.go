@@ -73,6 +73,12 @@ type Store interface {
 	// DeadLetters returns the open dead letters, the last seen first.
 	DeadLetters(ctx context.Context, pipeline string, limit int) ([]DeadLetter, error)
 
+	// Mark returns when name was last noted with SetMark, or the zero time. Marks
+	// belong to no pipeline; a name is a keyed hash or a word, never a person's data.
+	Mark(ctx context.Context, name string) (time.Time, error)
+	// SetMark notes name at a time; the zero time forgets it.
+	SetMark(ctx context.Context, name string, at time.Time) error
+
 	// Hasher returns the keyed hash made once with this database.
 	Hasher() Hasher
 	Close() error

@@ -46,6 +46,7 @@ func (s Suite) Run(t *testing.T) {
 	tests := []test{
 		{"pipeline/target is fixed", testTarget},
 		{"pipeline/target may come later", testTargetComesLater},
+		{"marks are kept by name", testMarks},
 		{"pipeline/adopting is for good", testAdopting},
 		{"pipeline/names", testPipelineNames},
 

@@ -142,3 +142,7 @@ CREATE TRIGGER records_deleted AFTER DELETE ON records BEGIN
     WHERE pipeline = old.pipeline AND entity = old.entity AND state = old.state;
 END;
 -- +goose StatementEnd
+CREATE TABLE marks (
+    name TEXT PRIMARY KEY CHECK (name <> ''),
+    at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 01:51:13');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 01:51:13');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 02:27:29');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 02:27:29');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f13316a2d7a4b17182cfa18f339d4415a28278c0111dc10a9061ad7d5b2b08ad3ec3bfe36527eb3555b09888ab4fb370d27db55872e12da48cf37d84bb33');
+INSERT INTO sealed VALUES ('hash_key', x'011766f1336b1e91918e3de88a0458b6f32d7807b9249f687d8fddb11fd9d9654f413bf1484c0ea32505f231c41b59c4faaaa7658bc6e3feea0967013195eb420d');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9981840');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9994276');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -111,6 +111,10 @@ CREATE TABLE record_counts (
 INSERT INTO record_counts VALUES ('shop', 'profile', 'acknowledged', 1);
 INSERT INTO record_counts VALUES ('shop', 'profile', 'planned', 1);
 INSERT INTO record_counts VALUES ('shop', 'profile', 'removed', 1);
+CREATE TABLE marks (
+    name TEXT PRIMARY KEY CHECK (name <> ''),
+    at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
