@@ -40,6 +40,9 @@ type Store interface {
 	Checkpoint(ctx context.Context, pipeline, stream string) (Checkpoint, error)
 	// Records returns the ledger rows of the given keys that exist, by key.
 	Records(ctx context.Context, pipeline string, e Entity, keys []string) (map[string]Record, error)
+	// RecordsByCopernicaID returns the ledger rows that have a Copernica id, by key. There
+	// is one as a rule: Copernica gives an id once.
+	RecordsByCopernicaID(ctx context.Context, pipeline string, e Entity, id int64) ([]Record, error)
 	// Pending returns rows left planned or unknown whose NextAttempt has come (zero is
 	// always come), those due longest first, at most limit of them.
 	Pending(ctx context.Context, pipeline string, now time.Time, limit int) ([]Record, error)
@@ -50,8 +53,8 @@ type Store interface {
 	Emails(ctx context.Context, pipeline string, hashes []Hash) (map[Hash][]Email, error)
 
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
-	// Attempts, PlannedAt and NextAttempt of rows that exist and inserts those that do
-	// not; what Copernica acknowledged before stays as it is, and a new row starts with
+	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist and inserts those that
+	// do not; what Copernica acknowledged before stays as it is, and a new row starts with
 	// nothing acknowledged, whatever hashes it carries. ErrFenced says the lease is gone.
 	Plan(ctx context.Context, l Lease, rows []Record) error
 	// Commit records the outcomes of a page in one transaction (promise 9) and
@@ -72,6 +75,16 @@ type Store interface {
 	Overview(ctx context.Context, pipeline string) (Overview, error)
 	// DeadLetters returns the open dead letters, the last seen first.
 	DeadLetters(ctx context.Context, pipeline string, limit int) ([]DeadLetter, error)
+	// Letters returns the dead letters that a filter lets through, the last seen first.
+	Letters(ctx context.Context, pipeline string, f LetterFilter) ([]DeadLetter, error)
+	// LetterGroups returns the open dead letters by cause, the largest group first.
+	LetterGroups(ctx context.Context, pipeline string) ([]LetterGroup, error)
+	// Letter returns one dead letter, open or resolved; ErrNoLetter says there is none.
+	Letter(ctx context.Context, pipeline string, id int64) (DeadLetter, error)
+	// ResolveLetters closes open letters with an operator's reason, all of them or none.
+	// It asks for no lease. ErrNoLetter says that one does not exist, ErrResolved that one
+	// is closed already; both are wrapped with its id. No letter is ever deleted (promise 23).
+	ResolveLetters(ctx context.Context, pipeline string, ids []int64, reason string) error
 
 	// Mark returns when name was last noted with SetMark, or the zero time. Marks
 	// belong to no pipeline; a name is a keyed hash or a word, never a person's data.
@@ -92,6 +105,10 @@ var (
 	ErrFenced = errors.New("the writer lease is no longer ours")
 	// ErrNoPipeline says that OpenPipeline was never called for a pipeline.
 	ErrNoPipeline = errors.New("the pipeline was never opened in this state")
+	// ErrNoLetter says that a pipeline has no dead letter with an id.
+	ErrNoLetter = errors.New("there is none with this id")
+	// ErrResolved says that a dead letter is closed already.
+	ErrResolved = errors.New("it is closed already")
 	// ErrKey says that the database's hash key is missing or sealed with another key.
 	ErrKey = errors.New("the state cannot be opened with this encryption key")
 )
@@ -208,6 +225,9 @@ type Record struct {
 	Attempts        int       // look-ups or writes since the last acknowledgement
 	PlannedAt       time.Time // when the last write was planned
 	NextAttempt     time.Time // when a planned or unknown row may be tried again
+	FirstSeen       time.Time // when the record first came by
+	AcknowledgedAt  time.Time // when Copernica last acknowledged content
+	RunID           int64     // the run that last planned or settled the row; 0 = not known
 }
 
 // Email says which customer of which website has an e-mail, as a keyed hash.
@@ -293,6 +313,25 @@ type DeadLetter struct {
 	LastSeen         time.Time
 	Resolved         time.Time // zero while open
 	Resolution       string    // delivered, or the operator's reason
+}
+
+// LetterFilter selects dead letters. Zero fields let everything through, but for Limit.
+type LetterFilter struct {
+	Entity   Entity
+	Key      string
+	Cause    string
+	Open     bool // only open ones
+	Resolved bool // only closed ones
+	Limit    int  // at most so many; zero and below: none
+}
+
+// LetterGroup is the open dead letters of one cause.
+type LetterGroup struct {
+	Cause     string
+	Count     int64
+	FirstSeen time.Time // of the oldest
+	LastSeen  time.Time // of the one seen last
+	Fix       string    // of the one seen last
 }
 
 // Overview is the state of a pipeline for people.

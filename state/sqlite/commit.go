@@ -12,13 +12,14 @@ import (
 const (
 	upsertRecord = `
 		INSERT INTO records (pipeline, entity, key, source_id, parent, copernica_id, hash, consent_source, consent_written, refused,
-			source_updated_at, state, attempts, planned_at, next_attempt)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			source_id = excluded.source_id, parent = excluded.parent, copernica_id = excluded.copernica_id, hash = excluded.hash,
 			consent_source = excluded.consent_source, consent_written = excluded.consent_written, refused = excluded.refused,
 			source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
-			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt`
+			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt,
+			first_seen = excluded.first_seen, acknowledged_at = excluded.acknowledged_at, run_id = excluded.run_id`
 
 	// A row that was ever acknowledged stays, whatever the caller believes of it.
 	forgetRecord = `
@@ -114,6 +115,7 @@ func (s *Store) commitRows(ctx context.Context, tx *sql.Tx, pipeline string, c s
 			pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.CopernicaID,
 			digest(r.Hash), digest(r.ConsentSource), digest(r.ConsentWritten), digest(r.Refused),
 			stamp(r.SourceUpdatedAt), string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt),
+			stamp(r.FirstSeen), stamp(r.AcknowledgedAt), r.RunID,
 		}
 	})
 	if err != nil {

@@ -15,12 +15,18 @@ import (
 const (
 	recordColumns = `
 		r.entity, r.key, r.source_id, r.parent, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
-		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt`
+		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	// CROSS JOIN keeps SQLite from reading the ledger first.
 	selectRecords = `
 		SELECT ` + recordColumns + `
 		FROM json_each(?) AS k CROSS JOIN records AS r ON r.pipeline = ? AND r.entity = ? AND r.key = k.value`
+
+	selectByCopernicaID = `
+		SELECT ` + recordColumns + `
+		FROM records AS r
+		WHERE r.pipeline = ? AND r.entity = ? AND r.copernica_id = ? AND r.copernica_id <> 0
+		ORDER BY r.key`
 
 	selectPending = `
 		SELECT ` + recordColumns + `
@@ -43,11 +49,12 @@ const (
 
 	// What was acknowledged is not named, so it stays.
 	planRecord = `
-		INSERT INTO records (pipeline, entity, key, source_id, parent, copernica_id, state, attempts, planned_at, next_attempt)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO records (pipeline, entity, key, source_id, parent, copernica_id, state, attempts, planned_at, next_attempt,
+			first_seen, run_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			state = excluded.state, attempts = excluded.attempts,
-			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt`
+			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt, run_id = excluded.run_id`
 )
 
 // Records returns the ledger rows of the given keys that exist, by key.
@@ -74,6 +81,15 @@ func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, ke
 		found[r.Key] = r
 	}
 	return found, nil
+}
+
+// RecordsByCopernicaID returns the ledger rows that have a Copernica id, by key.
+func (s *Store) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, id int64) ([]state.Record, error) {
+	rows, err := collect(ctx, s.reader, scanRecord, selectByCopernicaID, pipeline, string(e), id)
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
 }
 
 // Pending returns rows left planned or unknown whose time has come, those due
@@ -144,7 +160,7 @@ func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) er
 		return each(ctx, tx, planRecord, rows, func(r state.Record) []any {
 			return []any{
 				l.Pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.CopernicaID,
-				string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt),
+				string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt), stamp(r.FirstSeen), r.RunID,
 			}
 		})
 	})
@@ -155,11 +171,13 @@ func scanRecord(row scanner) (state.Record, error) {
 		r                                   state.Record
 		content, source, written, refused   []byte
 		sourceUpdated, planned, nextAttempt sql.NullInt64
+		firstSeen, acknowledged             sql.NullInt64
 	)
 	err := row.Scan(&r.Entity, &r.Key, &r.SourceID, &r.Parent, &r.CopernicaID, &content, &source, &written, &refused,
-		&sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt)
+		&sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
 	r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused = hash(content), hash(source), hash(written), hash(refused)
 	r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = moment(sourceUpdated), moment(planned), moment(nextAttempt)
+	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)
 	return r, err
 }
 

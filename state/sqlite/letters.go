@@ -3,7 +3,10 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/magento-copernica/syncd/state"
 )
@@ -24,11 +27,27 @@ const (
 			attempts = attempts + 1, last_seen = excluded.last_seen, stream = excluded.stream, source_id = excluded.source_id,
 			cause = excluded.cause, message = excluded.message, fix = excluded.fix, content = excluded.content, run_id = excluded.run_id`
 
-	selectLetters = `
-		SELECT id, pipeline, stream, entity, key, source_id, cause, message, fix, content, run_id, attempts,
-			first_seen, last_seen, resolved, resolution
-		FROM dead_letters WHERE pipeline = ? AND resolved IS NULL
-		ORDER BY last_seen DESC, id DESC LIMIT ?`
+	letterColumns = `
+		d.id, d.pipeline, d.stream, d.entity, d.key, d.source_id, d.cause, d.message, d.fix, d.content, d.run_id, d.attempts,
+		d.first_seen, d.last_seen, d.resolved, d.resolution`
+
+	selectLetter = `
+		SELECT ` + letterColumns + ` FROM dead_letters AS d WHERE d.pipeline = ? AND d.id = ?`
+
+	selectGroups = `
+		SELECT g.cause, g.letters, g.first_seen, g.last_seen, (
+			SELECT d.fix FROM dead_letters AS d
+			WHERE d.pipeline = ?1 AND d.cause = g.cause AND d.resolved IS NULL
+			ORDER BY d.last_seen DESC, d.id DESC LIMIT 1
+		)
+		FROM (
+			SELECT cause, count(*) AS letters, min(first_seen) AS first_seen, max(last_seen) AS last_seen
+			FROM dead_letters WHERE pipeline = ?1 AND resolved IS NULL GROUP BY cause
+		) AS g
+		ORDER BY g.letters DESC, g.cause`
+
+	closeLetter = `
+		UPDATE dead_letters SET resolved = ?, resolution = ? WHERE id = ?`
 )
 
 // commitLetters resolves the letters of records that arrived, then opens new ones.
@@ -68,11 +87,93 @@ func (s *Store) commitLetters(ctx context.Context, tx *sql.Tx, pipeline string, 
 
 // DeadLetters returns the open dead letters, the last seen first.
 func (s *Store) DeadLetters(ctx context.Context, pipeline string, limit int) ([]state.DeadLetter, error) {
-	letters, err := collect(ctx, s.reader, scanLetter, selectLetters, pipeline, max(limit, 0))
+	return s.Letters(ctx, pipeline, state.LetterFilter{Open: true, Limit: limit})
+}
+
+// Letters returns the dead letters that a filter lets through, the last seen first.
+func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilter) ([]state.DeadLetter, error) {
+	var where strings.Builder
+	args := []any{pipeline}
+	only := func(condition string, values ...any) {
+		where.WriteString(" AND " + condition)
+		args = append(args, values...)
+	}
+	if f.Entity != "" {
+		only("d.entity = ?", string(f.Entity))
+	}
+	if f.Key != "" {
+		only("d.key = ?", f.Key)
+	}
+	if f.Cause != "" {
+		only("d.cause = ?", text(f.Cause))
+	}
+	if f.Open {
+		only("d.resolved IS NULL")
+	}
+	if f.Resolved {
+		only("d.resolved IS NOT NULL")
+	}
+	letters, err := collect(ctx, s.reader, scanLetter,
+		"SELECT "+letterColumns+" FROM dead_letters AS d WHERE d.pipeline = ?"+where.String()+" ORDER BY d.last_seen DESC, d.id DESC LIMIT ?",
+		append(args, max(f.Limit, 0))...)
 	if err != nil {
 		return nil, explain(ctx, fmt.Sprintf("read the dead letters of %q", pipeline), err)
 	}
 	return letters, nil
+}
+
+// LetterGroups returns the open dead letters by cause, the largest group first.
+func (s *Store) LetterGroups(ctx context.Context, pipeline string) ([]state.LetterGroup, error) {
+	groups, err := collect(ctx, s.reader, func(row scanner) (state.LetterGroup, error) {
+		var (
+			g           state.LetterGroup
+			first, last sql.NullInt64
+		)
+		err := row.Scan(&g.Cause, &g.Count, &first, &last, &g.Fix)
+		g.FirstSeen, g.LastSeen = moment(first), moment(last)
+		return g, err
+	}, selectGroups, pipeline)
+	if err != nil {
+		return nil, explain(ctx, fmt.Sprintf("count the dead letters of %q", pipeline), err)
+	}
+	return groups, nil
+}
+
+// Letter returns one dead letter, open or resolved.
+func (s *Store) Letter(ctx context.Context, pipeline string, id int64) (state.DeadLetter, error) {
+	d, err := scanLetter(s.reader.QueryRowContext(ctx, selectLetter, pipeline, id))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return state.DeadLetter{}, fmt.Errorf("dead letter %d: %w", id, state.ErrNoLetter)
+	case err != nil:
+		return state.DeadLetter{}, explain(ctx, fmt.Sprintf("read dead letter %d", id), err)
+	}
+	return d, nil
+}
+
+// ResolveLetters closes open letters with an operator's reason, all of them or none.
+func (s *Store) ResolveLetters(ctx context.Context, pipeline string, ids []int64, reason string) error {
+	if reason = strings.TrimSpace(text(reason)); reason == "" {
+		return errors.New("resolve dead letters: a reason is required")
+	}
+	return s.write(ctx, "resolve dead letters", func(tx *sql.Tx) error {
+		now := stamp(s.now())
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+			d, err := scanLetter(tx.QueryRowContext(ctx, selectLetter, pipeline, id))
+			switch {
+			case errors.Is(err, sql.ErrNoRows):
+				return fmt.Errorf("dead letter %d: %w", id, state.ErrNoLetter)
+			case err != nil:
+				return err
+			case !d.Resolved.IsZero():
+				return fmt.Errorf("dead letter %d: %w", id, state.ErrResolved)
+			}
+			if _, err := tx.ExecContext(ctx, closeLetter, now, reason, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func scanLetter(row scanner) (state.DeadLetter, error) {

@@ -92,7 +92,7 @@ func fixtureWant() kept {
 			"shop-c1": {
 				Entity: state.Profile, Key: "shop-c1", SourceID: 1, Parent: "shop-p1", CopernicaID: 11, Hash: one, ConsentSource: two,
 				ConsentWritten: one, Refused: two, SourceUpdatedAt: at(5), State: state.Acknowledged, Attempts: 3,
-				PlannedAt: at(6), NextAttempt: at(7),
+				PlannedAt: at(6), NextAttempt: at(7), FirstSeen: at(12), AcknowledgedAt: at(13), RunID: 1,
 			},
 			"shop-c2": {Entity: state.Profile, Key: "shop-c2", State: state.Planned},
 			"shop-c3": {Entity: state.Profile, Key: "shop-c3", State: state.Removed},

@@ -174,7 +174,7 @@ func testTimes(t *testing.T, f *fixture) {
 	} {
 		want := at.Truncate(time.Millisecond).UTC()
 		r := acknowledged("shop-c1", 1)
-		r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = at, at, at
+		r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt, r.FirstSeen, r.AcknowledgedAt = at, at, at, at, at
 		cp, err := f.Checkpoint(ctx, shop, stream)
 		if err != nil {
 			t.Fatal(err)
@@ -190,6 +190,7 @@ func testTimes(t *testing.T, f *fixture) {
 			"saved horizon": saved.Horizon, "saved from": saved.From, "saved target": saved.Target, "saved position": saved.Position.UpdatedAt,
 			"horizon": cp.Horizon, "from": cp.From, "target": cp.Target, "position": cp.Position.UpdatedAt,
 			"source": got.SourceUpdatedAt, "planned": got.PlannedAt, "next": got.NextAttempt,
+			"first seen": got.FirstSeen, "acknowledged": got.AcknowledgedAt,
 		} {
 			if have != want {
 				t.Errorf("%s of %v is %v, not %v", name, at, have, want)

@@ -139,6 +139,7 @@ func testPlanKeeps(t *testing.T, f *fixture) {
 		}
 		want := before
 		want.State, want.Attempts, want.PlannedAt, want.NextAttempt = plan.State, plan.Attempts, plan.PlannedAt, plan.NextAttempt
+		want.RunID = plan.RunID
 		got, _ := f.record(t, before.Key)
 		same(t, "planned over "+string(s), want, got)
 	}
@@ -154,6 +155,7 @@ func testPlanInserts(t *testing.T, f *fixture) {
 	want := state.Record{
 		Entity: plan.Entity, Key: plan.Key, SourceID: plan.SourceID, Parent: plan.Parent, CopernicaID: plan.CopernicaID,
 		State: plan.State, Attempts: plan.Attempts, PlannedAt: plan.PlannedAt, NextAttempt: plan.NextAttempt,
+		FirstSeen: plan.FirstSeen, RunID: plan.RunID,
 	}
 	got, _ := f.record(t, plan.Key)
 	same(t, "new row", want, got)
@@ -282,6 +284,39 @@ func testHighestID(t *testing.T, f *fixture) {
 	}
 	if id := highest(other, state.Profile); id != 0 {
 		t.Errorf("got %d", id)
+	}
+}
+
+func testByCopernicaID(t *testing.T, f *fixture) {
+	l := f.acquire(t)
+	row := func(e state.Entity, key string, id int64) state.Record {
+		return state.Record{Entity: e, Key: key, State: state.Acknowledged, CopernicaID: id, Hash: hashOf(1), RunID: 3}
+	}
+	f.commit(t, l, state.Commit{Records: []state.Record{
+		row(state.Profile, "b", 7), row(state.Profile, "a", 7), row(state.Profile, "c", 1<<40), row(state.Profile, "not known", 0), row("another", "d", 7),
+	}})
+	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Records: []state.Record{row(state.Profile, "theirs", 7)}})
+	for _, ask := range []struct {
+		pipeline string
+		entity   state.Entity
+		id       int64
+		want     []state.Record
+	}{
+		{shop, state.Profile, 7, []state.Record{row(state.Profile, "a", 7), row(state.Profile, "b", 7)}},
+		{shop, state.Profile, 1 << 40, []state.Record{row(state.Profile, "c", 1<<40)}},
+		{shop, "another", 7, []state.Record{row("another", "d", 7)}},
+		{other, state.Profile, 7, []state.Record{row(state.Profile, "theirs", 7)}},
+		{shop, state.Profile, 8, nil},
+		{shop, state.Profile, 0, nil}, // means not known: it names no row
+		{"never-opened", state.Profile, 7, nil},
+	} {
+		got, err := f.RecordsByCopernicaID(t.Context(), ask.pipeline, ask.entity, ask.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 0 || len(ask.want) != 0 {
+			same(t, fmt.Sprintf("%s %s %d", ask.pipeline, ask.entity, ask.id), ask.want, got)
+		}
 	}
 }
 

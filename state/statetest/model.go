@@ -54,6 +54,7 @@ func randomRecord(f *fixture, random *rand.Rand) state.Record {
 	r := state.Record{
 		Entity: []state.Entity{state.Profile, "order"}[random.IntN(2)], Key: fmt.Sprint("shop-c", random.IntN(12)),
 		SourceID: random.Int64N(100), State: states[random.IntN(len(states))], Attempts: random.IntN(5),
+		RunID: random.Int64N(9),
 	}
 	if random.IntN(2) == 0 {
 		r.CopernicaID, r.Hash = random.Int64N(50), hashOf(byte(random.IntN(3)))
@@ -79,6 +80,7 @@ func (m *model) plan(t *testing.T, f *fixture, l state.Lease, random *rand.Rand)
 			continue
 		}
 		have.State, have.Attempts, have.PlannedAt, have.NextAttempt = r.State, r.Attempts, r.PlannedAt, r.NextAttempt
+		have.RunID = r.RunID
 		m.records[ref] = have
 	}
 	if err := f.Plan(t.Context(), l, rows); err != nil {

@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 02:27:29');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 02:27:29');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 02:36:25');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 02:36:25');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f1336b1e91918e3de88a0458b6f32d7807b9249f687d8fddb11fd9d9654f413bf1484c0ea32505f231c41b59c4faaaa7658bc6e3feea0967013195eb420d');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133efbd437f32e54ccfbb34b7dd141426307e958ff0c5063eebcc963656e5440a0cc209e693fea339e531f2e773666addf3e4d903029dba7025757632f7');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9994276');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9979368');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -56,11 +56,14 @@ CREATE TABLE records (
     attempts          INTEGER NOT NULL,
     planned_at        INTEGER,
     next_attempt      INTEGER,
+    first_seen        INTEGER,
+    acknowledged_at   INTEGER,
+    run_id            INTEGER NOT NULL,
     PRIMARY KEY (pipeline, entity, key)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, 'shop-p1', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', 0, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', 0, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, 'shop-p1', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', 0, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', 0, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
 CREATE TABLE emails (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
     key      TEXT NOT NULL CHECK (key <> ''),
@@ -123,6 +126,7 @@ CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
 CREATE INDEX runs_running ON runs (pipeline, fence) WHERE outcome = 'running';
 CREATE UNIQUE INDEX dead_letters_open ON dead_letters (pipeline, entity, key) WHERE resolved IS NULL;
 CREATE INDEX dead_letters_newest ON dead_letters (pipeline, last_seen, id) WHERE resolved IS NULL;
+CREATE INDEX dead_letters_by_key ON dead_letters (pipeline, key);
 CREATE TRIGGER records_inserted AFTER INSERT ON records BEGIN
     INSERT INTO record_counts (pipeline, entity, state, rows) VALUES (new.pipeline, new.entity, new.state, 1)
     ON CONFLICT DO UPDATE SET rows = rows + 1;
