@@ -2,8 +2,6 @@ package copernica
 
 import (
 	"context"
-	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -19,32 +17,21 @@ func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, i
 	if prefix == "" || strings.ContainsAny(prefix, `%_\`) {
 		return nil, false, d.refuse(f.Name, `a prefix must not be empty nor hold %, _ or \`)
 	}
-	const route = "GET " + routeProfiles
-	query := filterAbove(filter(nil, key.name, like, prefix+"%"), max(id, 0))
-	query = strconv.AppendInt(append(query, "&orderby=id&order=asc&limit="...), maxRows, 10)
-	var p page[rawProfile]
-	if err := d.client.get(ctx, route, d.path("/profiles?"+string(query)), &p); err != nil {
-		return nil, false, err
-	}
-	rows, err := p.rows()
+	l := d.profiles()
+	query := append([]byte(l.path), '?')
+	query = filterAbove(filter(query, key.name, like, prefix+"%"), max(id, 0))
+	_, rows, more, err := d.client.page(ctx, l, query)
 	if err != nil {
-		return nil, false, malformed(route, err.Error())
-	}
-	if len(rows) == 0 && p.Total != nil && *p.Total > 0 {
-		return nil, false, malformed(route, fmt.Sprintf("no profiles of %d", *p.Total))
+		return nil, false, err
 	}
 	for _, raw := range rows {
 		in, ok := raw.Fields[key.name]
 		switch {
 		case !ok:
-			return nil, false, d.refuse(key.name, "Copernica gives profiles without the key field, it was renamed or removed: rename it back, then start again")
+			return nil, false, d.withoutKey(key, l)
 		case int64(raw.ID) > id && strings.HasPrefix(in, prefix) && !bool(raw.Removed):
 			keys = append(keys, in)
 		}
 	}
-	all := p.short(maxRows)
-	if p.Total != nil {
-		all = len(rows) >= int(*p.Total)
-	}
-	return keys, all, nil
+	return keys, !more, nil
 }

@@ -64,9 +64,9 @@ func (e *Error) NotSent() bool { return e.Status == http.StatusTooManyRequests }
 // touched other rows than the intended one, or lost a value (promise 12). Nothing
 // was sent.
 type GuardError struct {
-	// Database is the name of the database, Field that of the field in question;
-	// Field is empty where no field is.
-	Database, Field string
+	// Database is the name of the database, Collection that of its collection in
+	// question and Field that of the field; each is empty where there is none.
+	Database, Collection, Field string
 	// Reason says what is wrong and what to do. It holds no values.
 	Reason string
 	// Class is Configuration, or Record when only the given value is unfit.
@@ -74,10 +74,14 @@ type GuardError struct {
 }
 
 func (e *GuardError) Error() string {
-	if e.Field == "" {
-		return fmt.Sprintf("copernica: database %q: nothing sent: %s", e.Database, e.Reason)
+	where := fmt.Sprintf("copernica: database %q", e.Database)
+	if e.Collection != "" {
+		where += fmt.Sprintf(", collection %q", e.Collection)
 	}
-	return fmt.Sprintf("copernica: database %q, field %q: nothing sent: %s", e.Database, e.Field, e.Reason)
+	if e.Field != "" {
+		where += fmt.Sprintf(", field %q", e.Field)
+	}
+	return where + ": nothing sent: " + e.Reason
 }
 
 // FaultClass implements [fault.Classified].

@@ -15,13 +15,18 @@ const (
 // percent-encoded: a + would arrive as a blank, and an upsert that finds nothing
 // makes a double (copernica-behaviours 31 and 36).
 func filter(query []byte, name, operator, value string) []byte {
-	if n := len(query); n > 0 && query[n-1] != '?' {
-		query = append(query, '&')
-	}
-	query = append(query, "fields%5B%5D="...)
+	query = append(and(query), "fields%5B%5D="...)
 	query = escape(query, name)
 	query = escape(query, operator)
 	return escape(query, value)
+}
+
+// and makes room for one more parameter.
+func and(query []byte) []byte {
+	if n := len(query); n > 0 && query[n-1] != '?' {
+		query = append(query, '&')
+	}
+	return query
 }
 
 func filterAbove(query []byte, id int64) []byte {

@@ -15,13 +15,15 @@ import (
 	"github.com/magento-copernica/syncd/internal/fault"
 )
 
-// KeyField is a field that filters may name. Only [Database.KeyField] makes one,
-// from a schema that Copernica gave; the zero value is refused everywhere.
+// KeyField is a field that filters may name, of a database or of one of its
+// collections. Only [Database.KeyField] and [Collection.KeyField] make one, from a
+// schema that Copernica gave; it is refused elsewhere, the zero value everywhere.
 type KeyField struct {
-	client   *Client
-	database int64
-	id       int64
-	name     string
+	client     *Client
+	database   int64
+	collection int64 // 0: a field of profiles
+	id         int64
+	name       string
 }
 
 // Name returns the name of the field.
@@ -31,22 +33,23 @@ func (k KeyField) Name() string { return k.name }
 // use in filters. It must be a text or e-mail field whose name has letters, digits
 // and underscores only, so that no part of it can be read as an operator. Its
 // errors are of type *GuardError.
-func (d *Database) KeyField(name string) (KeyField, error) {
-	f, reason := d.held.Load().key(name)
+func (t *table) KeyField(name string) (KeyField, error) {
+	f, reason := t.held.Load().key(name)
 	if reason != "" {
-		return KeyField{}, d.refuse(name, reason)
+		return KeyField{}, t.refuse(name, reason)
 	}
-	return KeyField{client: d.client, database: d.id, id: f.ID, name: f.Name}, nil
+	database, collection := t.place()
+	return KeyField{client: t.client, database: database, collection: collection, id: f.ID, name: f.Name}, nil
 }
 
 // key returns the field of that name, or why it cannot be a key.
-func (h *heldSchema) key(name string) (f *Field, reason string) {
+func (h *heldFields) key(name string) (f *Field, reason string) {
 	if !plainName(name) {
 		return nil, "a key field's name must have letters, digits and underscores only, and not be id, code or modified"
 	}
 	f, ok := h.byName[name]
 	if !ok {
-		for _, other := range h.Fields {
+		for _, other := range h.fields {
 			if strings.EqualFold(other.Name, name) {
 				return nil, fmt.Sprintf("the key field is spelled %q in Copernica: rename it there or correct the mapping", other.Name)
 			}
@@ -67,14 +70,15 @@ func (h *heldSchema) key(name string) (f *Field, reason string) {
 
 // guard passes a filter on key, or says why it may reach other rows than meant
 // (promise 12).
-func (d *Database) guard(ctx context.Context, key KeyField) (*heldSchema, *Field, error) {
+func (t *table) guard(ctx context.Context, key KeyField) (*heldFields, *Field, error) {
+	database, collection := t.place()
 	switch {
 	case key == KeyField{}:
-		return nil, nil, d.refuse("", "no key field given: take one from Database.KeyField")
-	case key.client != d.client || key.database != d.id:
-		return nil, nil, d.refuse(key.name, "the key field belongs to another database")
+		return nil, nil, t.refuse("", "no key field given: take one from KeyField")
+	case key.client != t.client || key.database != database || key.collection != collection:
+		return nil, nil, t.refuse(key.name, "the key field belongs to another database or collection")
 	}
-	h, err := d.fresh(ctx)
+	h, err := t.fresh(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,17 +87,33 @@ func (d *Database) guard(ctx context.Context, key KeyField) (*heldSchema, *Field
 		reason = "the key field was removed and created anew, its values are gone: start again to write them all"
 	}
 	if reason != "" {
-		return nil, nil, d.refuse(key.name, reason)
+		return nil, nil, t.refuse(key.name, reason)
 	}
 	return h, f, nil
 }
 
+// guardUpsert passes an upsert that can reach only rows of this key, and whose
+// values are all stored.
+func (t *table) guardUpsert(ctx context.Context, key KeyField, value string, fields map[string]string) (*heldFields, error) {
+	h, f, err := t.guard(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.guardValue(f, value); err != nil {
+		return nil, err
+	}
+	if in, ok := fields[key.name]; !ok || in != value {
+		return nil, t.refuse(key.name, "the values to write do not hold the key: what is created would have none")
+	}
+	return h, t.guardFields(h, fields)
+}
+
 // guardValue passes a key value that a filter finds again exactly as written.
-func (d *Database) guardValue(f *Field, value string) error {
+func (t *table) guardValue(f *Field, value string) error {
 	reason := ""
 	switch {
 	case value == "":
-		return d.refuse(f.Name, "the key value is empty: check the mapping of the key")
+		return t.refuse(f.Name, "the key value is empty: check the mapping of the key")
 	case !utf8.ValidString(value):
 		reason = "the key value is no valid UTF-8: correct it in the shop"
 	case strings.TrimSpace(value) != value:
@@ -105,31 +125,31 @@ func (d *Database) guardValue(f *Field, value string) error {
 	default:
 		return nil
 	}
-	return &GuardError{Database: d.name, Field: f.Name, Reason: reason, Class: fault.Record}
+	return t.refuseRecord(f.Name, reason)
 }
 
 // guardFields passes values that Copernica stores under the names given.
-func (d *Database) guardFields(h *heldSchema, fields map[string]string) error {
+func (t *table) guardFields(h *heldFields, fields map[string]string) error {
 	for name := range fields {
 		if _, ok := h.byName[name]; ok {
 			continue
 		}
 		if h.folded[strings.ToLower(name)] == 0 {
-			return d.refuse(name, "Copernica has no such field and would lose its values in silence: create it with syncd provision or take it out of the mapping")
+			return t.refuse(name, "Copernica has no such field and would lose its values in silence: create it with syncd provision or take it out of the mapping")
 		}
 		if _, twice := fields[h.spelling(name)]; twice {
-			return d.refuse(name, "the mapping names this field twice in different case: correct it")
+			return t.refuse(name, "the mapping names this field twice in different case: correct it")
 		}
 	}
 	if name, ok := sound(fields); !ok {
-		return &GuardError{Database: d.name, Field: name, Reason: "the value is no valid UTF-8: correct it in the shop", Class: fault.Record}
+		return t.refuseRecord(name, "the value is no valid UTF-8: correct it in the shop")
 	}
 	return nil
 }
 
 // spelling returns the name of the field that name means to Copernica.
-func (h *heldSchema) spelling(name string) string {
-	for _, f := range h.Fields {
+func (h *heldFields) spelling(name string) string {
+	for _, f := range h.fields {
 		if strings.EqualFold(f.Name, name) {
 			return f.Name
 		}
@@ -137,8 +157,19 @@ func (h *heldSchema) spelling(name string) string {
 	return ""
 }
 
-func (d *Database) refuse(field, reason string) *GuardError {
-	return &GuardError{Database: d.name, Field: field, Reason: reason, Class: fault.Configuration}
+func (t *table) refuse(field, reason string) *GuardError {
+	e := &GuardError{Database: t.name, Field: field, Reason: reason, Class: fault.Configuration}
+	if t.owner != nil {
+		e.Database, e.Collection = t.owner.name, t.name
+	}
+	return e
+}
+
+// refuseRecord is a refusal of one value, where everything else is as it should be.
+func (t *table) refuseRecord(field, reason string) *GuardError {
+	e := t.refuse(field, reason)
+	e.Class = fault.Record
+	return e
 }
 
 func plainName(name string) bool {
@@ -162,8 +193,8 @@ var errOutdated = errors.New("not sent, the schema read before it grew too old w
 type outdatedKey struct{}
 
 // withSchema ties a call to the schema that its guard saw (promise 12).
-func (d *Database) withSchema(ctx context.Context, h *heldSchema) context.Context {
-	return context.WithValue(ctx, outdatedKey{}, func() bool { return d.client.outdated(h) })
+func (t *table) withSchema(ctx context.Context, h *heldFields) context.Context {
+	return context.WithValue(ctx, outdatedKey{}, func() bool { return t.client.outdated(h) })
 }
 
 // watch keeps a call that is tied to a schema from being sent again once that is

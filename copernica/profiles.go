@@ -2,11 +2,9 @@ package copernica
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/magento-copernica/syncd/internal/fault"
 )
@@ -46,17 +44,8 @@ const (
 // upserts of one key at the same time can make two profiles, so the caller writes
 // one key in one lane (promise 13). What became of a failed call says [Outcome].
 func (d *Database) Upsert(ctx context.Context, key KeyField, value string, fields map[string]string) (Upserted, error) {
-	h, f, err := d.guard(ctx, key)
+	h, err := d.guardUpsert(ctx, key, value, fields)
 	if err != nil {
-		return Upserted{}, err
-	}
-	if err := d.guardValue(f, value); err != nil {
-		return Upserted{}, err
-	}
-	if in, ok := fields[key.name]; !ok || in != value {
-		return Upserted{}, d.refuse(key.name, "the values to write do not hold the key: a created profile would have none")
-	}
-	if err := d.guardFields(h, fields); err != nil {
 		return Upserted{}, err
 	}
 	path := make([]byte, 0, 128)
@@ -64,11 +53,7 @@ func (d *Database) Upsert(ctx context.Context, key KeyField, value string, field
 	path = filter(path, key.name, equals, value)
 	path = append(path, "&create=1"...)
 	a, err := d.client.write(d.withSchema(ctx, h), http.MethodPut, "PUT "+routeProfiles, string(path), fieldsBody(fields))
-	if err != nil {
-		return Upserted{}, err
-	}
-	id := a.created("profile")
-	return Upserted{Created: id > 0 || a.status == http.StatusCreated, ID: id}, nil
+	return upserted(a, err, "profile")
 }
 
 // Update writes the given fields of one profile and leaves the others. It succeeds
@@ -78,18 +63,7 @@ func (d *Database) Update(ctx context.Context, id int64, fields map[string]strin
 	if id <= 0 {
 		return d.refuse("", "no profile id given")
 	}
-	if len(fields) == 0 {
-		return nil
-	}
-	h, err := d.fresh(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.guardFields(h, fields); err != nil {
-		return err
-	}
-	_, err = d.client.write(ctx, http.MethodPut, "PUT "+routeProfile, profilePath(id), fieldsBody(fields))
-	return err
+	return d.update(ctx, "PUT "+routeProfile, profilePath(id), fields)
 }
 
 // Remove removes a profile and its subprofiles; one already removed is success.
@@ -97,11 +71,7 @@ func (d *Database) Remove(ctx context.Context, id int64) error {
 	if id <= 0 {
 		return d.refuse("", "no profile id given")
 	}
-	_, err := d.client.write(ctx, http.MethodDelete, "DELETE "+routeProfile, profilePath(id), nil)
-	if errors.Is(err, errRemoved) {
-		return nil
-	}
-	return err
+	return d.client.remove(ctx, "DELETE "+routeProfile, profilePath(id))
 }
 
 // Profile reads one profile, also a removed one. errors.Is(err, ErrNoProfile) says
@@ -111,7 +81,7 @@ func (d *Database) Profile(ctx context.Context, id int64) (Profile, error) {
 		return Profile{}, fmt.Errorf("copernica: profile %d: %w", id, ErrNoProfile)
 	}
 	const route = "GET " + routeProfile
-	var raw rawProfile
+	var raw rawRow
 	if err := d.client.get(ctx, route, profilePath(id), &raw); err != nil {
 		return Profile{}, err
 	}
@@ -130,72 +100,24 @@ func (d *Database) Profile(ctx context.Context, id int64) (Profile, error) {
 // The key field is checked as for a write: a filter that Copernica ignored would
 // make an existing profile look missing.
 func (d *Database) Find(ctx context.Context, key KeyField, value string) ([]Profile, error) {
-	_, f, err := d.guard(ctx, key)
+	rows, err := d.find(ctx, key, value, d.profiles())
 	if err != nil {
 		return nil, err
 	}
-	if value == "" {
-		return nil, d.refuse(f.Name, "the key value is empty")
-	}
-	const route = "GET " + routeProfiles
 	var found []Profile
-	for last := int64(0); ; {
-		query := filter(nil, key.name, equals, value)
-		if last > 0 {
-			query = filterAbove(query, last)
-		}
-		query = append(query, "&orderby=id&order=asc&limit="...)
-		query = strconv.AppendInt(query, maxRows, 10)
-		var p page[rawProfile]
-		if err := d.client.get(ctx, route, d.path("/profiles?"+string(query)), &p); err != nil {
-			return nil, err
-		}
-		rows, err := p.rows()
-		if err != nil {
-			return nil, malformed(route, err.Error())
-		}
-		alike := 0
-		for _, raw := range rows {
-			if int64(raw.ID) <= last {
-				return nil, malformed(route, "profiles out of order")
-			}
-			last = int64(raw.ID)
-			in, ok := raw.Fields[key.name]
-			switch {
-			case !ok:
-				return nil, d.refuse(key.name, "Copernica gives profiles without the key field, it was renamed or removed: rename it back, then start again")
-			case in == value && !bool(raw.Removed):
-				found = append(found, raw.profile())
-			}
-			if strings.EqualFold(strings.TrimSpace(in), strings.TrimSpace(value)) {
-				alike++
-			}
-		}
-		switch {
-		case len(rows) == 0 && p.Total != nil && *p.Total > 0:
-			return nil, malformed(route, fmt.Sprintf("no profiles of %d", *p.Total))
-		case len(rows) == 0, p.Total != nil && len(rows) >= int(*p.Total), p.Total == nil && p.short(maxRows):
-			return found, nil
-		case alike == 0:
-			// A page full of others: the filter was ignored, and the rest of the
-			// database would follow.
-			return nil, d.refuse(key.name, "Copernica ignores the filter on the key field: check the field in Copernica, then start again")
-		}
+	for _, r := range rows {
+		found = append(found, r.profile())
 	}
+	return found, nil
+}
+
+func (d *Database) profiles() listing {
+	return listing{route: "GET " + routeProfiles, path: d.path("/profiles"), rows: "profiles"}
 }
 
 func profilePath(id int64) string { return "/profile/" + strconv.FormatInt(id, 10) }
 
-type rawProfile struct {
-	ID       phpInt
-	Database phpInt
-	Fields   phpMap
-	Removed  phpRemoved
-	Created  phpString
-	Modified phpString
-}
-
-func (r rawProfile) profile() Profile {
+func (r rawRow) profile() Profile {
 	return Profile{
 		ID: int64(r.ID), Database: int64(r.Database), Fields: r.Fields, Removed: bool(r.Removed),
 		Created: string(r.Created), Modified: string(r.Modified),

@@ -19,7 +19,7 @@ const maxRows = 1000
 // Schema is what a database looked like at one moment. It must not be modified.
 type Schema struct {
 	Fields      []Field
-	Collections []Collection
+	Collections []CollectionSchema
 	// ReadAt is when the reading of Fields began, on the client's clock.
 	ReadAt time.Time
 }
@@ -39,8 +39,9 @@ type Field struct {
 	Index  bool
 }
 
-// Collection is a list of subprofiles under each profile.
-type Collection struct {
+// CollectionSchema is what a collection, a list of subprofiles under each profile,
+// looked like at one moment.
+type CollectionSchema struct {
 	ID     int64
 	Name   string
 	Fields []Field
@@ -50,17 +51,17 @@ type Collection struct {
 func (s Schema) Field(name string) (Field, bool) { return fieldNamed(s.Fields, name) }
 
 // Collection returns the collection of exactly that name.
-func (s Schema) Collection(name string) (Collection, bool) {
+func (s Schema) Collection(name string) (CollectionSchema, bool) {
 	for _, c := range s.Collections {
 		if c.Name == name {
 			return c, true
 		}
 	}
-	return Collection{}, false
+	return CollectionSchema{}, false
 }
 
 // Field returns the field of exactly that name.
-func (c Collection) Field(name string) (Field, bool) { return fieldNamed(c.Fields, name) }
+func (c CollectionSchema) Field(name string) (Field, bool) { return fieldNamed(c.Fields, name) }
 
 func fieldNamed(fields []Field, name string) (Field, bool) {
 	i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
@@ -92,10 +93,19 @@ func (r rawField) field() Field {
 	return f
 }
 
+func fields(raws []rawField) []Field {
+	fields := make([]Field, len(raws))
+	for i, r := range raws {
+		fields[i] = r.field()
+	}
+	return fields
+}
+
 type rawCollection struct {
-	ID     phpInt
-	Name   phpString
-	Fields page[rawField]
+	ID       phpInt
+	Name     phpString
+	Database phpInt
+	Fields   page[rawField]
 }
 
 func (r rawCollection) id() int64 { return int64(r.ID) }
@@ -114,7 +124,6 @@ func (c *Client) Database(ctx context.Context, nameOrID string) (*Database, erro
 	case "", ".", "..":
 		return nil, settingError("no database: set SYNCD_COPERNICA_DATABASE to a name or id")
 	}
-	d := &Database{client: c}
 	var raw rawDatabase
 	asked := c.now()
 	if err := c.get(ctx, "GET /database/{id}", "/database/"+url.PathEscape(nameOrID), &raw); err != nil {
@@ -123,7 +132,7 @@ func (c *Client) Database(ctx context.Context, nameOrID string) (*Database, erro
 		}
 		return nil, err
 	}
-	d.id, d.name = int64(raw.ID), string(raw.Name)
+	d := newDatabase(c, int64(raw.ID), string(raw.Name))
 	id := positive(nameOrID)
 	if d.id <= 0 || id > 0 && d.id != id || id == 0 && !strings.EqualFold(d.name, nameOrID) {
 		return nil, &Error{Status: 200, Route: "GET /database/{id}", Message: "(another database than asked for)", Class: fault.Configuration}
@@ -132,7 +141,7 @@ func (c *Client) Database(ctx context.Context, nameOrID string) (*Database, erro
 	if err != nil {
 		return nil, err
 	}
-	d.keep(schema, d.started.Add(1), true)
+	d.keepWhole(schema, d.started.Add(1))
 	return d, nil
 }
 
@@ -160,7 +169,7 @@ func (d *Database) read(ctx context.Context) (Schema, error) {
 func (d *Database) complete(ctx context.Context, raw rawDatabase, asked time.Time) (Schema, error) {
 	s := Schema{ReadAt: asked}
 	var err error
-	if s.Fields, err = d.fieldsOf(ctx, raw.Fields, "GET /database/{id}/fields", d.path("/fields")); err != nil {
+	if s.Fields, err = d.client.fieldsOf(ctx, raw.Fields, "GET /database/{id}/fields", d.path("/fields")); err != nil {
 		return Schema{}, err
 	}
 	collections, err := rest(ctx, d.client, raw.Collections, "GET /database/{id}/collections", d.path("/collections"))
@@ -168,9 +177,9 @@ func (d *Database) complete(ctx context.Context, raw rawDatabase, asked time.Tim
 		return Schema{}, err
 	}
 	for _, rc := range collections {
-		col := Collection{ID: int64(rc.ID), Name: string(rc.Name)}
+		col := CollectionSchema{ID: int64(rc.ID), Name: string(rc.Name)}
 		path := "/collection/" + strconv.FormatInt(col.ID, 10) + "/fields"
-		if col.Fields, err = d.fieldsOf(ctx, rc.Fields, "GET /collection/{id}/fields", path); err != nil {
+		if col.Fields, err = d.client.fieldsOf(ctx, rc.Fields, "GET /collection/{id}/fields", path); err != nil {
 			return Schema{}, err
 		}
 		s.Collections = append(s.Collections, col)
@@ -178,16 +187,9 @@ func (d *Database) complete(ctx context.Context, raw rawDatabase, asked time.Tim
 	return s, nil
 }
 
-func (d *Database) fieldsOf(ctx context.Context, embedded page[rawField], route, path string) ([]Field, error) {
-	raws, err := rest(ctx, d.client, embedded, route, path)
-	if err != nil {
-		return nil, err
-	}
-	fields := make([]Field, len(raws))
-	for i, r := range raws {
-		fields[i] = r.field()
-	}
-	return fields, nil
+func (c *Client) fieldsOf(ctx context.Context, embedded page[rawField], route, path string) ([]Field, error) {
+	raws, err := rest(ctx, c, embedded, route, path)
+	return fields(raws), err
 }
 
 // rest returns an embedded list when it is whole, and else reads it by itself.

@@ -32,7 +32,7 @@ func TestSchema(t *testing.T) {
 			{ID: 3, Name: "firstname", Type: "text", Length: 250},
 			{ID: 4, Name: "birthdate", Type: "date", Default: "0000-00-00"},
 		},
-		Collections: []copernica.Collection{{ID: 31, Name: "Orders", Fields: []copernica.Field{
+		Collections: []copernica.CollectionSchema{{ID: 31, Name: "Orders", Fields: []copernica.Field{
 			{ID: 311, Name: "order_id", Type: "text", Length: 50, Index: true},
 		}}},
 	}
