@@ -20,6 +20,10 @@ type Config struct {
 	// Username and Password belong to an admin user without two-factor
 	// authentication. Their token is renewed by the client.
 	Username, Password string
+	// Refusals keeps other processes from trying a refused password again within
+	// 31 minutes. Nil: each process tries it once, and a sixth refusal within half an
+	// hour locks the account.
+	Refusals Refusals
 
 	// Transport does time-outs, retries and limits. Nil means
 	// [http.DefaultTransport], which does none of them.

@@ -96,7 +96,7 @@ func TestEmulateMagento(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		shop, transport, err := a.openMagento(cfg, log)
+		shop, transport, err := a.openMagento(cfg, log, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -18,8 +18,8 @@ import (
 )
 
 // openMagento returns a client of the configured shop and the transport it speaks
-// through. It makes no call.
-func (a *app) openMagento(cfg config.Config, log *slog.Logger) (*magento.Client, *httpx.Transport, error) {
+// through. It makes no call. The store remembers a refused password; nil: nobody does.
+func (a *app) openMagento(cfg config.Config, log *slog.Logger, store state.Store) (*magento.Client, *httpx.Transport, error) {
 	roots, err := cfg.Magento.RootCAs()
 	if err != nil {
 		return nil, nil, err
@@ -35,11 +35,16 @@ func (a *app) openMagento(cfg config.Config, log *slog.Logger) (*magento.Client,
 	if err != nil {
 		return nil, nil, err
 	}
+	var remembered magento.Refusals
+	if store != nil {
+		remembered = newRefusals(store, cfg)
+	}
 	client, err := magento.New(magento.Config{
 		BaseURL:     cfg.Magento.BaseURL,
 		AccessToken: cfg.Magento.AccessToken.Reveal(),
 		Username:    cfg.Magento.Username,
 		Password:    cfg.Magento.Password.Reveal(),
+		Refusals:    remembered,
 		Transport:   transport,
 		UserAgent:   "syncd/" + versionName(),
 		PageSize:    cfg.Magento.PageSize,

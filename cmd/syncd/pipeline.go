@@ -27,15 +27,10 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	shop, shopTransport, err := a.openMagento(cfg, log)
-	if err != nil {
-		return nil, err
-	}
 	account, accountTransport, err := a.openCopernica(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{shop: shopTransport, account: accountTransport}
 	closeStore := func() error { return nil }
 	if store == nil {
 		if store, err = a.openState(ctx, cfg, log); err != nil {
@@ -43,6 +38,11 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 		}
 		closeStore = store.Close
 	}
+	shop, shopTransport, err := a.openMagento(cfg, log, store)
+	if err != nil {
+		return nil, errors.Join(err, closeStore())
+	}
+	p := &pipeline{shop: shopTransport, account: accountTransport}
 	p.close = func() error {
 		shopTransport.CloseIdleConnections()
 		accountTransport.CloseIdleConnections()
