@@ -67,6 +67,8 @@ type Store interface {
 	// for a lease. Started defaults to now, Outcome to Running.
 	StartRun(ctx context.Context, r Run) (int64, error)
 	SaveRun(ctx context.Context, r Run) error
+	// Run returns one run; ErrNoRun says that the pipeline has none with this id.
+	Run(ctx context.Context, pipeline string, id int64) (Run, error)
 	// Runs returns the newest runs of a pipeline first.
 	Runs(ctx context.Context, pipeline string, limit int) ([]Run, error)
 
@@ -105,6 +107,8 @@ var (
 	ErrFenced = errors.New("the writer lease is no longer ours")
 	// ErrNoPipeline says that OpenPipeline was never called for a pipeline.
 	ErrNoPipeline = errors.New("the pipeline was never opened in this state")
+	// ErrNoRun says that a pipeline has no run with an id.
+	ErrNoRun = errors.New("there is no such run")
 	// ErrNoLetter says that a pipeline has no dead letter with an id.
 	ErrNoLetter = errors.New("there is none with this id")
 	// ErrResolved says that a dead letter is closed already.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/magento-copernica/syncd/state"
@@ -20,6 +21,9 @@ const (
 	updateRun = `
 		UPDATE runs SET stream = ?, holder = ?, fence = ?, started = ?, ended = ?, outcome = ?, problem = ?, counters = ?
 		WHERE id = ? AND pipeline = ?`
+
+	selectRun = `
+		SELECT ` + runColumns + ` FROM runs AS r WHERE r.pipeline = ? AND r.id = ?`
 
 	selectRuns = `
 		SELECT ` + runColumns + ` FROM runs AS r WHERE r.pipeline = ? ORDER BY r.id DESC LIMIT ?`
@@ -73,6 +77,15 @@ func saveRun(ctx context.Context, tx *sql.Tx, r state.Run) error {
 		err = fmt.Errorf("pipeline %q has no run %d", r.Pipeline, r.ID)
 	}
 	return err
+}
+
+// Run returns one run.
+func (s *Store) Run(ctx context.Context, pipeline string, id int64) (state.Run, error) {
+	r, err := scanRun(s.reader.QueryRowContext(ctx, selectRun, pipeline, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return state.Run{}, fmt.Errorf("run %d: %w", id, state.ErrNoRun)
+	}
+	return r, explain(ctx, fmt.Sprintf("read run %d", id), err)
 }
 
 // Runs returns the newest runs of a pipeline first.

@@ -166,6 +166,11 @@ func testRuns(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	same(t, "saved", want, runs[0])
+	one, err := f.Run(ctx, shop, want.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "by its id", want, one)
 	for _, limit := range []int{0, -1} {
 		if runs, err = f.Runs(ctx, shop, limit); err != nil || len(runs) != 0 {
 			t.Errorf("limit %d: %v, %v", limit, runs, err)
@@ -184,6 +189,11 @@ func testUnknownRun(t *testing.T, f *fixture) {
 	id, err := f.StartRun(ctx, state.Run{Pipeline: shop, Stream: stream})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for pipeline, id := range map[string]int64{shop: id + 1, other: id, "never-opened": id} {
+		if r, err := f.Run(ctx, pipeline, id); !errors.Is(err, state.ErrNoRun) {
+			t.Errorf("run %d of %s: %+v, %v", id, pipeline, r, err)
+		}
 	}
 	for _, r := range []state.Run{
 		{ID: id + 1, Pipeline: shop, Stream: stream, Outcome: state.Done},
