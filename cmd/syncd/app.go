@@ -25,7 +25,9 @@ type app struct {
 	terminal       bool     // stderr is a terminal
 	now            func() time.Time
 
-	tune func(*engine.Config) // when not nil, changes the engine's settings; for tests
+	// For tests; zero values change nothing.
+	tune      func(*engine.Config) // changes the engine's settings
+	liveEvery time.Duration        // between two events of the live demo
 }
 
 // commands are the command line. Each command lies in a file of its own and has a

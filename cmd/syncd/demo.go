@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,7 +89,7 @@ func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
 	fmt.Fprintf(a.stdout, "run again: %s read, %s calls to Copernica\n", grouped(again.Counters.Read), grouped(again.Counters.TargetCalls))
 
 	if !c.Exit {
-		if err := c.live(ctx, a, world, cfg.Shop, p); err != nil {
+		if err := c.live(ctx, a, world, cfg.Shop, p, bar); err != nil {
 			return err
 		}
 	}
@@ -108,31 +109,35 @@ func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
 // liveEvery is how often something happens in the shop.
 const liveEvery = 2 * time.Second
 
-// live lets the world change, and syncd follow, until ctx ends.
-func (c *demoCommand) live(ctx context.Context, a *app, world *demo.World, shop string, p *pipeline) error {
+// live lets the world change, and syncd follow, until ctx ends. The last change is
+// followed too.
+func (c *demoCommand) live(ctx context.Context, a *app, world *demo.World, shop string, p *pipeline, bar *progress) error {
 	fmt.Fprintln(a.stdout, "in step; now live, until Ctrl-C:")
-	tick := time.NewTicker(liveEvery)
+	tick := time.NewTicker(cmp.Or(a.liveEvery, liveEvery))
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for {
 		fmt.Fprintf(a.stdout, "  %s\n", world.Live(shop))
+		changed := a.now()
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
-		// The last change is followed too, also after Ctrl-C: a horizon ends at the
-		// whole second before the shop's clock.
-		last := context.WithoutCancel(ctx)
-		if ctx.Err() != nil {
-			time.Sleep(time.Second)
+		stop := ctx.Err() != nil
+		if stop {
+			// A horizon ends before the second that the shop's clock is in.
+			time.Sleep(changed.Truncate(time.Second).Add(time.Second).Sub(a.now()))
 		}
-		report, err := p.engine.Run(last, engine.Customers)
+		report, err := p.engine.Run(context.WithoutCancel(ctx), engine.Customers)
+		bar.end()
 		if err != nil {
 			return err
 		}
 		n := report.Counters
 		fmt.Fprintf(a.stdout, "    syncd: %d created, %d updated, %d opt-outs kept, %d calls to Copernica\n", n.Created, n.Updated, n.OptOutsKept, n.TargetCalls)
+		if stop {
+			return nil
+		}
 	}
-	return nil
 }
 
 // stopped tells the operator's Ctrl-C from a failure.
