@@ -37,7 +37,7 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	overview, err := store.Overview(ctx, cfg.Shop)
+	overview, err := shopOverview(ctx, store, cfg.Shop)
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
 	}
@@ -49,6 +49,19 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 		return enc.Encode(report)
 	}
 	return report.print(a.stdout)
+}
+
+// shopOverview returns the overview of a shop, and like a run refuses a state that
+// was made for another one: its numbers would read as "nothing has run".
+func shopOverview(ctx context.Context, store state.Store, shop string) (state.Overview, error) {
+	pipelines, err := store.Pipelines(ctx)
+	if err != nil {
+		return state.Overview{}, err
+	}
+	if len(pipelines) > 0 && !slices.ContainsFunc(pipelines, func(p state.Pipeline) bool { return p.Name == shop }) {
+		return state.Overview{}, &state.ShopError{Have: pipelines[0].Name, Want: shop}
+	}
+	return store.Overview(ctx, shop)
 }
 
 // stateExists refuses to look at a state that no run has made: opening it would
