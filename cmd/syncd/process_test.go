@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,7 +21,11 @@ func TestPromise13_ASecondProcessNamesTheFirst(t *testing.T) {
 	met, leave := s.holdWrites()
 	first, wait := s.start("run")
 	<-met
-	s.ends(exitFailed, s.run("run"), "process "+strconv.Itoa(first.Process.Pid))
+	out := s.run("run")
+	s.ends(exitFailed, out, "process "+strconv.Itoa(first.Process.Pid))
+	if want := `syncd: pipeline "shop" is held by `; !strings.HasPrefix(out.stderr, want) {
+		t.Errorf("message %q does not begin with %q", out.stderr, want)
+	}
 	leave()
 	s.ends(exitDone, wait())
 	s.compare()

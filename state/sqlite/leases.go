@@ -52,7 +52,8 @@ func readLease(ctx context.Context, tx *sql.Tx, pipeline string) (leaseRow, erro
 	return r, err
 }
 
-// Acquire takes the pipeline's writer lease and raises its fence (promise 13).
+// Acquire takes the pipeline's writer lease and raises its fence (promise 13). A
+// *state.HeldError comes as it is: it names the pipeline itself.
 func (s *Store) Acquire(ctx context.Context, pipeline, holder string, ttl time.Duration) (state.Lease, error) {
 	what := fmt.Sprintf("take the writer lease of %q", pipeline)
 	if holder == "" || ttl <= 0 {
@@ -98,6 +99,9 @@ func (s *Store) Acquire(ctx context.Context, pipeline, holder string, ttl time.D
 	if err != nil {
 		if taken {
 			lock.unlock() //nolint:errcheck // closing the file drops the lock in any case
+		}
+		if held, ok := errors.AsType[*state.HeldError](err); ok {
+			err = held
 		}
 		return state.Lease{}, err
 	}

@@ -179,6 +179,12 @@ func explain(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if held, ok := errors.AsType[*state.HeldError](err); ok {
+		return held // it says all, the pipeline's name included
+	}
+	if other, ok := errors.AsType[*state.TargetError](err); ok {
+		return other // likewise
+	}
 	if stop := ctx.Err(); stop != nil {
 		return fmt.Errorf("%s: %w", what, stop)
 	}

@@ -29,6 +29,7 @@ func testTarget(t *testing.T, f *fixture) {
 		t.Fatalf("another target was accepted: %v", err)
 	}
 	same(t, "error", &state.TargetError{Pipeline: shop, Have: want.Target, Want: "elsewhere"}, e)
+	same(t, "message", e.Error(), err.Error())
 	got, err := f.OpenPipeline(ctx, want)
 	if err != nil {
 		t.Fatal(err)
@@ -118,6 +119,7 @@ func testLeaseHeld(t *testing.T, f *fixture) {
 			t.Fatalf("%s got a lease that is held: %v", holder, err)
 		}
 		same(t, "error", &state.HeldError{Pipeline: shop, Holder: "host-1:100", Expires: l.Expires}, e)
+		same(t, "message", e.Error(), err.Error())
 	}
 	// Being asked for changed nothing.
 	f.commit(t, l, state.Commit{})
