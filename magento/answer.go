@@ -261,7 +261,7 @@ func missingPermission(resource string) string {
 	if resource != "" {
 		what = resource
 	}
-	return "the token is not accepted for " + what + ": give the integration (System > Integrations > API) or the admin user's role that resource, check SYNCD_MAGENTO_ACCESS_TOKEN, and from Magento 2.4.4 on set oauth/consumer/enable_integration_as_bearer to 1"
+	return "the token is not accepted for " + what + ": give the integration (System > Extensions > Integrations, API tab) or the admin user's role that resource, check SYNCD_MAGENTO_ACCESS_TOKEN, and from Magento 2.4.4 on set oauth/consumer/enable_integration_as_bearer to 1"
 }
 
 // elsewhere names where a redirect points to, without path and query.

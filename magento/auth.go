@@ -250,6 +250,6 @@ func explainSignIn(e *Error) {
 		e.Hint = hintSignIn + " and start again; six refusals lock the account for 30 minutes, so the same password is not tried again within 31 minutes, a corrected one at once"
 	case e.Status == http.StatusBadRequest && (providers || strings.Contains(message, "2fa")):
 		e.Class = fault.Credentials
-		e.Hint = "this admin user needs two-factor authentication, which syncd cannot give: make an integration (System > Integrations) and set SYNCD_MAGENTO_ACCESS_TOKEN instead"
+		e.Hint = "this admin user needs two-factor authentication, which syncd cannot give: make an integration (System > Extensions > Integrations) and set SYNCD_MAGENTO_ACCESS_TOKEN instead"
 	}
 }
