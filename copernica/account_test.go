@@ -42,6 +42,8 @@ var switches = map[string]copernicatest.Switches{
 	"next id":                {NextID: true},
 	"modified stays":         {NewFieldKeepsModified: true},
 	"same names":             {SameNames: true},
+	"subprofiles without id": {SubprofileUpsertWithoutID: true},
+	"303 and without id":     {SubprofileUpsertWithoutID: true, PutStatus: 303},
 }
 
 var specs = []copernica.FieldSpec{

@@ -58,6 +58,28 @@ func BenchmarkUpsert(b *testing.B) {
 	}
 }
 
+func BenchmarkSubprofileUpdate(b *testing.B) {
+	c, _ := openOrders(b, memory{newWire()}, time.Now)
+	fields := order("shop-o4711")
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := c.Update(b.Context(), 4711, fields); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSubprofileUpsert(b *testing.B) {
+	c, key := openOrders(b, memory{newWire()}, time.Now)
+	fields := order("shop-o4711")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Upsert(b.Context(), 4711, key, "shop-o4711", fields); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkBare is the floor: the same request by net/http alone.
 func BenchmarkBare(b *testing.B) {
 	c := &http.Client{Transport: memory{newWire()}}
@@ -83,9 +105,13 @@ func BenchmarkBare(b *testing.B) {
 func TestUpdateAllocations(t *testing.T) {
 	d, key := open(t, memory{newWire()}, time.Now)
 	fields := benchFields("shop-c4711")
+	orders, orderKey := openOrders(t, memory{newWire()}, time.Now)
+	values := order("shop-o4711")
 	for name, write := range map[string]func() error{
-		"update": func() error { return d.Update(t.Context(), 4711, fields) },
-		"upsert": func() error { _, err := d.Upsert(t.Context(), key, "shop-c4711", fields); return err },
+		"subprofile update": func() error { return orders.Update(t.Context(), 4711, values) },
+		"subprofile upsert": func() error { _, err := orders.Upsert(t.Context(), 4711, orderKey, "shop-o4711", values); return err },
+		"update":            func() error { return d.Update(t.Context(), 4711, fields) },
+		"upsert":            func() error { _, err := d.Upsert(t.Context(), key, "shop-c4711", fields); return err },
 	} {
 		if n := testing.AllocsPerRun(200, func() {
 			if err := write(); err != nil {

@@ -5,18 +5,28 @@ import (
 	"unicode/utf8"
 )
 
-// fieldsBody encodes {"fields":{…}} with sorted names. The values must be valid
-// UTF-8. Every update passes here; encoding/json takes five times as long.
+// fieldsBody encodes {"fields":{…}}, as profiles and writes by id want values.
 func fieldsBody(fields map[string]string) []byte {
+	return encode(`{"fields":{`, fields, "}}")
+}
+
+// flatBody encodes {…}, as the list of a profile's subprofiles wants values.
+func flatBody(fields map[string]string) []byte {
+	return encode("{", fields, "}")
+}
+
+// encode encodes fields with sorted names. The values must be valid UTF-8. Every
+// write passes here; encoding/json takes five times as long.
+func encode(begin string, fields map[string]string, end string) []byte {
 	var room [24]string
-	names, size := room[:0], len(`{"fields":{}}`)
+	names, size := room[:0], len(begin)+len(end)
 	for name, value := range fields {
 		names = append(names, name)
 		size += len(name) + len(value) + len(value)/16 + len(`"":"",`)
 	}
 	slices.Sort(names)
 	b := make([]byte, 0, size)
-	b = append(b, `{"fields":{`...)
+	b = append(b, begin...)
 	for i, name := range names {
 		if i > 0 {
 			b = append(b, ',')
@@ -25,7 +35,7 @@ func fieldsBody(fields map[string]string) []byte {
 		b = append(b, ':')
 		b = appendJSON(b, fields[name])
 	}
-	return append(b, "}}"...)
+	return append(b, end...)
 }
 
 // appendJSON appends s as a JSON string. U+2028 and U+2029 go as they are, which

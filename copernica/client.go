@@ -1,12 +1,13 @@
 // Package copernica speaks the REST API of Copernica Marketing Software, version 4,
-// as far as profiles and the schema around them go.
+// as far as profiles, their subprofiles and the schema around them go.
 //
 // # Guarantees
 //
 //   - A filtered write cannot touch more than the intended row (promise 12). It
 //     takes a [KeyField], which only a live schema yields, and checks before each
 //     call that this field still stands in a schema no older than
-//     Config.SchemaMaxAge. When in doubt nothing is sent and a [GuardError] says why.
+//     Config.SchemaMaxAge, for a subprofile that of its collection. When in doubt
+//     nothing is sent and a [GuardError] says why.
 //   - A body never names a field that the schema lacks: Copernica ignores such
 //     fields in silence, which would lose values.
 //   - No redirect is followed. Copernica's Location headers are cut down to their
@@ -26,8 +27,8 @@
 // # Calls are billed
 //
 // An update by id costs one call, an upsert one call, and while writes go on the
-// fields of the database are read about once in Config.SchemaMaxAge. The
-// authentication host is not billed.
+// fields of the database, and of each collection written to, are read about once in
+// Config.SchemaMaxAge. The authentication host is not billed.
 package copernica
 
 import (

@@ -16,6 +16,12 @@ var (
 	ErrNoDatabase = errors.New("the account has no such database: `syncd provision` creates it, or set SYNCD_COPERNICA_DATABASE")
 	// ErrNoProfile says that the database has no profile with that id.
 	ErrNoProfile = errors.New("no such profile")
+	// ErrNoSubprofile says that the collection has no subprofile with that id.
+	ErrNoSubprofile = errors.New("no such subprofile")
+	// errNoCollection says that a collection of the schema is there no longer.
+	errNoCollection = errors.New("no such collection")
+	// errNotCreated says that a subprofile was refused without a reason.
+	errNotCreated = errors.New("not created")
 	// errRemoved says that a removal had nothing left to do.
 	errRemoved = errors.New("already removed")
 )
@@ -51,7 +57,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns ErrNoDatabase or ErrNoProfile where they apply.
+// Unwrap returns ErrNoDatabase, ErrNoProfile or ErrNoSubprofile where they apply.
 func (e *Error) Unwrap() error { return e.cause }
 
 // FaultClass implements [fault.Classified].
@@ -175,12 +181,12 @@ var messages = map[string]known{
 		class: fault.Configuration, cause: ErrNoDatabase,
 		fix: "`syncd provision` creates it, or set SYNCD_COPERNICA_DATABASE to a database of this account",
 	},
-	"no collection with given id":              {class: fault.Configuration, fix: "a collection is missing: run syncd provision"},
+	"no collection with given id":              {class: fault.Configuration, cause: errNoCollection, fix: "a collection is missing: run syncd provision"},
 	"no entity with supplied id":               {class: fault.Record, cause: ErrNoProfile},
-	"no subprofile with supplied id":           {class: fault.Record},
+	"no subprofile with supplied id":           {class: fault.Record, cause: ErrNoSubprofile},
 	"invalid data provided":                    {class: fault.Record},
 	"failed to create profile":                 {class: fault.Record, fix: "Copernica takes no profile with these values and gives no reason; restrictions of the database and blocked mail domains are known ones"},
-	"subprofile could not be created":          {class: fault.Record},
+	"subprofile could not be created":          {class: fault.Record, cause: errNotCreated, fix: "Copernica takes no subprofile with these values under this profile and gives no reason"},
 	"this profile has already been removed":    {class: fault.Record, cause: errRemoved},
 	"this subprofile has already been removed": {class: fault.Record, cause: errRemoved},
 	"url parameter fields is required":         {class: fault.Configuration, fix: fixSchema},
@@ -222,8 +228,13 @@ func (c *Client) refusal(route string, status int, message string, shape bodySha
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusGone:
 		e.Class, e.fix = fault.Configuration, fixURL
 		e.refused = true
-		if status == http.StatusNotFound && shape == shapeJSON && strings.Contains(route, "/profile/{id}") {
-			e.Class, e.cause, e.fix = fault.Record, ErrNoProfile, ""
+		if status == http.StatusNotFound && shape == shapeJSON {
+			switch {
+			case strings.Contains(route, "/profile/{id}"):
+				e.Class, e.cause, e.fix = fault.Record, ErrNoProfile, ""
+			case strings.Contains(route, "/subprofile/{id}"):
+				e.Class, e.cause, e.fix = fault.Record, ErrNoSubprofile, ""
+			}
 		}
 	case status >= 300 && status < 400:
 		// 302 answered a create in 2014, so it proves nothing about a write.

@@ -8,6 +8,7 @@ const (
 	equals  = "=="
 	like    = "=~"
 	greater = ">"
+	less    = "<"
 )
 
 // filter appends one condition to a query, which may have a path before it. It is the one place where a value gets
@@ -31,6 +32,10 @@ func and(query []byte) []byte {
 
 func filterAbove(query []byte, id int64) []byte {
 	return filter(query, "id", greater, strconv.FormatInt(id, 10))
+}
+
+func filterBelow(query []byte, id int64) []byte {
+	return filter(query, "id", less, strconv.FormatInt(id, 10))
 }
 
 func escape(b []byte, s string) []byte {

@@ -30,7 +30,7 @@ type KeyField struct {
 func (k KeyField) Name() string { return k.name }
 
 // KeyField returns the field of exactly that name from the schema last seen, for
-// use in filters. It must be a text or e-mail field whose name has letters, digits
+// use in filters on these rows. It must be a text or e-mail field whose name has letters, digits
 // and underscores only, so that no part of it can be read as an operator. Its
 // errors are of type *GuardError.
 func (t *table) KeyField(name string) (KeyField, error) {

@@ -53,7 +53,10 @@ func (d *Database) Upsert(ctx context.Context, key KeyField, value string, field
 	path = filter(path, key.name, equals, value)
 	path = append(path, "&create=1"...)
 	a, err := d.client.write(d.withSchema(ctx, h), http.MethodPut, "PUT "+routeProfiles, string(path), fieldsBody(fields))
-	return upserted(a, err, "profile")
+	if err != nil {
+		return Upserted{}, err
+	}
+	return upserted(a, "profile"), nil
 }
 
 // Update writes the given fields of one profile and leaves the others. It succeeds

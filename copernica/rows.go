@@ -175,10 +175,7 @@ func (c *Client) remove(ctx context.Context, route, path string) error {
 }
 
 // upserted reads the answer to an upsert.
-func upserted(a *answer, err error, entity string) (Upserted, error) {
-	if err != nil {
-		return Upserted{}, err
-	}
+func upserted(a *answer, entity string) Upserted {
 	id := a.created(entity)
-	return Upserted{Created: id > 0 || a.status == http.StatusCreated, ID: id}, nil
+	return Upserted{Created: id > 0 || a.status == http.StatusCreated, ID: id}
 }

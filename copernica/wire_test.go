@@ -102,6 +102,10 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 			"ID": "7", "name": "Magento", "fields": envelope(w.fields, 1000),
 			"interests": envelope(nil, 1000), "collections": envelope(w.collections, 1000),
 		}), nil
+	case "GET /collection/12":
+		if len(w.collections) > 0 {
+			return jsonReply(200, w.collections[0]), nil
+		}
 	case "GET /database/7/fields":
 		return jsonReply(200, envelope(w.fields, 1000)), nil
 	}
