@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 )
 
@@ -206,4 +208,47 @@ func TestPromise18_TwoWebsitesOneEmailAreReadSingly(t *testing.T) {
 			t.Errorf("%d writes for %d customers: consent was corrected afterwards", n, customers)
 		}
 	})
+}
+
+// A customer whose content is refused, or cannot be mapped, opts out: that arrives.
+func TestPromise18_ARefusedRecordDoesNotHoldUpItsOptOut(t *testing.T) {
+	for name, spoil := range map[string]func(w *world, id int64){
+		"cannot be mapped": func(w *world, id int64) {
+			w.shop.Edit(id, func(c *magentotest.Customer) { c.Email = "" })
+		},
+		"refused by Copernica": func(w *world, id int64) {
+			w.account.Faults().Add(emulator.Fault{
+				Status: 400, Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"error":{"message":"Invalid data provided"}}`,
+				Match: func(r *http.Request) bool {
+					return r.Method == http.MethodPut && r.ContentLength > 100 // content, not consent alone
+				},
+			})
+			w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Refused" })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 40, func(t *testing.T, w *world) {
+				id := w.ids(1)[0]
+				subscribe(w, id, magentotest.Subscribed)
+				w.settle()
+				w.run()
+				was := w.profile(id).Fields["firstname"]
+				spoil(w, id)
+				subscribe(w, id, magentotest.Unsubscribed)
+				w.settle()
+				report := w.run()
+				if got := w.profile(id).Fields; got[ours] != out || got["firstname"] != was {
+					t.Errorf("newsletter is %q, first name %q", got[ours], got["firstname"])
+				}
+				if report.Counters.Refused != 1 || len(w.letters()) != 1 {
+					t.Errorf("%+v, %+v", report.Counters, w.letters())
+				}
+				before := w.account.Log().Total()
+				w.run()
+				if w.account.Log().Total() != before {
+					t.Error("a settled refusal is tried in every run")
+				}
+			})
+		})
+	}
 }

@@ -62,10 +62,14 @@ func (r *run) scanEmails(ctx context.Context) error {
 	}
 	cp.Pipeline, cp.Stream = r.cfg.Pipeline, emailScan
 	began := r.cfg.Now().UTC().Truncate(time.Second)
+	var read, total int64
 	for got, err := range r.cfg.Shop.Emails(ctx, magento.EmailQuery{After: cp.Position.ID}) {
 		if err != nil {
 			return err
 		}
+		read += int64(len(got.Items))
+		total = max(total, int64(got.Total))
+		r.cfg.Progress(Progress{Stream: emailScan, Read: read, Total: total})
 		cp.Position.ID = got.Next.ID
 		if got.Last {
 			cp.Position, cp.Horizon = state.Position{}, began
@@ -78,6 +82,9 @@ func (r *run) scanEmails(ctx context.Context) error {
 		}
 		if cp, err = r.cfg.Store.Commit(ctx, r.tenure.current(), commit); err != nil {
 			return err
+		}
+		if !got.Last && r.spent(0) {
+			return errSpent
 		}
 	}
 	return nil

@@ -47,6 +47,7 @@ type Shop interface {
 type Database interface {
 	ID() int64
 	Schema() copernica.Schema
+	Refresh(ctx context.Context) (copernica.Schema, error)
 	KeyField(name string) (copernica.KeyField, error)
 	Upsert(ctx context.Context, key copernica.KeyField, value string, fields map[string]string) (copernica.Upserted, error)
 	Update(ctx context.Context, id int64, fields map[string]string) error

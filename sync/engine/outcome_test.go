@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -319,6 +320,80 @@ func TestAnotherDatabaseIsRefused(t *testing.T) {
 		_, err := w.store.OpenPipeline(t.Context(), state.Pipeline{Name: "shop"})
 		if target, ok := errors.AsType[*state.TargetError](err); ok || err != nil {
 			t.Errorf("%v %v", target, err)
+		}
+	})
+}
+
+func TestPromise23_AnOperatorReplaysALetter(t *testing.T) {
+	inWorld(t, 40, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		key := w.mapping.CustomerKey(id)
+		refusing := w.account.Faults().Add(emulator.Fault{
+			Status: 400, Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"error":{"message":"Failed to create profile"}}`,
+			Match: func(r *http.Request) bool {
+				return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Query().Get("fields[]"), "=="+key)
+			},
+		})
+		w.run()
+		before := w.checkpoint()
+		replay := func() engine.Report {
+			report, err := w.engine(nil).Deliver(t.Context(), engine.Customers, []int64{id, 999_999})
+			check(w, err)
+			return report
+		}
+		if report := replay(); report.Counters.Refused != 1 || report.Letters != 1 || w.letters()[0].Attempts != 2 {
+			t.Errorf("still refused: %+v, %+v", report, w.letters())
+		}
+		refusing.Remove()
+		if report := replay(); report.Counters.Created != 1 || report.Letters != 0 {
+			t.Errorf("%+v", report)
+		}
+		if w.checkpoint() != before {
+			t.Error("promise 22: the stream's checkpoint moved")
+		}
+		w.inStep()
+	})
+}
+
+// A mapped field disappears in the middle of a run, right after the schema was read:
+// Copernica drops its value and says yes. No such yes counts.
+func TestPromise12_AFieldThatDisappearsLosesNothing(t *testing.T) {
+	inWorld(t, 120, func(t *testing.T, w *world) {
+		var gone atomic.Bool
+		_, err := w.engine(func(cfg *engine.Config) {
+			cfg.TestHook = func(p engine.Point) {
+				if p == engine.PointSending && gone.CompareAndSwap(false, true) {
+					time.Sleep(3 * time.Second)
+					check(w, w.account.RenameField(database, "gender", "sex"))
+				}
+			}
+		}).Run(t.Context(), engine.Customers)
+		if fault.ClassOf(err) != fault.Configuration || !strings.Contains(err.Error(), "gender") {
+			t.Fatalf("got %v", err)
+		}
+		if !w.checkpoint().Position.IsZero() {
+			t.Error("the checkpoint moved past values that were dropped")
+		}
+		check(w, w.account.RenameField(database, "sex", "gender"))
+		w.settle()
+		w.run()
+		w.inStep()
+	})
+}
+
+func TestPromise07_ARunsProblemHoldsNoValue(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		w.shop.Faults().Add(emulator.Fault{
+			Status: 400, PathContains: "customers/search", Header: http.Header{"Content-Type": {"application/json"}},
+			Body: `{"message":"No such entity with %fieldName = %fieldValue","parameters":{"fieldName":"email","fieldValue":"jan de vries"}}`,
+		})
+		if _, err := w.engine(nil).Run(t.Context(), engine.Customers); err == nil {
+			t.Fatal("no error")
+		}
+		runs, err := w.store.Runs(t.Context(), "shop", 1)
+		check(w, err)
+		if p := runs[0].Problem; !strings.Contains(p, "%fieldValue") || strings.Contains(p, "jan") {
+			t.Errorf("problem %q", p)
 		}
 	})
 }

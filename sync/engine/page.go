@@ -14,6 +14,7 @@ import (
 type page struct {
 	position state.Position
 	moves    bool // its commit moves the checkpoint
+	again    bool // what was refused is tried again
 	read     int
 	intents  []*intent
 	keys     []string
@@ -55,16 +56,18 @@ func mapped(item *magento.Item[magento.Customer], m *mapping.Mapping, hasher sta
 		cause, _, _ := letter(item.Err)
 		return &intent{
 			row:     mapping.Row{Key: m.CustomerKey(item.ID), SourceID: item.ID, UpdatedAt: item.UpdatedAt},
-			content: hasher.Sum("unreadable", cause, item.UpdatedAt.String()),
+			attempt: hasher.Sum("unreadable", cause, item.UpdatedAt.String()),
 			problem: item.Err,
 		}
 	}
 	row, problem := m.Customer(&item.Value, l)
-	return &intent{
+	it := &intent{
 		row: row, problem: problem,
 		content: hasher.Sum("profile", row.Content()...),
 		consent: hashConsent(hasher, row.ConsentValue()),
 	}
+	it.attempt = hasher.Sum("attempt", string(it.content[:]), string(it.consent[:]), item.UpdatedAt.String())
+	return it
 }
 
 // planPage compares with the ledger, plans, and records the intent to write.
@@ -76,7 +79,7 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 	fresh, writes := false, false
 	for _, it := range p.intents {
 		it.before, it.known = before[it.row.Key]
-		it.plan(facts{})
+		it.plan(facts{again: p.again})
 		writes = writes || it.writes()
 		fresh = fresh || it.action == create && !it.lookFirst
 	}
@@ -93,7 +96,7 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 			return err
 		}
 		for _, it := range p.intents {
-			it.plan(facts{adopting: adopting})
+			it.plan(facts{adopting: adopting, again: p.again})
 		}
 	}
 	r.cfg.TestHook(PointPlanning)
@@ -146,6 +149,16 @@ func (r *run) dispatch(p *page) {
 // errHalted marks a write that was never started.
 var errHalted = errors.New("stopped before it was sent")
 
+// wrote reports whether Copernica acknowledged a write of the page.
+func (p *page) wrote() bool {
+	for _, it := range p.intents {
+		if it.result.created+it.result.updated > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // err returns what stopped the page, preferring a cause over its consequences.
 func (p *page) err() error {
 	var first error
@@ -197,7 +210,7 @@ func (r *run) letter(it *intent) state.DeadLetter {
 	now := r.cfg.Now()
 	return state.DeadLetter{
 		Pipeline: r.cfg.Pipeline, Stream: r.stream, Entity: state.Profile, Key: it.row.Key, SourceID: it.row.SourceID,
-		Cause: cause, Message: message, Fix: fix, Content: it.content, RunID: r.row.ID,
+		Cause: cause, Message: message, Fix: fix, Content: it.attempt, RunID: r.row.ID,
 		Attempts: 1, FirstSeen: now, LastSeen: now,
 	}
 }

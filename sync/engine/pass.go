@@ -57,7 +57,6 @@ func (r *run) pass(ctx context.Context) error {
 // walk reads, writes and commits pages until the horizon is reached or the
 // budget is spent.
 func (r *run) walk(ctx context.Context, cp state.Checkpoint) (reached bool, err error) {
-	r.inflight.init()
 	var (
 		from   = cp // the committer moves cp on
 		work   = make(chan *page, pagesInWork)
@@ -119,7 +118,10 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 				return false, err
 			}
 			failures = 0
-			if err := r.take(ctx, got, work, tokens); err != nil {
+			switch err := r.take(ctx, got, work, tokens); {
+			case errors.Is(err, errSpent):
+				return false, nil
+			case err != nil:
 				return false, err
 			}
 			q.After = got.Next
@@ -141,6 +143,9 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 func passing(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && fault.ClassOf(err) == fault.Retry && !fault.NotSent(err)
 }
+
+// errSpent ends a run whose budget is used up before its first page is planned.
+var errSpent = errors.New("the run's budget is spent")
 
 // spent reports whether the run has used up its budget (promise 21).
 func (r *run) spent(read int) bool {
@@ -174,6 +179,14 @@ func (r *run) settle(ctx context.Context, p *page, cp *state.Checkpoint, failed 
 	r.cfg.TestHook(PointAnswered)
 	if failed == nil {
 		failed = p.err()
+	}
+	if p.wrote() {
+		if err := r.writer.confirm(r.writes); err != nil {
+			failed = errors.Join(failed, err)
+			for _, it := range p.intents {
+				it.doubt(r.cfg.Now(), r.cfg.WriteTimeout)
+			}
+		}
 	}
 	if failed != nil {
 		r.halt()

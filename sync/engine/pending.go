@@ -18,29 +18,42 @@ const pendingAtOnce = 300
 // comes within a write time-out: left by this run, or by one that died when their
 // customer does not come by in the stream again. They are read from the shop anew.
 func (r *run) pending(ctx context.Context) error {
-	if r.inflight.held == nil {
-		r.inflight.init()
-	}
 	rows, err := r.cfg.Store.Pending(ctx, r.cfg.Pipeline, r.cfg.Now().Add(r.cfg.WriteTimeout), pendingAtOnce)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	items, gone, err := r.reread(ctx, rows)
-	if err != nil {
-		return err
-	}
-	p := &page{}
-	if err := r.prepare(ctx, p, items); err != nil {
-		return err
-	}
-	r.dispatch(p)
-	var cp state.Checkpoint
-	err = r.settle(ctx, p, &cp, nil)
-	r.inflight.free(p.keys)
+	gone, err := r.single(ctx, rows, &page{})
 	if err != nil {
 		return err
 	}
 	return r.abandon(ctx, gone)
+}
+
+// deliver brings records over by their ids in the shop.
+func (r *run) deliver(ctx context.Context, ids []int64) error {
+	rows := make([]state.Record, len(ids))
+	for i, id := range ids {
+		rows[i] = state.Record{Entity: state.Profile, Key: r.cfg.Mapping.CustomerKey(id), SourceID: id}
+	}
+	_, err := r.single(ctx, rows, &page{again: true})
+	return err
+}
+
+// single takes rows through a page of their own, which moves no checkpoint. It
+// returns those that the shop no longer has.
+func (r *run) single(ctx context.Context, rows []state.Record, p *page) (gone []state.Record, err error) {
+	items, gone, err := r.reread(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	p.read = len(items)
+	if err := r.prepare(ctx, p, items); err != nil {
+		return nil, err
+	}
+	r.dispatch(p)
+	err = r.settle(ctx, p, &state.Checkpoint{}, nil)
+	r.inflight.free(p.keys)
+	return gone, err
 }
 
 // reread reads the customers behind rows, and tells which the shop no longer has.

@@ -26,8 +26,9 @@ const (
 type intent struct {
 	row     mapping.Row
 	content state.Hash // of the row's content
-	consent state.Hash // of the shop's consent value
-	problem error      // why the record cannot be mapped, if so
+	consent state.Hash // of the shop's consent value; zero when it cannot be read
+	attempt state.Hash // of all of it and of its updated_at: what a refusal is about
+	problem error      // why the content cannot be delivered, if so
 
 	before state.Record // the ledger row; zero when there is none
 	known  bool         // there is a ledger row
@@ -44,26 +45,29 @@ type intent struct {
 // facts are what a plan depends on besides the record and its ledger row.
 type facts struct {
 	adopting bool // Copernica holds profiles that the ledger does not know
+	again    bool // an operator asked for it: what was refused is tried again as it stands
 }
 
 // plan decides what a record needs. It is a pure function: it reads no clock,
 // makes no call and changes only the intent.
 func (it *intent) plan(f facts) {
 	rec := it.before
-	it.action, it.sendContent, it.sendConsent, it.lookFirst = nothing, false, false, false
+	it.action, it.sendContent, it.sendConsent = nothing, false, false
+	unsettled := it.known && (rec.State == state.Planned || rec.State == state.Unknown)
+	if it.lookFirst = unsettled; unsettled {
+		it.createNotYet = rec.NextAttempt
+	}
 	switch {
-	case it.known && rec.State == state.Refused && rec.Refused == it.content:
-		return // refused as it stands; its dead letter is open
-	case it.problem != nil:
-		it.action = refuse
-		return
+	case it.known && rec.State == state.Refused && rec.Refused == it.attempt && !f.again:
+		return // its dead letter is open
 	case it.known && it.row.UpdatedAt.Before(rec.SourceUpdatedAt):
 		return // never older over newer (promise 22)
-	}
-	unsettled := it.known && (rec.State == state.Planned || rec.State == state.Unknown)
-	it.lookFirst = unsettled
-	if unsettled {
-		it.createNotYet = rec.NextAttempt
+	case it.problem != nil:
+		// An opt-out is not held up by a name that does not fit (promise 18).
+		if it.action = refuse; it.known && rec.CopernicaID != 0 && !it.consent.IsZero() && rec.ConsentSource != it.consent {
+			it.action, it.sendConsent = update, true
+		}
+		return
 	}
 	if !it.known || rec.CopernicaID == 0 || rec.State == state.Removed {
 		it.action, it.sendContent, it.sendConsent = create, true, true
@@ -89,9 +93,9 @@ func letter(err error) (cause, message, fix string) {
 		return e.Cause, "", "mend the record in Magento; saving it sends it again"
 	}
 	if e, ok := errors.AsType[*duplicateError](err); ok {
-		return "duplicate_key", e.Error(), "remove all but one of them in Copernica, then save the customer in Magento"
+		return "duplicate_key", e.Error(), "remove all but one of them in Copernica, then replay the letter or save the customer in Magento"
 	}
-	return "refused", err.Error(), "Copernica refused the record as it stands: see the message; saving the customer in Magento sends it again"
+	return "refused", err.Error(), "Copernica refused the record as it stands: see the message; replaying the letter or saving the customer in Magento sends it again"
 }
 
 // refusal reports whether err is about this record alone.

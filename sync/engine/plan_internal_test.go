@@ -14,6 +14,7 @@ import (
 var (
 	contentA, contentB = state.Hash{1}, state.Hash{2}
 	optIn, optOut      = state.Hash{3}, state.Hash{4}
+	refusedOnce        = state.Hash{5}
 	noon               = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 )
 
@@ -55,9 +56,17 @@ func TestPlan(t *testing.T) {
 		{"promise 10: a planned row is looked up before it is written", func(r *state.Record) { r.State, r.CopernicaID, r.Hash = state.Planned, 0, state.Hash{} }, nil, facts{}, expect{create, true, true, true}},
 		{"an unknown update is looked up though nothing changed since", func(r *state.Record) { r.State = state.Unknown }, nil, facts{}, expect{update, false, false, true}},
 		{"a removed profile is created anew after a look", func(r *state.Record) { r.State = state.Removed }, nil, facts{}, expect{create, true, true, true}},
-		{"refused content is not sent again", func(r *state.Record) { r.State, r.Refused = state.Refused, contentB }, func(it *intent) { it.content = contentB }, facts{}, expect{action: nothing}},
-		{"refused, then changed: sent again", func(r *state.Record) { r.State, r.Refused = state.Refused, contentB }, func(it *intent) { it.content = state.Hash{9} }, facts{}, expect{update, true, false, false}},
-		{"refused, then changed back: settled without a call", func(r *state.Record) { r.State, r.Refused = state.Refused, contentB }, nil, facts{}, expect{action: settled}},
+		{"refused content is not sent again", func(r *state.Record) { r.State, r.Refused = state.Refused, refusedOnce }, func(it *intent) { it.content, it.attempt = contentB, refusedOnce }, facts{}, expect{action: nothing}},
+		{"refused, and an operator asks for it again", func(r *state.Record) { r.State, r.Refused = state.Refused, refusedOnce }, func(it *intent) { it.content, it.attempt = contentB, refusedOnce }, facts{again: true}, expect{update, true, false, false}},
+		{"refused, and saved again without a change", func(r *state.Record) { r.State, r.Refused = state.Refused, refusedOnce }, func(it *intent) { it.content = contentB }, facts{}, expect{update, true, false, false}},
+		{"refused, then changed: sent again", func(r *state.Record) { r.State, r.Refused = state.Refused, refusedOnce }, func(it *intent) { it.content = state.Hash{9} }, facts{}, expect{update, true, false, false}},
+		{"refused, then changed back: settled without a call", func(r *state.Record) { r.State, r.Refused = state.Refused, refusedOnce }, nil, facts{}, expect{action: settled}},
+		{
+			"promise 18: what cannot be mapped does not hold up consent",
+			func(*state.Record) {},
+			func(it *intent) { it.problem, it.consent = errors.New("no e-mail"), optOut },
+			facts{}, expect{update, false, true, false},
+		},
 		{"what cannot be mapped is refused", nil, func(it *intent) { it.problem = errors.New("no e-mail") }, facts{}, expect{action: refuse}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -86,7 +95,7 @@ func TestPlanProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		it := &intent{
 			row:     mapping.Row{Key: "shop-c1", SourceID: 1, UpdatedAt: noon.Add(time.Duration(rapid.IntRange(-2, 2).Draw(t, "age")) * time.Second)},
-			content: hash.Draw(t, "content"), consent: hash.Draw(t, "consent"),
+			content: hash.Draw(t, "content"), consent: hash.Draw(t, "consent"), attempt: hash.Draw(t, "attempt"),
 		}
 		if rapid.Bool().Draw(t, "unmappable") {
 			it.problem = errors.New("cannot be mapped")
@@ -107,7 +116,7 @@ func TestPlanProperties(t *testing.T) {
 		}
 		rec := it.before
 		switch {
-		case it.problem != nil && it.writes():
+		case it.problem != nil && it.sendContent:
 			t.Fatal("what cannot be mapped is sent")
 		case it.known && it.row.UpdatedAt.Before(rec.SourceUpdatedAt) && it.writes():
 			t.Fatal("promise 22: older over newer")

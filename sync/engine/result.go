@@ -39,9 +39,37 @@ func (it *intent) acknowledged(id int64) result {
 // refused is the outcome of a record that cannot be delivered as it stands.
 func (it *intent) refused(problem error) result {
 	rec := it.record(state.Refused)
-	rec.Refused = it.content
+	rec.Refused = it.attempt
 	rec.PlannedAt, rec.NextAttempt = time.Time{}, time.Time{}
 	return result{record: &rec, problem: problem, refused: 1}
+}
+
+// apart turns the outcome of consent alone into that of a record whose content
+// cannot be delivered: what Copernica acknowledged before stays acknowledged.
+func (it *intent) apart(res result) result {
+	if res.record == nil {
+		if res.err == nil {
+			return it.refused(it.problem)
+		}
+		return res
+	}
+	if res.record.State == state.Acknowledged {
+		res.record.State, res.record.Refused = state.Refused, it.attempt
+		res.record.Hash, res.record.SourceUpdatedAt = it.before.Hash, it.before.SourceUpdatedAt
+	}
+	res.problem, res.refused = it.problem, 1
+	return res
+}
+
+// doubt turns an acknowledgement into an unknown outcome: Copernica may have
+// dropped a value without a word.
+func (it *intent) doubt(now time.Time, timeout time.Duration) {
+	if it.result.record == nil || it.result.record.State != state.Acknowledged || !it.writes() {
+		return
+	}
+	id := it.result.record.CopernicaID
+	it.result = it.unknown(now, timeout)
+	it.result.record.CopernicaID = id
 }
 
 // unknown is the outcome of a write that nobody answered for. The first new look

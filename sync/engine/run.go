@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
@@ -41,6 +44,27 @@ type run struct {
 // Run runs a stream up to its horizon, or until its budget is spent or ctx ends.
 // The error says what stopped it; the report is complete either way.
 func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
+	return e.hold(ctx, stream, (*run).pass)
+}
+
+// Deliver brings single records of a stream over, read from the shop anew, also
+// those that were refused as they stand. The stream's checkpoint stays where it is
+// (promise 22), and records that the shop no longer has are passed over.
+func (e *Engine) Deliver(ctx context.Context, stream string, ids []int64) (Report, error) {
+	return e.hold(ctx, stream, func(r *run, ctx context.Context) error {
+		r.row.Outcome = state.Done
+		r.total.Store(int64(len(ids)))
+		for some := range slices.Chunk(ids, pendingAtOnce) {
+			if err := r.deliver(ctx, some); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// hold does work as the pipeline's one writer and records it as a run.
+func (e *Engine) hold(ctx context.Context, stream string, work func(*run, context.Context) error) (Report, error) {
 	if stream != Customers {
 		return Report{Stream: stream}, fmt.Errorf("unknown stream %q: known is %s", stream, Customers)
 	}
@@ -60,11 +84,12 @@ func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
 	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
 	r.writes = writes
 	r.writer = newWriter(cfg, tenure)
+	r.inflight.init()
 	stopping := context.AfterFunc(held, func() { time.AfterFunc(cfg.Grace, endWrites) })
 
 	runErr := r.start(held)
 	if runErr == nil {
-		runErr = r.pass(held)
+		runErr = work(r, held)
 	}
 	if cause := context.Cause(held); cause != nil && isFenced(cause) {
 		runErr = cause
@@ -148,12 +173,16 @@ func (r *run) finish(ctx context.Context, runErr error) (Report, error) {
 	return report, nil
 }
 
-// problem is what the run's row says of an error: short, and without values.
+// problem is what the run's row says of an error: short, and without values of a
+// record (promise 7).
 func problem(err error) string {
 	const most = 300
 	text := err.Error()
+	if e, ok := errors.AsType[*magento.Error](err); ok {
+		text = fmt.Sprintf("magento %s: status %d: %s", e.Route, e.Status, e.Message)
+	}
 	if len(text) > most {
-		text = text[:most] + "…"
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
 }

@@ -68,11 +68,24 @@ func (w *writer) open(ctx context.Context) error {
 	return nil
 }
 
-// deliver brings one intent to its outcome.
+// deliver brings one intent to its outcome. Content that is refused does not hold
+// up consent: that is then sent alone.
 func (w *writer) deliver(ctx context.Context, it *intent) result {
 	w.cfg.TestHook(PointSending)
 	defer w.cfg.TestHook(PointSent)
 
+	res := w.bring(ctx, it)
+	if res.problem != nil && it.problem == nil && it.action == update && it.sendConsent {
+		it.problem, it.sendContent = res.problem, false
+		res = w.bring(ctx, it)
+	}
+	if it.problem != nil {
+		res = it.apart(res)
+	}
+	return res
+}
+
+func (w *writer) bring(ctx context.Context, it *intent) result {
 	if it.action == update && !it.lookFirst && !it.sendConsent {
 		return w.update(ctx, it, it.before.CopernicaID, true, false)
 	}
@@ -170,7 +183,7 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 // about consent by what it shows (promise 18).
 func (w *writer) merge(ctx context.Context, it *intent, seen *copernica.Profile) result {
 	content := it.sendContent
-	if it.lookFirst || it.action == create {
+	if (it.lookFirst || it.action == create) && it.problem == nil {
 		content = !it.row.Same(seen.Fields)
 	}
 	consent, kept := false, false
@@ -281,6 +294,24 @@ func (w *writer) deadline(ctx context.Context) (context.Context, context.CancelF
 	now := w.cfg.Now()
 	left := min(w.cfg.WriteTimeout, w.tenure.current().Expires.Sub(now)-margin)
 	return context.WithTimeout(ctx, left)
+}
+
+// confirmWithin is how old the schema may be when a page that wrote is committed.
+// Copernica drops the value of a field that is gone without a word, so a page
+// counts only after a look at the schema that is younger than its writes, or so
+// little older that a page of few writes costs no call of its own.
+const confirmWithin = 2 * time.Second
+
+// confirm looks whether the schema still fits after a page's writes.
+func (w *writer) confirm(ctx context.Context) error {
+	schema := w.db.Schema()
+	if w.cfg.Now().Sub(schema.ReadAt) > confirmWithin {
+		var err error
+		if schema, err = w.db.Refresh(ctx); err != nil {
+			return err
+		}
+	}
+	return w.cfg.Mapping.Refuse(schema)
 }
 
 // sleep pauses and reports whether it was not cut short.
