@@ -148,6 +148,11 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// TokenExchanges returns how many calls went to the authentication host so far, each
+// attempt counted as the transport of internal/httpx counts it (other transports count
+// none). These calls are not billed.
+func (c *Client) TokenExchanges() int64 { return c.tokens.attempts.Load() }
+
 // newResty returns a client that sends requests once and leaves answers unread:
 // retries belong to the transport, which knows the method's policy.
 func newResty(transport http.RoundTripper, userAgent string) *resty.Client {

@@ -37,8 +37,9 @@ type tokens struct {
 	now         func() time.Time
 	log         *slog.Logger
 
-	held   atomic.Pointer[token]
-	flight flight
+	held     atomic.Pointer[token]
+	flight   flight
+	attempts atomic.Int64
 }
 
 // token is one authorization token.
@@ -115,7 +116,7 @@ func (s *tokens) renew(ctx context.Context, refused *token) (*token, error) {
 // the transport may repeat it.
 func (s *tokens) fetch(ctx context.Context, renewed bool) error {
 	asked := s.now()
-	req := s.rest.R().SetContext(httpx.WithPolicy(ctx, httpx.Idempotent))
+	req := s.rest.R().SetContext(httpx.CountAttempts(httpx.WithPolicy(ctx, httpx.Idempotent), &s.attempts))
 	req.Header["Accept"] = []string{"*/*"}
 	req.FormData.Set("access_token", s.access)
 	resp, err := send(req, http.MethodPost, s.url)

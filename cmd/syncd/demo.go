@@ -86,7 +86,7 @@ func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	fmt.Fprintf(a.stdout, "run again: %s read, %s calls to Copernica\n", grouped(again.Counters.Read), grouped(again.Counters.TargetCalls))
+	fmt.Fprintf(a.stdout, "run again: %s read, %s to Copernica\n", grouped(again.Counters.Read), counted(again.Counters.TargetCalls, "call"))
 
 	if !c.Exit {
 		if err := c.live(ctx, a, world, cfg.Shop, p, bar); err != nil {
@@ -98,8 +98,8 @@ func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
 		fmt.Fprintln(a.stdout, "  ", example)
 	}
 	calls := first.Counters.TargetCalls
-	fmt.Fprintf(a.stdout, "%s; %s calls to Copernica in %s, %s a second\n",
-		diff, grouped(calls), first.Elapsed.Round(10*time.Millisecond), grouped(int64(float64(calls)/max(first.Elapsed.Seconds(), 0.001))))
+	fmt.Fprintf(a.stdout, "%s; %s to Copernica in %s, %s a second\n",
+		diff, counted(calls, "call"), first.Elapsed.Round(10*time.Millisecond), grouped(int64(float64(calls)/max(first.Elapsed.Seconds(), 0.001))))
 	if !diff.None() {
 		return &differenceError{diff}
 	}
@@ -133,7 +133,8 @@ func (c *demoCommand) live(ctx context.Context, a *app, world *demo.World, shop 
 			return err
 		}
 		n := report.Counters
-		fmt.Fprintf(a.stdout, "    syncd: %d created, %d updated, %d opt-outs kept, %d calls to Copernica\n", n.Created, n.Updated, n.OptOutsKept, n.TargetCalls)
+		fmt.Fprintf(a.stdout, "    syncd: %d created, %d updated, %s kept, %s to Copernica\n",
+			n.Created, n.Updated, counted(n.OptOutsKept, "opt-out"), counted(n.TargetCalls, "call"))
 		if stop {
 			return nil
 		}

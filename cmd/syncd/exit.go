@@ -33,7 +33,17 @@ func (e *deadLettersError) Error() string {
 	if e.open == 1 {
 		return "1 record could not be delivered: `syncd status` shows why"
 	}
-	return fmt.Sprintf("%d records could not be delivered: `syncd status` shows why", e.open)
+	return fmt.Sprintf("%s records could not be delivered: `syncd status` shows why", grouped(e.open))
+}
+
+// unknownError ends a run with writes that nobody answered for.
+type unknownError struct{ writes int64 }
+
+func (e *unknownError) Error() string {
+	if e.writes == 1 {
+		return "1 write has no outcome yet: it is looked up again by the next run"
+	}
+	return fmt.Sprintf("%s writes have no outcome yet: they are looked up again by the next run", grouped(e.writes))
 }
 
 // exitCode decides how a command ends. It is the only place that knows, so that

@@ -5,11 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
 
@@ -21,6 +26,45 @@ func (s *stage) everyPageTakesLong() {
 				s.ownAhead.Add(int64(lineEvery))
 			}
 		}
+	}
+}
+
+// TestCallsShownAreBilled holds that the number of a run is what Copernica bills,
+// however often the authentication host is asked.
+func TestCallsShownAreBilled(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	refused := s.account.Faults().Add(emulator.Fault{
+		Kind: emulator.Status, Status: http.StatusServiceUnavailable, Times: 2,
+		Match: func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == "/" },
+	})
+	shown := regexp.MustCompile(`; (\d+) calls? to Copernica, `)
+	for i, change := range []func(){func() {}, s.everybodyChanges, func() { s.pass(time.Second) }} {
+		change()
+		before := s.account.Calls()
+		out := s.run("run")
+		s.ends(exitDone, out)
+		billed := strconv.Itoa(s.account.Calls() - before)
+		if m := shown.FindStringSubmatch(out.stdout); m == nil || m[1] != billed {
+			t.Errorf("run %d: %s calls are billed:\n%s", i+1, billed, out.stdout)
+		}
+	}
+	if refused.Hits() != 2 {
+		t.Errorf("the authentication host failed %d times, want 2", refused.Hits())
+	}
+}
+
+func TestNumbersInWords(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int64]string{0: "0 calls", 1: "1 call", 2: "2 calls", 1000: "1,000 calls", 12345678: "12,345,678 calls"} {
+		if got := counted(n, "call"); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	got := summary(engine.Report{Stream: "customers", Outcome: state.Failed, Counters: state.Counters{Read: 2, Created: 1, Unknown: 1, OptOutsKept: 1, TargetCalls: 1, SourceCalls: 1}})
+	if want := "customers: 2 read, 1 created, 0 updated, 0 unchanged, 1 without an outcome yet, 1 opt-out in Copernica kept; " +
+		"1 call to Copernica, 1 to Magento; 0s; failed, the next run resumes here"; got != want {
+		t.Errorf("summary %q, want %q", got, want)
 	}
 }
 

@@ -66,7 +66,10 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 		Log:      log,
 		Progress: progress,
 		Calls: func() (int64, int64) {
-			return shopTransport.Stats().Calls, accountTransport.Stats().Calls
+			// Of the account only what is billed. The exchanges are read first: one made
+			// in between is counted, rather than taken off what does not have it yet.
+			exchanges := account.TokenExchanges()
+			return shopTransport.Stats().Calls, accountTransport.Stats().Calls - exchanges
 		},
 	}
 	if a.tune != nil {

@@ -51,7 +51,7 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 			break
 		}
 		if n := report.Counters.Unknown; n > 0 {
-			err = fmt.Errorf("%d writes have no outcome yet: they are looked up again by the next run", n)
+			err = &unknownError{writes: n}
 		}
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -73,15 +73,15 @@ func summary(r engine.Report) string {
 		count int64
 		words string
 	}{
-		{n.Refused, "refused"},
-		{n.Unknown, "without an outcome yet"},
-		{n.OptOutsKept, "opt-outs in Copernica kept"},
+		{n.Refused, grouped(n.Refused) + " refused"},
+		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
+		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
 	} {
 		if part.count > 0 {
-			fmt.Fprintf(&b, ", %s %s", grouped(part.count), part.words)
+			fmt.Fprintf(&b, ", %s", part.words)
 		}
 	}
-	fmt.Fprintf(&b, "; %s calls to Copernica, %s to Magento; %s", grouped(n.TargetCalls), grouped(n.SourceCalls), r.Elapsed.Round(10*time.Millisecond))
+	fmt.Fprintf(&b, "; %s to Copernica, %s to Magento; %s", counted(n.TargetCalls, "call"), grouped(n.SourceCalls), r.Elapsed.Round(10*time.Millisecond))
 	switch r.Outcome {
 	case state.Done:
 		fmt.Fprintf(&b, "; in step up to %s", r.Horizon.UTC().Format(time.RFC3339))
@@ -91,6 +91,14 @@ func summary(r engine.Report) string {
 		b.WriteString("; failed, the next run resumes here")
 	}
 	return b.String()
+}
+
+// counted prints a number of things, of which name is the singular.
+func counted(n int64, name string) string {
+	if n == 1 {
+		return "1 " + name
+	}
+	return grouped(n) + " " + name + "s"
 }
 
 // grouped prints a number with its thousands apart.

@@ -79,9 +79,9 @@ func (s *statusStream) print(line func(name, format string, args ...any), now ti
 	line("", "%d read: %d created, %d updated, %d unchanged, %d refused, %d unknown",
 		c.Read, c.Created, c.Updated, c.Unchanged, c.Refused, c.Unknown)
 	if c.OptOutsKept > 0 {
-		line("", "%d opt-outs kept as Copernica holds them", c.OptOutsKept)
+		line("", "%s kept as Copernica holds them", counted(c.OptOutsKept, "opt-out"))
 	}
-	line("", "%d calls to Magento, %d to Copernica", c.SourceCalls, c.TargetCalls)
+	line("", "%s to Magento, %s to Copernica", counted(c.SourceCalls, "call"), grouped(c.TargetCalls))
 	if r.Problem != "" {
 		line("problem", "%s", r.Problem)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -126,6 +127,9 @@ func (c *call) refuse(until time.Time) *Error {
 // count keeps the numbers of an attempt.
 func (c *call) count(resp *http.Response, fail *Error) {
 	c.t.stats.calls.Add(1)
+	if n, ok := c.req.Context().Value(attemptsKey{}).(*atomic.Int64); ok {
+		n.Add(1)
+	}
 	if c.attempts++; c.attempts > 1 {
 		c.t.stats.retries.Add(1)
 	}

@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"context"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,14 @@ type Stats struct {
 	// Latency holds the times of the attempts that were answered, from the slot to
 	// the end of the body.
 	Latency Histogram
+}
+
+type attemptsKey struct{}
+
+// CountAttempts returns a context whose calls add their attempts to n, each when it
+// is counted in [Stats.Calls]: some calls to a peer are of another kind than the rest.
+func CountAttempts(ctx context.Context, n *atomic.Int64) context.Context {
+	return context.WithValue(ctx, attemptsKey{}, n)
 }
 
 // counters are the running numbers behind [Stats].

@@ -3,6 +3,7 @@ package httpx_test
 import (
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +86,20 @@ func TestExtremeLatenciesAreCounted(t *testing.T) {
 		h := tr.Stats().Latency
 		if h.Count != 4 || h.Quantile(0.75) != 64*time.Microsecond || h.Quantile(1) < 2*time.Minute {
 			t.Errorf("count %d, quantiles %s and %s", h.Count, h.Quantile(0.75), h.Quantile(1))
+		}
+	})
+}
+
+func TestStatsOfSomeCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		peer := &script{steps: []step{answer(503, ""), answer(503, ""), answer(200, "")}}
+		tr := chain(t, httpx.Config{Base: peer})
+		var some atomic.Int64
+		_, _, _ = fetch(tr, request(t, httpx.CountAttempts(t.Context(), &some), "GET", address, ""))
+		_, _, _ = fetch(tr, request(t, t.Context(), "GET", address, ""))
+		if calls := tr.Stats().Calls; some.Load() != 3 || calls != 4 {
+			t.Errorf("%d of %d attempts, want 3 of 4", some.Load(), calls)
 		}
 	})
 }
