@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/text/runes"
-	"golang.org/x/text/transform"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
@@ -92,27 +87,9 @@ func (r *run) scanEmails(ctx context.Context) error {
 
 func (r *run) email(id, website int64, address string) state.Email {
 	return state.Email{
-		Hash: r.cfg.Store.Hasher().Sum("email", foldEmail(address)),
+		Hash: r.cfg.Store.Hasher().Sum("email", mapping.FoldEmail(address)),
 		Key:  r.cfg.Mapping.CustomerKey(id), Website: website,
 	}
-}
-
-// foldEmail brings e-mails that a shop's database may take for one to one form: its
-// collation ignores case and accents. Taking two for one costs a single read.
-func foldEmail(address string) string {
-	address = strings.ToLower(strings.TrimSpace(address))
-	if isASCII(address) {
-		return address
-	}
-	folded, _, err := transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC), address)
-	if err != nil {
-		return address
-	}
-	return folded
-}
-
-func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(c rune) bool { return c > unicode.MaxASCII })
 }
 
 // exactConsent replaces what a list said of is_subscribed by a single read for each

@@ -106,7 +106,7 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 		if !it.writes() {
 			continue
 		}
-		rec := it.record(state.Planned)
+		rec := r.dated(it.record(state.Planned))
 		// A key left planned by an unclean end keeps its own time: its write may
 		// still be under way.
 		if !it.lookFirst || it.createNotYet.IsZero() {
@@ -184,7 +184,7 @@ func (p *page) commit(r *run) state.Commit {
 		res := &it.result
 		switch {
 		case res.record != nil:
-			c.Records = append(c.Records, *res.record)
+			c.Records = append(c.Records, r.dated(*res.record))
 		case !it.writes():
 			n.Unchanged++
 		case it.known: // planned, never sent: as it was before
@@ -203,6 +203,19 @@ func (p *page) commit(r *run) state.Commit {
 	}
 	r.count()
 	return c
+}
+
+// dated notes in a ledger row when and by which run it moved.
+func (r *run) dated(rec state.Record) state.Record {
+	now := r.cfg.Now()
+	rec.RunID = r.row.ID
+	if rec.FirstSeen.IsZero() {
+		rec.FirstSeen = now
+	}
+	if rec.State == state.Acknowledged {
+		rec.AcknowledgedAt = now
+	}
+	return rec
 }
 
 func (r *run) letter(it *intent) state.DeadLetter {

@@ -240,3 +240,21 @@ type noRenewal struct{ state.Store }
 func (noRenewal) Renew(context.Context, state.Lease, time.Duration) (state.Lease, error) {
 	return state.Lease{}, errors.New("the process is stopped")
 }
+
+func TestPromise07_ARowTellsWhenAndByWhichRunItArrived(t *testing.T) {
+	inWorld(t, 20, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		first := w.run()
+		w.settle()
+		w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Again" })
+		w.settle()
+		second := w.run()
+		for key, want := range map[string]int64{w.mapping.CustomerKey(id): second.Run, w.mapping.CustomerKey(w.ids(2)[1]): first.Run} {
+			rows, err := w.store.Records(t.Context(), "shop", state.Profile, []string{key})
+			check(w, err)
+			if row := rows[key]; row.RunID != want || row.FirstSeen.IsZero() || row.AcknowledgedAt.Before(row.FirstSeen) {
+				t.Errorf("%s: %+v", key, row)
+			}
+		}
+	})
+}
