@@ -236,7 +236,7 @@ func TestPromise12_CollectionOfAnOldSchemaIsReadFirst(t *testing.T) {
 	w.collections[0] = collectionOf("12", "Orders", orderFields[1:]...)
 	w.log = nil
 	w.mu.Unlock()
-	_, err = c.Upsert(t.Context(), 5, key, "shop-o1", order("shop-o1"))
+	_, err := c.Upsert(t.Context(), 5, key, "shop-o1", order("shop-o1"))
 	refused(t, w, err, fault.Configuration, "renamed or removed")
 	if s, err := d.Refresh(t.Context()); err != nil || len(s.Collections[0].Fields) != 3 {
 		t.Errorf("%+v, %v", s, err)
