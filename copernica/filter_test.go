@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -142,6 +143,72 @@ func TestPromise12_FiltersArriveAsMeant(t *testing.T) {
 		}
 		if diff := cmp.Diff(fields, body.Fields); diff != "" {
 			t.Fatalf("upsert %q: fields (-want +got):\n%s", value, diff)
+		}
+	}
+	t.Logf("%d of %d values written", written, count)
+	if written < count/10 {
+		t.Errorf("only %d of %d values were fit to be written", written, count)
+	}
+}
+
+// The same for subprofiles, whose profile stands in the path and whose body is flat.
+func TestPromise12_SubprofileFiltersArriveAsMeant(t *testing.T) {
+	t.Parallel()
+	count := 100_000
+	if testing.Short() {
+		count = 10_000
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	w := newWire()
+	c, key := openOrders(t, w, newClock().Now)
+	var last request
+	w.any = func(req request) (*http.Response, error) {
+		last = req
+		if req.Method == http.MethodGet {
+			return reply(200, "application/json", `{"start":0,"limit":1000,"count":0,"data":[],"total":0}`), nil
+		}
+		return reply(204, "", ""), nil
+	}
+	arrives := func(call, value, path string, others map[string]string) {
+		t.Helper()
+		got, filters, err := decode(last.Query)
+		if err != nil || len(filters) != 1 || filters[0] != (expression{"order_id", "==", value}) || !maps.Equal(got, others) ||
+			last.Path != path || strings.ContainsAny(last.Query, "+ ") {
+			t.Fatalf("%s of %q sent %q: %q, %q, %v", call, value, last.Full, filters, got, err)
+		}
+	}
+	list := map[string]string{"orderby": "id", "order": "asc", "limit": "1000"}
+	written := 0
+	for i := range count {
+		value, profile := randomValue(r), 1+r.Int64N(1<<40)
+		if i < len(pieces) {
+			value = pieces[i]
+		}
+		w.log = w.log[:0]
+		below := fmt.Sprintf("/profile/%d/subprofiles/12", profile)
+		if _, err := c.Find(t.Context(), profile, key, value); err != nil {
+			t.Fatalf("find %q: %v", value, err)
+		}
+		arrives("find", value, below, list)
+		if _, err := c.FindAnywhere(t.Context(), key, value); err != nil {
+			t.Fatalf("find anywhere %q: %v", value, err)
+		}
+		arrives("find anywhere", value, "/collection/12/subprofiles", list)
+
+		fields := map[string]string{"order_id": value, "status": randomValue(r)}
+		if _, err := c.Upsert(t.Context(), profile, key, value, fields); err != nil {
+			if _, ok := errors.AsType[*copernica.GuardError](err); !ok || last.Method != http.MethodGet {
+				t.Fatalf("upsert %q, after %s: %v", value, last.Method, err)
+			}
+			continue
+		}
+		written++
+		arrives("upsert", value, below, map[string]string{"create": "1"})
+		var body map[string]string
+		if err := json.Unmarshal([]byte(last.Body), &body); err != nil || !utf8.ValidString(last.Body) || !maps.Equal(fields, body) {
+			t.Fatalf("upsert %q: body %q: %v", value, last.Body, err)
 		}
 	}
 	t.Logf("%d of %d values written", written, count)
