@@ -33,11 +33,11 @@ type app struct {
 // commands are the command line. Each command lies in a file of its own and has a
 // method Run(context.Context, *app) error.
 type commands struct {
-	Demo      demoCommand      `cmd:"" help:"Watch syncd work: a made-up shop and account in this process."`
+	Demo      demoCommand      `cmd:"" help:"Watch syncd work on a made-up shop and account."`
 	Run       runCommand       `cmd:"" help:"Bring Copernica up to date, once."`
 	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
-	Emulate   emulateCommand   `cmd:"" help:"Serve a Magento or a Copernica to try things out on."`
+	Emulate   emulateCommand   `cmd:"" help:"Serve an imitation of Magento or Copernica, to try things out on."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 

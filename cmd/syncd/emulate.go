@@ -17,21 +17,31 @@ import (
 // emulateCommand serves one of the peers. Standard output gets the environment that
 // leads syncd there, ready for a shell.
 type emulateCommand struct {
-	Magento   emulateMagento   `cmd:"" help:"Serve a Magento shop with made-up customers."`
-	Copernica emulateCopernica `cmd:"" help:"Serve a Copernica account: API, authentication host and consent page in one."`
+	Magento   emulateMagento   `cmd:"" help:"Serve a Magento shop full of made-up customers."`
+	Copernica emulateCopernica `cmd:"" help:"Serve a Copernica account: API, authentication host and consent page."`
 }
 
 type listenFlag struct {
-	Listen string `default:"127.0.0.1:0" placeholder:"ADDR" help:"Address to listen on; port 0 takes a free one. Default ${default}."`
+	Listen string `default:"127.0.0.1:0" placeholder:"ADDR" help:"Host and port to listen on; port 0 takes a free one. Default ${default}."`
 }
 
 type emulateMagento struct {
 	listenFlag
-	Seed      uint64 `default:"1" placeholder:"N" help:"Another seed makes another shop. Default ${default}."`
+	Seed      uint64 `default:"1" placeholder:"N" help:"Another number makes up another shop; the same one, the same. Default ${default}."`
 	Customers int    `default:"1000" placeholder:"N" help:"Customers in the shop. Default ${default}."`
-	Orders    int    `default:"0" placeholder:"N" help:"Orders in the shop. This version serves customers only, so it must be 0."`
-	Empty     bool   `help:"Begin without customers."`
+	Orders    int    `default:"0" placeholder:"N" help:"Orders in the shop: none yet, since this version serves customers only."`
+	Empty     bool   `help:"Begin with an empty shop, whatever --customers says."`
 }
+
+// emulateHelp is shown by the --help of both emulators.
+const emulateHelp = "Prints the variables that lead syncd there, ready to paste into a shell, and serves until Ctrl-C. " +
+	"Its data lives in memory."
+
+// Help is shown by `syncd emulate magento --help`.
+func (*emulateMagento) Help() string { return emulateHelp }
+
+// Help is shown by `syncd emulate copernica --help`.
+func (*emulateCopernica) Help() string { return emulateHelp }
 
 // Validate is called by kong.
 func (c *emulateMagento) Validate() error {
@@ -62,7 +72,7 @@ func (c *emulateMagento) Run(ctx context.Context, a *app) error {
 
 type emulateCopernica struct {
 	listenFlag
-	Empty bool `help:"Begin without any database; otherwise there is one, Magento, without fields."`
+	Empty bool `help:"Begin without a database. Otherwise there is one, Magento, that has no fields yet."`
 }
 
 func (c *emulateCopernica) Run(ctx context.Context, a *app) error {
