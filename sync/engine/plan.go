@@ -64,7 +64,7 @@ func (it *intent) plan(f facts) {
 		return // never older over newer (promise 22)
 	case it.problem != nil:
 		// An opt-out is not held up by a name that does not fit (promise 18).
-		if it.action = refuse; it.known && rec.CopernicaID != 0 && !it.consent.IsZero() && rec.ConsentSource != it.consent {
+		if it.action = refuse; it.known && rec.CopernicaID != 0 && !it.consent.IsZero() && (rec.ConsentSource != it.consent || unsettled) {
 			it.action, it.sendConsent = update, true
 		}
 		return
@@ -75,7 +75,8 @@ func (it *intent) plan(f facts) {
 		return
 	}
 	it.sendContent = rec.Hash != it.content
-	it.sendConsent = rec.ConsentSource != it.consent
+	// Nobody knows which consent an unsettled write left behind.
+	it.sendConsent = rec.ConsentSource != it.consent || unsettled
 	switch {
 	case it.sendContent || it.sendConsent || unsettled:
 		it.action = update

@@ -54,7 +54,7 @@ func TestPlan(t *testing.T) {
 		},
 		{"the same second may have changed", func(*state.Record) {}, func(it *intent) { it.content = contentB }, facts{}, expect{update, true, false, false}},
 		{"promise 10: a planned row is looked up before it is written", func(r *state.Record) { r.State, r.CopernicaID, r.Hash = state.Planned, 0, state.Hash{} }, nil, facts{}, expect{create, true, true, true}},
-		{"an unknown update is looked up though nothing changed since", func(r *state.Record) { r.State = state.Unknown }, nil, facts{}, expect{update, false, false, true}},
+		{"an unknown update is looked up though nothing changed since", func(r *state.Record) { r.State = state.Unknown }, nil, facts{}, expect{update, false, true, true}},
 		{"a removed profile is created anew after a look", func(r *state.Record) { r.State = state.Removed }, nil, facts{}, expect{create, true, true, true}},
 		{"refused content is not sent again", func(r *state.Record) { r.State, r.Refused = state.Refused, refusedOnce }, func(it *intent) { it.content, it.attempt = contentB, refusedOnce }, facts{}, expect{action: nothing}},
 		{"refused, and an operator asks for it again", func(r *state.Record) { r.State, r.Refused = state.Refused, refusedOnce }, func(it *intent) { it.content, it.attempt = contentB, refusedOnce }, facts{again: true}, expect{update, true, false, false}},
