@@ -1,0 +1,206 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/magento-copernica/syncd/state"
+)
+
+const (
+	recordColumns = `
+		r.entity, r.key, r.source_id, r.parent, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
+		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
+
+	selectRecords = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r WHERE r.pipeline = $1 AND r.entity = $2 AND r.key = ANY ($3::text[])`
+
+	selectByCopernicaID = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = $2 AND r.copernica_id = $3 AND r.copernica_id <> 0
+		ORDER BY r.key`
+
+	selectPending = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.state IN ('planned', 'unknown') AND (r.next_attempt IS NULL OR r.next_attempt <= $2)
+		ORDER BY r.next_attempt NULLS FIRST, r.planned_at NULLS FIRST, r.entity, r.key
+		LIMIT $3`
+
+	selectHighest = `
+		SELECT coalesce(max(copernica_id), 0) FROM syncd.records WHERE pipeline = $1 AND entity = $2 AND copernica_id <> 0`
+
+	selectEmails = `
+		SELECT e.hash, e.key, e.website FROM syncd.emails AS e
+		WHERE e.pipeline = $1 AND e.hash = ANY ($2::bytea[]) AND e.hash IS NOT NULL
+		ORDER BY e.key`
+
+	// What was acknowledged is not named, so it stays.
+	planRecords = `
+		INSERT INTO syncd.records (pipeline, entity, key, source_id, parent, copernica_id, state, attempts, planned_at, next_attempt,
+			first_seen, run_id)
+		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::bigint[],
+			$9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[]) AS u
+		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
+			state = excluded.state, attempts = excluded.attempts,
+			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt, run_id = excluded.run_id`
+)
+
+// Records returns the ledger rows of the given keys that exist, by key.
+func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, keys []string) (map[string]state.Record, error) {
+	found := make(map[string]state.Record, len(keys))
+	wanted := stored(keys)
+	if len(wanted) == 0 {
+		return found, ctx.Err()
+	}
+	var rows []state.Record
+	err := s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectRecords, pipeline, string(e), wanted)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		found[r.Key] = r
+	}
+	return found, nil
+}
+
+// RecordsByCopernicaID returns the ledger rows that have a Copernica id, by key.
+func (s *Store) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, id int64) (rows []state.Record, err error) {
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectByCopernicaID, pipeline, string(e), id)
+		return err
+	})
+	return rows, err
+}
+
+// Pending returns rows left planned or unknown whose time has come, those due
+// longest first.
+func (s *Store) Pending(ctx context.Context, pipeline string, now time.Time, limit int) (rows []state.Record, err error) {
+	err = s.read(ctx, "read what is pending", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectPending, pipeline, stamp(now), max(limit, 0))
+		return err
+	})
+	return rows, err
+}
+
+// HighestID returns the largest Copernica id the ledger knows of an entity, or 0.
+func (s *Store) HighestID(ctx context.Context, pipeline string, e state.Entity) (id int64, err error) {
+	err = s.read(ctx, "read the highest id", func(q queryer) error {
+		return q.QueryRow(ctx, selectHighest, pipeline, string(e)).Scan(&id)
+	})
+	return id, err
+}
+
+// Emails returns, for each hash that occurs, the source keys that have it.
+func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash) (map[state.Hash][]state.Email, error) {
+	found := make(map[state.Hash][]state.Email, len(hashes))
+	wanted := make([][]byte, 0, len(hashes))
+	for _, h := range hashes {
+		if !h.IsZero() {
+			wanted = append(wanted, digest(h))
+		}
+	}
+	slices.SortFunc(wanted, bytes.Compare)
+	if wanted = slices.CompactFunc(wanted, bytes.Equal); len(wanted) == 0 {
+		return found, ctx.Err()
+	}
+	var rows []state.Email
+	err := s.read(ctx, "look up e-mails", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Email, error) {
+			var (
+				e   state.Email
+				sum []byte
+			)
+			err := row.Scan(&sum, &e.Key, &e.Website)
+			e.Hash = hash(sum)
+			return e, err
+		}, selectEmails, pipeline, wanted)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range rows {
+		found[e.Hash] = append(found[e.Hash], e)
+	}
+	return found, nil
+}
+
+// Plan records the intent to write, before the calls (promise 13).
+func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) error {
+	for _, r := range rows {
+		if err := validRecord(r); err != nil {
+			return fmt.Errorf("plan: %w", err)
+		}
+		if r.State != state.Planned && r.State != state.Unknown {
+			return fmt.Errorf("plan: record %q would be %q, which is an outcome", r.Key, r.State)
+		}
+	}
+	rows = merged(rows)
+	return s.writeFenced(ctx, "plan", l, func(tx pgx.Tx) error {
+		if len(rows) == 0 {
+			return nil
+		}
+		_, err := tx.Exec(ctx, planRecords, l.Pipeline,
+			column(rows, func(r state.Record) string { return string(r.Entity) }),
+			column(rows, func(r state.Record) string { return r.Key }),
+			column(rows, func(r state.Record) int64 { return r.SourceID }),
+			column(rows, func(r state.Record) string { return r.Parent }),
+			column(rows, func(r state.Record) int64 { return r.CopernicaID }),
+			column(rows, func(r state.Record) string { return string(r.State) }),
+			column(rows, func(r state.Record) int64 { return int64(r.Attempts) }),
+			times(rows, func(r state.Record) time.Time { return r.PlannedAt }),
+			times(rows, func(r state.Record) time.Time { return r.NextAttempt }),
+			times(rows, func(r state.Record) time.Time { return r.FirstSeen }),
+			column(rows, func(r state.Record) int64 { return r.RunID }),
+		)
+		return err
+	})
+}
+
+// merged turns plans for one row into one, as if they came one after the other: the
+// first would insert the row, the last says what is planned.
+func merged(rows []state.Record) []state.Record {
+	place := make(map[state.RecordRef]int, len(rows))
+	out := make([]state.Record, 0, len(rows))
+	for _, r := range rows {
+		ref := state.RecordRef{Entity: r.Entity, Key: r.Key}
+		i, twice := place[ref]
+		if !twice {
+			place[ref] = len(out)
+			out = append(out, r)
+			continue
+		}
+		first := &out[i]
+		first.State, first.Attempts, first.PlannedAt, first.NextAttempt, first.RunID = r.State, r.Attempts, r.PlannedAt, r.NextAttempt, r.RunID
+	}
+	return out
+}
+
+func scanRecord(row pgx.CollectableRow) (state.Record, error) {
+	var (
+		r                                   state.Record
+		entity, st                          string
+		content, source, written, refused   []byte
+		sourceUpdated, planned, nextAttempt pgtype.Timestamptz
+		firstSeen, acknowledged             pgtype.Timestamptz
+	)
+	err := row.Scan(&entity, &r.Key, &r.SourceID, &r.Parent, &r.CopernicaID, &content, &source, &written, &refused,
+		&sourceUpdated, &st, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
+	r.Entity, r.State = state.Entity(entity), state.RecordState(st)
+	r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused = hash(content), hash(source), hash(written), hash(refused)
+	r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = moment(sourceUpdated), moment(planned), moment(nextAttempt)
+	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)
+	return r, err
+}
