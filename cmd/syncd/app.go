@@ -37,6 +37,8 @@ type commands struct {
 	Run       runCommand       `cmd:"" help:"Bring Copernica up to date, once."`
 	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
+	Dead      deadCommand      `cmd:"" help:"List, show, replay and close dead letters: what could not be delivered."`
+	Lookup    lookupCommand    `cmd:"" help:"Say where one record is: in the shop, on its way, in Copernica."`
 	Emulate   emulateCommand   `cmd:"" help:"Serve an imitation of Magento or Copernica, to try things out on."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }

@@ -73,7 +73,7 @@ func TestBadRecords(t *testing.T) {
 				s.pass(time.Minute)
 
 				out := s.child("run")
-				s.ends(exitDeadLetters, out, "1 record", "syncd status")
+				s.ends(exitDeadLetters, out, "1 record", "syncd dead")
 				if n := s.letters(); len(n) != 1 || n[c.letter] != 1 {
 					t.Errorf("dead letters %v, want one %s", n, c.letter)
 				}

@@ -31,9 +31,9 @@ type deadLettersError struct{ open int64 }
 
 func (e *deadLettersError) Error() string {
 	if e.open == 1 {
-		return "1 record could not be delivered: `syncd status` shows why"
+		return "1 record could not be delivered: `syncd dead` shows why"
 	}
-	return fmt.Sprintf("%s records could not be delivered: `syncd status` shows why", grouped(e.open))
+	return fmt.Sprintf("%s records could not be delivered: `syncd dead` shows why", grouped(e.open))
 }
 
 // unknownError ends a run with writes that nobody answered for.

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// deadCommand is for dead letters: records that could not be delivered (promise 23).
+type deadCommand struct {
+	List    deadList    `cmd:"" default:"withargs" help:"List what could not be delivered, by cause (the default)."`
+	Show    deadShow    `cmd:"" help:"Show one dead letter in full."`
+	Replay  deadReplay  `cmd:"" help:"Read records from the shop again and deliver them."`
+	Resolve deadResolve `cmd:"" help:"Close dead letters that nothing will deliver, with a reason."`
+}
+
+// Help is shown by `syncd dead --help`.
+func (*deadCommand) Help() string {
+	return "A dead letter is a record that could not be delivered as it stands. It names a cause and a fix, holds none of " +
+		"the record's values, and closes by itself when the record arrives. No dead letter is ever deleted."
+}
+
+// deadList shows the open letters by cause, or the closed ones.
+type deadList struct {
+	Cause  string `help:"Only letters of this cause."`
+	Closed bool   `help:"Show closed letters, and why they are closed."`
+	Limit  int    `default:"10" help:"Letters shown of each cause; 0 shows the causes only."`
+	JSON   bool   `help:"Print JSON, in the form that docs/status.md describes."`
+}
+
+func (c *deadList) Run(ctx context.Context, a *app) error {
+	if c.Limit < 0 {
+		return &usageError{errors.New("--limit cannot be negative")}
+	}
+	cfg, store, err := a.lookAtState(ctx, config.NeedState)
+	if err != nil {
+		return err
+	}
+	report, err := c.read(ctx, store, cfg.Shop, a.now())
+	if err := errors.Join(err, store.Close()); err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.printJSON(report)
+	}
+	return report.print(a.stdout, c.Limit)
+}
+
+func (c *deadList) read(ctx context.Context, store state.Store, shop string, now time.Time) (*deadReport, error) {
+	r := &deadReport{Shop: shop, At: now.UTC().Truncate(time.Second)}
+	if c.Closed {
+		letters, err := store.Letters(ctx, shop, state.LetterFilter{Cause: c.Cause, Resolved: true, Limit: c.Limit})
+		r.Closed = newDeadLetters(letters)
+		return r, err
+	}
+	groups, err := store.LetterGroups(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	if c.Cause != "" {
+		if groups, err = groupOf(groups, c.Cause); err != nil {
+			return nil, err
+		}
+	}
+	r.Groups = []deadGroup{}
+	for _, g := range groups {
+		letters, err := store.Letters(ctx, shop, state.LetterFilter{Cause: g.Cause, Open: true, Limit: c.Limit})
+		if err != nil {
+			return nil, err
+		}
+		r.Open += g.Count
+		r.Groups = append(r.Groups, deadGroup{
+			Cause: g.Cause, Count: g.Count, FirstSeen: g.FirstSeen, LastSeen: g.LastSeen, Fix: g.Fix, Letters: newDeadLetters(letters),
+		})
+	}
+	return r, nil
+}
+
+// groupOf returns the group of a cause; a mistyped cause is an error, not an empty list.
+func groupOf(groups []state.LetterGroup, cause string) ([]state.LetterGroup, error) {
+	var causes []string
+	for _, g := range groups {
+		if g.Cause == cause {
+			return []state.LetterGroup{g}, nil
+		}
+		causes = append(causes, g.Cause)
+	}
+	if len(causes) == 0 {
+		return nil, fmt.Errorf("no open dead letter has the cause %q: there are none at all", cause)
+	}
+	return nil, fmt.Errorf("no open dead letter has the cause %q: open are %s", cause, strings.Join(causes, ", "))
+}
+
+// deadShow shows one letter in full.
+type deadShow struct {
+	ID   int64 `arg:"" help:"Number of the dead letter, from the list."`
+	JSON bool  `help:"Print JSON, in the form that docs/status.md describes."`
+}
+
+func (c *deadShow) Run(ctx context.Context, a *app) error {
+	cfg, store, err := a.lookAtState(ctx, config.NeedState)
+	if err != nil {
+		return err
+	}
+	report, err := c.read(ctx, store, cfg.Shop, a.now())
+	if err := errors.Join(err, store.Close()); err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.printJSON(report)
+	}
+	return report.print(a.stdout)
+}
+
+func (c *deadShow) read(ctx context.Context, store state.Store, shop string, now time.Time) (*deadInFull, error) {
+	d, err := store.Letter(ctx, shop, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	o, err := store.Overview(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := store.Records(ctx, shop, d.Entity, []string{d.Key})
+	if err != nil {
+		return nil, err
+	}
+	run, err := runOf(ctx, store, shop, d.RunID)
+	if err != nil {
+		return nil, err
+	}
+	r := &deadInFull{
+		Shop: shop, Target: o.Pipeline.Target, At: now.UTC().Truncate(time.Second), deadLetter: newDeadLetter(d), LastRun: run,
+	}
+	if row, ok := rows[d.Key]; ok {
+		r.Ledger = newLedgerRow(row)
+	}
+	return r, nil
+}
+
+// runOf reads a run for people; nil when the state does not know it.
+func runOf(ctx context.Context, store state.Store, shop string, id int64) (*runBrief, error) {
+	if id == 0 {
+		return nil, nil //nolint:nilnil // there is no run to show
+	}
+	run, err := store.Run(ctx, shop, id)
+	switch {
+	case errors.Is(err, state.ErrNoRun):
+		return &runBrief{ID: id}, nil
+	case err != nil:
+		return nil, err
+	}
+	return &runBrief{ID: id, Stream: run.Stream, Outcome: run.Outcome, Started: optional(run.Started), Ended: optional(run.Ended)}, nil
+}
+
+// deadResolve closes letters by an operator's word.
+type deadResolve struct {
+	IDs []int64 `arg:"" name:"id" help:"Numbers of the dead letters, from the list."`
+	Why string  `required:"" placeholder:"TEXT" help:"The reason, kept with the letter. No personal data: the state holds none."`
+}
+
+// Help is shown by `syncd dead resolve --help`.
+func (*deadResolve) Help() string {
+	return "Closes letters that nothing will deliver, such as those of customers deleted in the shop. The record itself stays as it " +
+		"is; should it change in the shop, it is tried again, and refused again it gets a new letter."
+}
+
+func (c *deadResolve) Run(ctx context.Context, a *app) error {
+	const longest = 500
+	why := strings.TrimSpace(c.Why)
+	switch {
+	case why == "":
+		return &usageError{errors.New("--why is empty: say why these letters need no delivery; the reason is kept with them")}
+	case utf8.RuneCountInString(why) > longest:
+		return &usageError{fmt.Errorf("--why is longer than %d characters", longest)}
+	case strings.Contains(why, "@"):
+		return &usageError{errors.New("--why holds an e-mail address: the state keeps no personal data, name the customer by id")}
+	}
+	cfg, store, err := a.lookAtState(ctx, config.NeedState)
+	if err != nil {
+		return err
+	}
+	ids := slices.Compact(slices.Sorted(slices.Values(c.IDs)))
+	if err := errors.Join(store.ResolveLetters(ctx, cfg.Shop, ids, why), store.Close()); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		fmt.Fprintf(a.stdout, "dead letter %d is closed: %s\n", id, why)
+	}
+	return nil
+}
+
+// lookAtState opens the state that earlier runs made: a command that looks makes none.
+func (a *app) lookAtState(ctx context.Context, need config.Need) (config.Config, state.Store, error) {
+	cfg, log, err := a.configure(ctx, need)
+	if err != nil {
+		return cfg, nil, err
+	}
+	path, err := cfg.StatePath()
+	if err != nil {
+		return cfg, nil, err
+	}
+	if err := stateExists(path); err != nil {
+		return cfg, nil, err
+	}
+	store, err := a.openState(ctx, cfg, log)
+	if err != nil {
+		return cfg, nil, err
+	}
+	return cfg, store, nil
+}
+
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// everyLetter is the limit of a list that is to be whole.
+const everyLetter = math.MaxInt32

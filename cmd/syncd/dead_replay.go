@@ -1,0 +1,145 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// deadReplay delivers letters again. Payloads are not stored: the records are read
+// from the shop anew, as they are now (promise 23).
+type deadReplay struct {
+	IDs   []int64 `arg:"" optional:"" name:"id" help:"Numbers of the dead letters, from the list."`
+	Cause string  `help:"Replay every open letter of this cause."`
+}
+
+// Help is shown by `syncd dead replay --help`.
+func (*deadReplay) Help() string {
+	return "Reads the records behind the letters from the shop and delivers them, also those that have not changed since they were " +
+		"refused. How far the streams have come stays as it is. Letters of records that arrive close by themselves."
+}
+
+func (c *deadReplay) Run(ctx context.Context, a *app) error {
+	if (len(c.IDs) == 0) == (c.Cause == "") {
+		return &usageError{errors.New("name the dead letters to replay, or a cause with --cause")}
+	}
+	cfg, store, err := a.lookAtState(ctx, config.NeedMagento|config.NeedCopernica|config.NeedState)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.replay(ctx, a, cfg, store), store.Close())
+}
+
+func (c *deadReplay) replay(ctx context.Context, a *app, cfg config.Config, store state.Store) error {
+	letters, err := c.chosen(ctx, a.stdout, store, cfg.Shop)
+	if err != nil || len(letters) == 0 {
+		return err
+	}
+	log := a.logger(cfg)
+	bar := a.progress(log)
+	p, err := a.openPipeline(ctx, cfg, log, store, bar.show)
+	if err != nil {
+		return err
+	}
+	defer p.close() //nolint:errcheck // it closes idle connections; the store is the caller's
+	slices.SortStableFunc(letters, func(x, y state.DeadLetter) int { return cmp.Compare(x.Stream, y.Stream) })
+	var sum replayed
+	for len(letters) > 0 && err == nil {
+		stream := letters[0].Stream
+		n := slices.IndexFunc(letters, func(d state.DeadLetter) bool { return d.Stream != stream })
+		if n < 0 {
+			n = len(letters)
+		}
+		ids := make([]int64, n)
+		for i, d := range letters[:n] {
+			ids[i] = d.SourceID
+		}
+		_, err = p.engine.Deliver(ctx, stream, ids)
+		bar.end()
+		err = errors.Join(err, sum.tell(context.WithoutCancel(ctx), a.stdout, store, cfg.Shop, letters[:n], err == nil))
+		letters = letters[n:]
+	}
+	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return errors.New("stopped: letters that were not delivered stay open")
+	case err != nil:
+		return err
+	case sum.unknown > 0:
+		return fmt.Errorf("%d writes have no outcome yet: they are looked up again by the next run", sum.unknown)
+	case sum.open > 0:
+		return &deadLettersError{open: sum.open}
+	}
+	return nil
+}
+
+// chosen returns the open letters that the command line names.
+func (c *deadReplay) chosen(ctx context.Context, w io.Writer, store state.Store, shop string) ([]state.DeadLetter, error) {
+	if c.Cause != "" {
+		groups, err := store.LetterGroups(ctx, shop)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := groupOf(groups, c.Cause); err != nil {
+			return nil, err
+		}
+		return store.Letters(ctx, shop, state.LetterFilter{Cause: c.Cause, Open: true, Limit: everyLetter})
+	}
+	var letters []state.DeadLetter
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.IDs))) {
+		d, err := store.Letter(ctx, shop, id)
+		switch {
+		case err != nil:
+			return nil, err
+		case d.Resolved.IsZero():
+			letters = append(letters, d)
+		default:
+			fmt.Fprintf(w, "dead letter %d, %s: closed already (%s)\n", d.ID, d.Key, d.Resolution)
+		}
+	}
+	return letters, nil
+}
+
+// replayed counts what came of letters.
+type replayed struct{ open, unknown int64 }
+
+// tell says what came of each letter. tried reports that every one had its turn.
+func (sum *replayed) tell(ctx context.Context, w io.Writer, store state.Store, shop string, letters []state.DeadLetter, tried bool) error {
+	for _, before := range letters {
+		d, err := store.Letter(ctx, shop, before.ID)
+		if err != nil {
+			return err
+		}
+		rows, err := store.Records(ctx, shop, d.Entity, []string{d.Key})
+		if err != nil {
+			return err
+		}
+		row := rows[d.Key]
+		var words string
+		switch {
+		case !d.Resolved.IsZero() && row.State == state.Acknowledged:
+			words = fmt.Sprintf("delivered, profile %d", row.CopernicaID)
+		case !d.Resolved.IsZero():
+			words = "closed meanwhile: " + d.Resolution
+		case d.Attempts > before.Attempts:
+			sum.open++
+			words = fmt.Sprintf("refused again, %s: %s", d.Cause, d.Fix)
+		case row.State == state.Unknown || row.State == state.Planned:
+			sum.unknown++
+			words = "written, but nobody knows yet whether it arrived"
+		case tried:
+			sum.open++
+			words = fmt.Sprintf("the shop has no customer %d: if it was deleted, close the letter with `syncd dead resolve %d --why TEXT`", d.SourceID, d.ID)
+		default:
+			sum.open++
+			words = "not tried"
+		}
+		fmt.Fprintf(w, "dead letter %d, %s: %s\n", d.ID, d.Key, words)
+	}
+	return nil
+}
