@@ -97,7 +97,7 @@ func (c *call) authorise(resource string) *failure {
 	}
 	f := fail(http.StatusUnauthorized, "The consumer isn't authorized to access %resources.")
 	f.parameters = object{{"resources", resource}}
-	f.session = true
+	f.session = !known // recording auth-forbidden-resource-limited-integration has none
 	return f
 }
 

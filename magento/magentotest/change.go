@@ -17,6 +17,10 @@ func (s *Shop) Data() Data {
 	for i, r := range s.store.byID {
 		d.Customers[i] = s.store.get(r)
 	}
+	d.Orders = make([]Order, len(s.store.orders.byID))
+	for i, r := range s.store.orders.byID {
+		d.Orders[i] = r.clone()
+	}
 	return d
 }
 
@@ -46,8 +50,9 @@ func (s *Shop) Create(c Customer) int64 {
 	return c.ID
 }
 
-// Edit changes a customer as saving it does: updated_at becomes now. An unknown id is
-// a mistake of the test and panics, here and in the methods below.
+// Edit changes a customer as saving it does: updated_at becomes now. Another e-mail
+// also goes into the customer's orders and moves theirs. An unknown id is a mistake of
+// the test and panics, here and in the methods below.
 func (s *Shop) Edit(id int64, change func(*Customer)) { s.edit(id, change, s.now()) }
 
 // EditQuietly changes a customer without moving updated_at, as editing an address
@@ -68,18 +73,29 @@ func (s *Shop) EditLate(id int64, change func(*Customer), visibleAfter time.Dura
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.must(id)
-	now := s.cfg.Now()
-	s.store.late = append(s.store.late, late{id: id, change: change, statement: s.now(), commit: now.Add(visibleAfter)})
+	statement := s.now()
+	s.commitAfter(visibleAfter, func() {
+		if r, ok := s.store.find(id); ok {
+			s.store.apply(r, change, statement)
+		}
+	})
+}
+
+// commitAfter has a change applied once a pause has passed. The caller holds the lock.
+func (s *Shop) commitAfter(pause time.Duration, apply func()) {
+	s.store.late = append(s.store.late, late{commit: s.cfg.Now().Add(pause), apply: apply})
 	slices.SortStableFunc(s.store.late, func(a, b late) int { return a.commit.Compare(b.commit) })
 }
 
-// Delete removes a customer and its subscriber row. Nothing of it is left to see.
+// Delete removes a customer and its subscriber row. Its orders stay as they are, but
+// for customer_id.
 func (s *Shop) Delete(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.must(id)
 	s.store.subscribe(r.Email, r.WebsiteID, NoSubscriber)
 	s.store.remove(r)
+	s.store.orders.orphan(id)
 }
 
 // SetNewsletter sets the newsletter status of a customer's e-mail on its website, as
@@ -92,8 +108,8 @@ func (s *Shop) SetNewsletter(id int64, status int) {
 }
 
 func (s *Shop) must(id int64) *record {
-	r := s.store.find(id)
-	if r == nil {
+	r, ok := s.store.find(id)
+	if !ok {
 		panic("magentotest: no customer with this id")
 	}
 	return r

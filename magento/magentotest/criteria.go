@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -170,9 +169,4 @@ func b2i(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// sortable drops the orders whose field customers do not have: those are ignored.
-func (c criteria) sortable() []order {
-	return slices.DeleteFunc(slices.Clone(c.sort), func(o order) bool { return !known(o.field) })
 }

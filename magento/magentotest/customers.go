@@ -18,7 +18,7 @@ func (c *call) searchCustomers() (any, *failure) {
 	}
 	s := c.shop
 	s.mu.Lock()
-	page, total, bad := s.store.search(criteria)
+	page, total, bad := s.store.search(criteria, customerSchema())
 	subscribed := make([]bool, len(page))
 	for i, r := range page {
 		subscribed[i] = s.store.subscribedAnywhere(r.email)
@@ -39,8 +39,8 @@ func (c *call) getCustomer() (any, *failure) {
 	s := c.shop
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.store.find(c.id)
-	if r == nil {
+	r, ok := s.store.find(c.id)
+	if !ok {
 		return nil, c.noCustomer()
 	}
 	return r.tree(c.subscribed(r)), nil
@@ -65,7 +65,7 @@ func (c *call) noCustomer() *failure {
 func (c *call) deleteCustomer() (any, *failure) {
 	s := c.shop
 	s.mu.Lock()
-	known := s.store.find(c.id) != nil
+	_, known := s.store.find(c.id)
 	s.mu.Unlock()
 	if !known {
 		return nil, c.noCustomer()
@@ -163,8 +163,8 @@ func (c *call) putCustomer() (any, *failure) {
 	s := c.shop
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.store.find(c.id)
-	if r == nil {
+	r, ok := s.store.find(c.id)
+	if !ok {
 		return nil, c.noCustomer()
 	}
 	changed := s.store.get(r)
@@ -177,7 +177,7 @@ func (c *call) putCustomer() (any, *failure) {
 	}
 	c.session = true
 	s.store.apply(r, func(old *Customer) { *old = changed }, s.now())
-	r = s.store.find(c.id)
+	r, _ = s.store.find(c.id)
 	if subscribe != nil {
 		c.subscribe(r, *subscribe)
 	}

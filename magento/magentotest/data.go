@@ -22,6 +22,7 @@ type Data struct {
 	Views          []View
 	CustomerGroups []CustomerGroup
 	Customers      []Customer // by ID
+	Orders         []Order    // by ID
 }
 
 // Website is a website, the scope of customer accounts.

@@ -33,8 +33,20 @@ func DatabaseDown() emulator.Fault {
 // PHPFatal is a script that ran out of memory: 500 and JSON of its own shape
 // (recording infra-php-memory-exhausted).
 func PHPFatal() emulator.Fault {
-	return page("php fatal", http.StatusInternalServerError, "application/json; charset=UTF-8",
-		`{"messages":{"error":[{"code":500,"message":"Server internal error. See details in report api\/1441629717990"}]}}`)
+	return page("php fatal", http.StatusInternalServerError, fatalType, fatalBody)
+}
+
+const (
+	fatalType = "application/json; charset=UTF-8"
+	fatalBody = `{"messages":{"error":[{"code":500,"message":"Server internal error. See details in report api\/1441629717990"}]}}`
+)
+
+// phpFatal answers for a script that ran out of memory on its own page.
+func phpFatal(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", fatalType)
+	w.Header().Set("Cache-Control", "no-store, no-cache, must-revalidate")
+	w.WriteHeader(http.StatusInternalServerError)
+	_, _ = w.Write([]byte(fatalBody))
 }
 
 // InternalError is an exception that the shop hides: 500 and JSON. For orders it also

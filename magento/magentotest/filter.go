@@ -15,29 +15,48 @@ type kind uint8
 
 const (
 	number kind = iota + 1
+	amount      // in ten-thousandths
 	moment
 	text
 )
 
-// column is how filters and sort orders see one field of a customer. Exactly one of
-// the accessors is set; the boolean is false where the database has NULL.
-type column struct {
+// column is how filters and sort orders see one field of a row. Exactly one of the
+// accessors is set; the boolean is false where the database has NULL.
+type column[R any] struct {
 	kind kind
-	int  func(*record) (int64, bool)
-	text func(*record) (string, bool)
+	int  func(R) (int64, bool)
+	text func(R) (string, bool)
 }
 
-func intColumn(k kind, get func(*record) int64) column {
-	return column{kind: k, int: func(r *record) (int64, bool) { return get(r), true }}
+func intColumn[R any](k kind, get func(R) int64) column[R] {
+	return column[R]{kind: k, int: func(r R) (int64, bool) { return get(r), true }}
 }
 
-func textColumn(get func(*record) string) column {
-	return column{kind: text, text: func(r *record) (string, bool) { s := get(r); return s, s != "" }}
+func textColumn[R any](get func(R) string) column[R] {
+	return column[R]{kind: text, text: func(r R) (string, bool) { s := get(r); return s, s != "" }}
 }
 
-// columnOf returns the column behind a field name. The id is called entity_id here
-// although answers say id (recording customers-search-filter-id-field).
-func columnOf(field string) (column, bool) {
+func optional[R any](get func(R) int64) column[R] {
+	return column[R]{kind: number, int: func(r R) (int64, bool) { v := get(r); return v, v != 0 }}
+}
+
+// schema is what the search must know of one kind of row.
+type schema[R keyed] struct {
+	column func(field string) (column[R], bool)
+	// filter and sort answer a field that is no column; a nil sort ignores it.
+	filter, sort func(field string) *failure
+}
+
+// customerSchema refuses unknown fields of filters and ignores those of sort orders.
+func customerSchema() schema[*record] {
+	return schema[*record]{column: customerColumn, filter: func(field string) *failure {
+		return fail(http.StatusBadRequest, `The "%1" attribute name is invalid. Reset the name and try again.`, field)
+	}}
+}
+
+// customerColumn returns the column behind a field name. The id is called entity_id
+// here although answers say id (recording customers-search-filter-id-field).
+func customerColumn(field string) (column[*record], bool) {
 	switch field {
 	case "entity_id":
 		return intColumn(number, func(r *record) int64 { return r.ID }), true
@@ -60,7 +79,7 @@ func columnOf(field string) (column, bool) {
 	case "created_at":
 		return intColumn(moment, func(r *record) int64 { return r.CreatedAt.Unix() }), true
 	case "dob":
-		return column{kind: moment, int: func(r *record) (int64, bool) { t, ok := parseMoment(r.DOB); return t, ok }}, true
+		return column[*record]{kind: moment, int: func(r *record) (int64, bool) { t, ok := parseMoment(r.DOB); return t, ok }}, true
 	case "email":
 		return textColumn(func(r *record) string { return r.email }), true
 	case "firstname":
@@ -80,7 +99,7 @@ func columnOf(field string) (column, bool) {
 	case "created_in":
 		return textColumn(func(r *record) string { return r.CreatedIn }), true
 	case "loyalty_code", "loyalty_points", "opt_in_profiling", "fav_color", "interests", "last_visit_on":
-		return column{kind: text, text: func(r *record) (string, bool) {
+		return column[*record]{kind: text, text: func(r *record) (string, bool) {
 			i := slices.IndexFunc(r.Attributes, func(a Attribute) bool { return a.Code == field })
 			if i < 0 {
 				return "", false
@@ -88,18 +107,12 @@ func columnOf(field string) (column, bool) {
 			return r.Attributes[i].Value, true
 		}}, true
 	default:
-		return column{}, false
+		return column[*record]{}, false
 	}
 }
 
-func optional(get func(*record) int64) column {
-	return column{kind: number, int: func(r *record) (int64, bool) { v := get(r); return v, v != 0 }}
-}
-
-func known(field string) bool { _, ok := columnOf(field); return ok }
-
 // compare orders two rows by the column; NULL comes first.
-func (c column) compare(a, b *record) int {
+func (c column[R]) compare(a, b R) int {
 	if c.int != nil {
 		x, okX := c.int(a)
 		y, okY := c.int(b)
@@ -111,13 +124,13 @@ func (c column) compare(a, b *record) int {
 }
 
 // test decides one row.
-type test func(*record) bool
+type test[R any] func(R) bool
 
 // compile turns a filter into a test.
-func (f filter) compile() (test, *failure) {
-	c, ok := columnOf(f.field)
+func (x schema[R]) compile(f filter) (test[R], *failure) {
+	c, ok := x.column(f.field)
 	if !ok {
-		return nil, fail(http.StatusBadRequest, `The "%1" attribute name is invalid. Reset the name and try again.`, f.field)
+		return nil, x.filter(f.field)
 	}
 	value := ""
 	if f.value != nil {
@@ -125,7 +138,7 @@ func (f filter) compile() (test, *failure) {
 	}
 	switch f.condition {
 	case "null":
-		return func(r *record) bool { return !c.has(r) }, nil
+		return func(r R) bool { return !c.has(r) }, nil
 	case "notnull":
 		return c.has, nil
 	case "like":
@@ -136,10 +149,10 @@ func (f filter) compile() (test, *failure) {
 	accept := acceptor(f.condition)
 	if c.int != nil {
 		want := c.parse(value)
-		return func(r *record) bool { have, ok := c.int(r); return ok && accept(cmp.Compare(have, want)) }, nil
+		return func(r R) bool { have, ok := c.int(r); return ok && accept(cmp.Compare(have, want)) }, nil
 	}
 	want := fold(value)
-	return func(r *record) bool { have, ok := c.text(r); return ok && accept(cmp.Compare(fold(have), want)) }, nil
+	return func(r R) bool { have, ok := c.text(r); return ok && accept(cmp.Compare(fold(have), want)) }, nil
 }
 
 // acceptor returns which results of a comparison a condition accepts. An unknown
@@ -161,7 +174,7 @@ func acceptor(condition string) func(int) bool {
 	}
 }
 
-func (c column) has(r *record) bool {
+func (c column[R]) has(r R) bool {
 	if c.int != nil {
 		_, ok := c.int(r)
 		return ok
@@ -171,17 +184,20 @@ func (c column) has(r *record) bool {
 }
 
 // parse reads a filter's value as the database converts it for the column.
-func (c column) parse(value string) int64 {
+func (c column[R]) parse(value string) int64 {
 	if c.kind == moment {
 		t, _ := parseMoment(value)
 		return t
+	}
+	if c.kind == amount {
+		return int64(parseDecimal(amountPattern.FindString(value)))
 	}
 	n, _ := strconv.ParseInt(strings.TrimSpace(numberPattern.FindString(value)), 10, 64)
 	return n
 }
 
 // string prints a row's value for like.
-func (c column) string(r *record) (string, bool) {
+func (c column[R]) string(r R) (string, bool) {
 	if c.text != nil {
 		return c.text(r)
 	}
@@ -189,28 +205,31 @@ func (c column) string(r *record) (string, bool) {
 	if c.kind == moment {
 		return time.Unix(v, 0).UTC().Format(time.DateTime), ok
 	}
+	if c.kind == amount {
+		return decimal(v).String(), ok
+	}
 	return strconv.FormatInt(v, 10), ok
 }
 
-func (c column) like(pattern string) test {
+func (c column[R]) like(pattern string) test[R] {
 	quoted := regexp.QuoteMeta(fold(pattern))
 	match := regexp.MustCompile(`(?s)^` + strings.NewReplacer("%", ".*", "_", ".").Replace(quoted) + "$")
-	return func(r *record) bool { have, ok := c.string(r); return ok && match.MatchString(fold(have)) }
+	return func(r R) bool { have, ok := c.string(r); return ok && match.MatchString(fold(have)) }
 }
 
-func (c column) in(values string, want bool) test {
+func (c column[R]) in(values string, want bool) test[R] {
 	if c.int != nil {
 		set := map[int64]bool{}
 		for v := range strings.SplitSeq(values, ",") {
 			set[c.parse(v)] = true
 		}
-		return func(r *record) bool { have, ok := c.int(r); return ok && set[have] == want }
+		return func(r R) bool { have, ok := c.int(r); return ok && set[have] == want }
 	}
 	set := map[string]bool{}
 	for v := range strings.SplitSeq(values, ",") {
 		set[fold(v)] = true
 	}
-	return func(r *record) bool { have, ok := c.text(r); return ok && set[fold(have)] == want }
+	return func(r R) bool { have, ok := c.text(r); return ok && set[fold(have)] == want }
 }
 
 // never is what the database makes of a text that is no date: before every row
@@ -219,6 +238,7 @@ const never = -1 << 62
 
 var (
 	numberPattern = regexp.MustCompile(`^\s*-?\d+`)
+	amountPattern = regexp.MustCompile(`^-?\d{1,12}(?:\.\d{1,4})?`)
 	momentPattern = regexp.MustCompile(`^\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?`)
 )
 

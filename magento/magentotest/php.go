@@ -9,14 +9,15 @@ import (
 )
 
 // Answers are trees of these and of string, int64, bool and nil: what PHP prints as
-// JSON or XML. An object keeps the order of its members.
+// JSON or XML. An object keeps the order of its members, a literal is a number as text.
 type (
 	object []member
 	member struct {
 		name  string
 		value any
 	}
-	list []any
+	list    []any
+	literal string
 )
 
 // appendJSON prints v as PHP's json_encode does by default: one line of ASCII, \uXXXX
@@ -47,6 +48,8 @@ func appendJSON(out []byte, v any) []byte {
 		return appendJSONString(out, v)
 	case int64:
 		return strconv.AppendInt(out, v, 10)
+	case literal:
+		return append(out, v...)
 	case bool:
 		return strconv.AppendBool(out, v)
 	case nil:

@@ -26,21 +26,22 @@ import (
 
 // unserved are the recordings whose route or setting this shop does not have.
 var unserved = map[string]string{
-	"auth-customer-token-on-admin-resource":       "orders",
-	"auth-forbidden-resource-limited-integration": "orders",
-	"error-400-order-id-nonnumeric":               "orders",
-	"error-404-order-id":                          "orders",
-	"limits-on-defaults-orders-301":               "orders",
-	"scope-none-orders":                           "orders",
-	"limits-store-modules-unpaged":                "modules",
-	"customers-me":                                "customer tokens",
-	"auth-token-customer-badpw":                   "customer tokens",
-	"auth-token-customer-ok":                      "customer tokens",
-	"auth-token-customer-wrong-website":           "customer tokens",
+	"limits-store-modules-unpaged":          "modules",
+	"auth-customer-token-on-admin-resource": "customer tokens",
+	"customers-me":                          "customer tokens",
+	"auth-token-customer-badpw":             "customer tokens",
+	"auth-token-customer-ok":                "customer tokens",
+	"auth-token-customer-wrong-website":     "customer tokens",
 }
 
+// ownToken are the recordings of a good token that is refused.
+var ownToken = []string{"auth-integration-bearer-off", "auth-forbidden-resource-limited-integration"}
+
+// reportID is the number that a shop gives an error of its own.
+var reportID = regexp.MustCompile(`(webapi-|report api/)[0-9a-f]+`)
+
 // special are the recordings that were made with other settings, faults or data.
-var special = regexp.MustCompile(`^(limits|maintenance|infra|auth)-|last-page$`)
+var special = regexp.MustCompile(`^(limits|maintenance|infra|auth)-|last-page$|memory|customer-delete$`)
 
 func recordings(t *testing.T) []recording.Exchange {
 	t.Helper()
@@ -55,12 +56,15 @@ func recordings(t *testing.T) []recording.Exchange {
 func recordedShop(t *testing.T, all []recording.Exchange, name string) *magentotest.Shop {
 	t.Helper()
 	start := time.Date(2026, 11, 21, 23, 32, 57, 0, time.UTC)
-	customers := 3000
+	customers, orders := 3000, 0
+	if name == "" || strings.HasPrefix(name, "order") {
+		orders = 4000
+	}
 	if name == "customers-search-last-page" {
 		customers = 6100
 	}
 	s := magentotest.New(magentotest.Config{
-		Seed: 7, Customers: customers, Now: func() time.Time { return start.Add(time.Hour) }, Start: start,
+		Seed: 7, Customers: customers, Orders: orders, Now: func() time.Time { return start.Add(time.Hour) }, Start: start,
 	})
 	second := time.Date(2026, 6, 15, 10, 0, 0, 0, time.UTC)
 	for _, c := range s.Data().Customers {
@@ -82,6 +86,7 @@ func recordedShop(t *testing.T, all []recording.Exchange, name string) *magentot
 			}
 		}
 	}
+	importOrders(t, s, all)
 	s.Delete(2)
 	s.Create(magentotest.Customer{ID: 7003, WebsiteID: 2, Email: "rest3@example.test", FirstName: "Jan", LastName: "Vries"})
 	s.Switch(func(sw *magentotest.Switches) {
@@ -91,6 +96,12 @@ func recordedShop(t *testing.T, all []recording.Exchange, name string) *magentot
 		}
 		if strings.Contains(name, "array5") {
 			sw.ComplexArrayLimit = 5
+		}
+		if strings.Contains(name, "limited-integration") && !strings.Contains(name, "allowed") {
+			sw.Denied = []string{"Magento_Sales::actions_view"}
+		}
+		if strings.Contains(name, "memory-256M") {
+			sw.OrderRows = 500
 		}
 		sw.BearerOff = name == "auth-integration-bearer-off"
 		sw.TwoFactor = strings.Contains(name, "-2fa-")
@@ -131,7 +142,7 @@ func replay(t *testing.T, s *magentotest.Shop, e recording.Exchange) *http.Respo
 		t.Fatal(err)
 	}
 	request.Header = e.RequestHeader.Clone()
-	if scheme, _, ok := strings.Cut(request.Header.Get("Authorization"), " "); ok && e.Status != http.StatusUnauthorized || e.Name == "auth-integration-bearer-off" {
+	if scheme, _, ok := strings.Cut(request.Header.Get("Authorization"), " "); ok && e.Status != http.StatusUnauthorized || slices.Contains(ownToken, e.Name) {
 		request.Header.Set("Authorization", scheme+" "+magentotest.AccessToken)
 	}
 	response, err := s.Transport().RoundTrip(request)
@@ -251,6 +262,9 @@ func reduce(v any) any {
 			case slices.Contains(optional, key):
 			case failed && (key == "message" || key == "errors"):
 				out[key] = value
+				if text, ok := value.(string); ok {
+					out[key] = reportID.ReplaceAllString(text, "$1")
+				}
 			default:
 				out[key] = reduce(value)
 			}

@@ -17,6 +17,7 @@ type route struct {
 func routes() []route {
 	const (
 		read, stores = "Magento_Customer::customer", "Magento_Backend::store"
+		orders       = "Magento_Sales::actions_view"
 	)
 	return []route{
 		{http.MethodPost, "V1/integration/admin/token", "", (*call).adminToken},
@@ -26,6 +27,8 @@ func routes() []route {
 		{http.MethodPut, "V1/customers/:", "Magento_Customer::manage", (*call).putCustomer},
 		{http.MethodDelete, "V1/customers/:", "Magento_Customer::delete", (*call).deleteCustomer},
 		{http.MethodGet, "V1/customerGroups/search", "Magento_Customer::group", (*call).searchGroups},
+		{http.MethodGet, "V1/orders", orders, (*call).searchOrders},
+		{http.MethodGet, "V1/orders/:", orders, (*call).getOrder},
 		{http.MethodGet, "V1/store/websites", stores, (*call).listWebsites},
 		{http.MethodGet, "V1/store/storeGroups", stores, (*call).listGroups},
 		{http.MethodGet, "V1/store/storeViews", stores, (*call).listViews},

@@ -6,18 +6,18 @@ import (
 )
 
 // group is one filter group in a form the search can work with.
-type group struct {
+type group[R any] struct {
 	filters []filter
-	tests   []test
+	tests   []test[R]
 }
 
-func (g group) match(r *record) bool {
-	return slices.ContainsFunc(g.tests, func(t test) bool { return t(r) })
+func (g group[R]) match(r R) bool {
+	return slices.ContainsFunc(g.tests, func(t test[R]) bool { return t(r) })
 }
 
 // rowNumber is a scrambled id. Where updated_at alone is sorted by, rows of one second
 // come in an order that has nothing to do with their ids, as on the real shop.
-func rowNumber(r *record) uint64 { return uint64(r.ID) * 0x9e3779b97f4a7c15 }
+func rowNumber(id int64) uint64 { return uint64(id) * 0x9e3779b97f4a7c15 }
 
 // search returns the rows of the asked page and the number of all that match.
 //
@@ -26,12 +26,12 @@ func rowNumber(r *record) uint64 { return uint64(r.ID) * 0x9e3779b97f4a7c15 }
 // `greater than`, every row beyond that value matches the group: only the rows before
 // it are looked at. A page of a keyset walk thus costs the rows it shows, and those
 // of one tie.
-func (s *store) search(c criteria) (page []*record, total int, bad *failure) {
-	var groups []group
+func (t *table[R]) search(c criteria, x schema[R]) (page []R, total int, bad *failure) {
+	var groups []group[R]
 	for _, filters := range c.groups {
-		g := group{filters: filters}
+		g := group[R]{filters: filters}
 		for _, f := range filters {
-			t, bad := f.compile()
+			t, bad := x.compile(f)
 			if bad != nil {
 				return nil, 0, bad
 			}
@@ -40,29 +40,32 @@ func (s *store) search(c criteria) (page []*record, total int, bad *failure) {
 		groups = append(groups, g)
 	}
 
-	orders := c.sortable()
-	index := index{rows: s.byID, field: "entity_id", key: func(r *record) int64 { return r.ID }}
+	orders, bad := x.sortable(c.sort)
+	if bad != nil {
+		return nil, 0, bad
+	}
+	index := index[R]{rows: t.byID, schema: x, field: "entity_id", key: R.key}
 	sorted := len(orders) == 0 || slices.Equal(orders, []order{{field: "entity_id"}})
 	if slices.Equal(orders, []order{{field: "updated_at"}, {field: "entity_id"}}) {
-		index.rows, index.field, index.key = s.byTime, "updated_at", func(r *record) int64 { return r.updated }
+		index.rows, index.field, index.key = t.byTime, "updated_at", R.changed
 		sorted = true
 	}
 
 	from, to, certain, rest := index.plan(groups)
-	var matched []*record
+	var matched []R
 	for _, r := range index.rows[from:certain] {
-		if !slices.ContainsFunc(rest, func(g group) bool { return !g.match(r) }) {
+		if !slices.ContainsFunc(rest, func(g group[R]) bool { return !g.match(r) }) {
 			matched = append(matched, r)
 		}
 	}
 	if !sorted {
 		matched = append(matched, index.rows[certain:to]...)
-		slices.SortStableFunc(matched, comparison(orders))
+		slices.SortStableFunc(matched, x.comparison(orders))
 		certain = to
 	}
 	total = len(matched) + to - certain
 	first, last := c.window(total)
-	page = make([]*record, 0, last-first)
+	page = make([]R, 0, last-first)
 	for i := first; i < last; i++ {
 		if i < len(matched) {
 			page = append(page, matched[i])
@@ -74,15 +77,16 @@ func (s *store) search(c criteria) (page []*record, total int, bad *failure) {
 }
 
 // index is one of the store's orders with the field it is ordered by.
-type index struct {
-	rows  []*record
-	field string
-	key   func(*record) int64
+type index[R keyed] struct {
+	rows   []R
+	schema schema[R]
+	field  string
+	key    func(R) int64
 }
 
 // plan returns the range of rows that can match, the place in it from which on all
 // rows match, and the groups to test before that place.
-func (x index) plan(groups []group) (from, to, certain int, rest []group) {
+func (x index[R]) plan(groups []group[R]) (from, to, certain int, rest []group[R]) {
 	to = len(x.rows)
 	for _, g := range groups {
 		lower, upper, ok := 0, len(x.rows), len(g.filters) == 1
@@ -109,14 +113,14 @@ func (x index) plan(groups []group) (from, to, certain int, rest []group) {
 }
 
 // bounds returns the range of rows that a comparison of the index's field accepts.
-func (x index) bounds(f filter) (lower, upper int, ok bool) {
+func (x index[R]) bounds(f filter) (lower, upper int, ok bool) {
 	if f.field != x.field || f.value == nil {
 		return 0, 0, false
 	}
-	c, _ := columnOf(f.field)
+	c, _ := x.schema.column(f.field)
 	want := c.parse(*f.value)
 	at := func(bound int) int {
-		i, _ := slices.BinarySearchFunc(x.rows, want, func(r *record, want int64) int {
+		i, _ := slices.BinarySearchFunc(x.rows, want, func(r R, want int64) int {
 			if c := cmp.Compare(x.key(r), want); c != 0 {
 				return c
 			}
@@ -143,13 +147,13 @@ func (x index) bounds(f filter) (lower, upper int, ok bool) {
 
 // comparison returns the order that the criteria ask for. Rows that it leaves equal
 // come by id, except after updated_at.
-func comparison(orders []order) func(a, b *record) int {
-	columns := make([]column, len(orders))
+func (x schema[R]) comparison(orders []order) func(a, b R) int {
+	columns := make([]column[R], len(orders))
 	for i, o := range orders {
-		columns[i], _ = columnOf(o.field)
+		columns[i], _ = x.column(o.field)
 	}
 	scramble := orders[len(orders)-1].field == "updated_at"
-	return func(a, b *record) int {
+	return func(a, b R) int {
 		for i, c := range columns {
 			if d := c.compare(a, b); d != 0 {
 				if orders[i].desc {
@@ -159,8 +163,21 @@ func comparison(orders []order) func(a, b *record) int {
 			}
 		}
 		if scramble {
-			return cmp.Compare(rowNumber(a), rowNumber(b))
+			return cmp.Compare(rowNumber(a.key()), rowNumber(b.key()))
 		}
-		return cmp.Compare(a.ID, b.ID)
+		return cmp.Compare(a.key(), b.key())
 	}
+}
+
+// sortable returns the orders whose field there is.
+func (x schema[R]) sortable(all []order) ([]order, *failure) {
+	var kept []order
+	for _, o := range all {
+		if _, ok := x.column(o.field); ok {
+			kept = append(kept, o)
+		} else if x.sort != nil {
+			return nil, x.sort(o.field)
+		}
+	}
+	return kept, nil
 }

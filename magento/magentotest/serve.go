@@ -31,6 +31,7 @@ type failure struct {
 	parameters any    // an object or a list; nil if there are none
 	errors     list
 	session    bool
+	fatal      bool // PHP broke off; it answers by itself
 }
 
 // fail returns a failure with parameters by position.
@@ -95,6 +96,11 @@ func (s *Shop) serve(w http.ResponseWriter, r *http.Request) {
 	answer, bad := c.work(path)
 
 	h := w.Header()
+	if bad != nil && bad.fatal {
+		s.session(h, r)
+		phpFatal(w)
+		return
+	}
 	h.Set("Content-Type", print.contentType)
 	h.Set("Cache-Control", "no-store")
 	status := http.StatusOK

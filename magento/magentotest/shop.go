@@ -14,6 +14,8 @@
 // e-mail addresses, addresses shared by two websites with a different newsletter
 // status, and hundreds of rows changed in one second. Tests change them with
 // [Shop.Edit] and its relatives, which move `updated_at` exactly where Magento does.
+// Orders follow from [Config.Orders] in the same way, and belong to those customers, to
+// guests, and to accounts that are gone.
 //
 // # Time
 //
@@ -45,7 +47,7 @@ const (
 type Config struct {
 	Seed      uint64 // of the generated data
 	Customers int    // to generate
-	Orders    int    // to generate; not served yet
+	Orders    int    // to generate
 	Empty     bool   // generate nothing
 
 	Now   func() time.Time // the shop's clock; nil: time.Now
@@ -68,6 +70,12 @@ type Switches struct {
 	TokenLife time.Duration
 	// Denied are ACL resources that no caller has, such as "Magento_Customer::customer".
 	Denied []string
+
+	// OrderRows is the longest page of orders that PHP's memory holds; a longer one ends
+	// in a fatal error. 0: no limit. A real shop with 256 MB fails between 500 and 1,000.
+	OrderRows int
+	// NullItems tells which orders are printed with `items` null; nil: none.
+	NullItems func(order int64) bool
 
 	// InputLimit turns webapi/validation/input_limit_enabled on. The other three matter
 	// only then; 0 means the default: 300, none, none.
@@ -104,7 +112,9 @@ func New(cfg Config) *Shop {
 	cfg.Start = cfg.Start.UTC().Truncate(time.Second)
 	s := &Shop{cfg: cfg, switches: cfg.Switches, keys: newKeyring(cfg.Seed)}
 	if !cfg.Empty {
-		s.store.fill(generate(cfg.Seed, cfg.Customers, cfg.Start))
+		customers := generate(cfg.Seed, cfg.Customers, cfg.Start)
+		s.store.fill(customers)
+		s.store.orders.fill(generateOrders(cfg.Seed, cfg.Orders, customers, cfg.Start))
 	}
 	s.handler = emulator.Wrap(http.HandlerFunc(s.serve), &s.faults, &s.log, cfg.Now)
 	return s

@@ -1,7 +1,6 @@
 package magentotest
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -22,19 +21,19 @@ type subscriber struct {
 	status      int
 }
 
+func (r *record) key() int64     { return r.ID }
+func (r *record) changed() int64 { return r.updated }
+
 // late is a change whose transaction has not committed yet.
 type late struct {
-	id        int64
-	change    func(*Customer)
-	statement time.Time // what updated_at will say
-	commit    time.Time
+	commit time.Time
+	apply  func()
 }
 
-// store is the shop's database. Customers are kept in two orders, so that a keyset
-// page is found without looking at the rows before it.
+// store is the shop's database.
 type store struct {
-	byID   []*record
-	byTime []*record // by (updated_at, id)
+	table[*record] // of customers
+	orders         orders
 
 	subscribers map[string][]subscriber // by compared e-mail, then by id
 	subscribed  int64                   // latest subscriber id
@@ -49,13 +48,6 @@ func newRecord(c Customer) *record {
 	return &record{Customer: c, updated: c.UpdatedAt.Unix(), email: fold(c.Email)}
 }
 
-func compareID(r *record, id int64) int { return cmp.Compare(r.ID, id) }
-
-// compareTime orders records as `updated_at ASC, entity_id ASC` does.
-func compareTime(a, b *record) int {
-	return cmp.Or(cmp.Compare(a.updated, b.updated), cmp.Compare(a.ID, b.ID))
-}
-
 // fill puts generated customers, ordered by id, into an empty store.
 func (s *store) fill(customers []Customer) {
 	s.byID = make([]*record, len(customers))
@@ -65,16 +57,7 @@ func (s *store) fill(customers []Customer) {
 		s.subscribe(c.Email, c.WebsiteID, c.NewsletterStatus)
 		s.lastID = c.ID
 	}
-	s.byTime = slices.Clone(s.byID)
-	slices.SortFunc(s.byTime, compareTime)
-}
-
-// find returns the row with an id, nil if there is none.
-func (s *store) find(id int64) *record {
-	if i, ok := slices.BinarySearchFunc(s.byID, id, compareID); ok {
-		return s.byID[i]
-	}
-	return nil
+	s.index()
 }
 
 // get returns a copy of a customer with its newsletter status.
@@ -87,29 +70,15 @@ func (s *store) get(r *record) Customer {
 // put adds a customer or takes the place of the one with its id. The subscriber row
 // follows the customer's e-mail.
 func (s *store) put(c Customer) {
-	if old := s.find(c.ID); old != nil {
+	if old, ok := s.find(c.ID); ok {
 		if old.email != fold(c.Email) || old.WebsiteID != c.WebsiteID {
 			s.subscribe(old.Email, old.WebsiteID, NoSubscriber)
 		}
 		s.remove(old)
 	}
 	s.subscribe(c.Email, c.WebsiteID, c.NewsletterStatus)
-	r := newRecord(c)
-	i, _ := slices.BinarySearchFunc(s.byID, c.ID, compareID)
-	s.byID = slices.Insert(s.byID, i, r)
-	i, _ = slices.BinarySearchFunc(s.byTime, r, compareTime)
-	s.byTime = slices.Insert(s.byTime, i, r)
+	s.insert(newRecord(c))
 	s.lastID = max(s.lastID, c.ID)
-}
-
-// remove takes a row out of both orders.
-func (s *store) remove(r *record) {
-	if i, ok := slices.BinarySearchFunc(s.byID, r.ID, compareID); ok {
-		s.byID = slices.Delete(s.byID, i, i+1)
-	}
-	if i, ok := slices.BinarySearchFunc(s.byTime, r, compareTime); ok {
-		s.byTime = slices.Delete(s.byTime, i, i+1)
-	}
 }
 
 // subscribe sets the newsletter status of an e-mail on a website. No status removes
@@ -162,9 +131,7 @@ func (s *store) settle(now time.Time) {
 	for len(s.late) > 0 && !s.late[0].commit.After(now) {
 		next := s.late[0]
 		s.late = s.late[1:]
-		if r := s.find(next.id); r != nil {
-			s.apply(r, next.change, next.statement)
-		}
+		next.apply()
 	}
 }
 
@@ -179,4 +146,7 @@ func (s *store) apply(r *record, change func(*Customer), at time.Time) {
 		c.UpdatedAt = at
 	}
 	s.put(c.clone())
+	if c.Email != r.Email && !at.IsZero() {
+		s.orders.rewrite(r.ID, c.Email, at)
+	}
 }
