@@ -134,7 +134,9 @@ func (sum *replayed) tell(ctx context.Context, w io.Writer, store state.Store, s
 			words = "written, but nobody knows yet whether it arrived"
 		case tried:
 			sum.open++
-			words = fmt.Sprintf("the shop has no customer %d: if it was deleted, close the letter with `syncd dead resolve %d --why TEXT`", d.SourceID, d.ID)
+			// Also a shop that was set back to an older state ends up here.
+			words = fmt.Sprintf("not delivered, the shop has customer %d no more or only in an older version: `syncd lookup %s --live` shows it, "+
+				"`syncd dead resolve %d --why TEXT` closes the letter of one that was deleted", d.SourceID, d.Key, d.ID)
 		default:
 			sum.open++
 			words = "not tried"

@@ -120,10 +120,8 @@ func parseLookup(what string, m *mapping.Mapping) (lookupQuery, error) {
 	if number, ok := naturalNumber(what); ok {
 		return lookupQuery{by: byCustomer, id: number, key: m.CustomerKey(number)}, nil
 	}
-	if strings.Contains(what, "-") && state.ValidKey(what) == nil {
-		q := lookupQuery{by: byKey, key: what}
-		q.id = customerOf(what, m)
-		return q, nil
+	if shop, rest, ok := strings.Cut(what, "-"); ok && shop != "" && rest != "" && state.ValidKey(what) == nil {
+		return lookupQuery{by: byKey, id: customerOf(what, m), key: what}, nil
 	}
 	return lookupQuery{}, &usageError{fmt.Errorf(
 		"%q is nothing to look up: write a customer id such as 123, an e-mail, a Copernica profile as p123 or profile:123, or a key such as %s",

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state/sqlite"
+)
+
+// open reads the open dead letters off `syncd dead --json`, by customer.
+func (s *stage) open() map[int64]deadLetter {
+	s.t.Helper()
+	out := s.run("dead", "--json", "--limit", "1000")
+	s.ends(exitDone, out)
+	var report deadReport
+	if err := json.Unmarshal([]byte(out.stdout), &report); err != nil {
+		s.t.Fatal(err)
+	}
+	open := map[int64]deadLetter{}
+	for _, g := range report.Groups {
+		if int64(len(g.Letters)) != g.Count {
+			s.t.Errorf("%s counts %d letters and lists %d", g.Cause, g.Count, len(g.Letters))
+		}
+		for _, d := range g.Letters {
+			open[d.SourceID] = d
+		}
+	}
+	if int64(len(open)) != report.Open {
+		s.t.Errorf("%d letters are listed, %d counted", len(open), report.Open)
+	}
+	return open
+}
+
+// refuse makes Copernica refuse the records of customers, by their key, until the
+// returned handle is removed.
+func (s *stage) refuse(ids ...int64) *emulator.Handle {
+	return s.account.Faults().Add(emulator.Fault{
+		Status: 400, Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"error":{"message":"Failed to create profile"}}`,
+		Match: func(r *http.Request) bool {
+			return r.Method == http.MethodPut && slices.ContainsFunc(ids, func(id int64) bool {
+				return strings.HasSuffix(r.URL.Query().Get("fields[]"), "==shop-c"+strconv.FormatInt(id, 10))
+			})
+		},
+	})
+}
+
+func number(id int64) string { return strconv.FormatInt(id, 10) }
+
+// says expects words in what a command printed on standard output.
+func (o outcome) says(t *testing.T, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if !strings.Contains(o.stdout, w) {
+			t.Errorf("%q is missing in\n%s", w, o.stdout)
+		}
+	}
+}
+
+func TestPromise23_DeadLettersAreListedReplayedAndClosed(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	empty, refused, other, deleted := s.id(1), s.id(5), s.id(12), s.id(20)
+	s.shop.Edit(empty, func(c *magentotest.Customer) { c.Email = "" })
+	refusing := s.refuse(refused, other, deleted)
+	s.pass(time.Minute)
+	s.ends(exitDeadLetters, s.run("run"), "4 records", "`syncd dead`")
+	before := s.checkpoint()
+	open := s.open()
+	if len(open) != 4 || open[empty].Cause != "email_empty" || open[refused].Cause != "refused" {
+		t.Fatalf("open: %+v", open)
+	}
+
+	list := s.run("dead")
+	s.ends(exitDone, list)
+	list.says(t, "4 records of shop \"shop\" could not be delivered", "refused: 3 records", "email_empty: 1 record,",
+		"to do: give the customer a value for email", "shop-c"+number(refused), "Failed to create profile", "syncd dead replay ID")
+	one := s.run("dead", "list", "--cause", "refused", "--limit", "1")
+	s.ends(exitDone, one)
+	one.says(t, "3 records", "and 2 more: syncd dead list --cause refused --limit 3")
+	s.ends(exitFailed, s.run("dead", "--cause", "refuse"), `no open dead letter has the cause "refuse": open are refused, email_empty`)
+
+	show := s.run("dead", "show", number(open[empty].ID))
+	s.ends(exitDone, show)
+	show.says(t, "open", "shop-c"+number(empty), "email_empty", "no profile is known", "1 of customers, done", "syncd lookup shop-c"+number(empty))
+	s.ends(exitFailed, s.run("dead", "show", "4711"), "dead letter 4711: there is none")
+
+	// Replayed while Copernica still refuses it: counted up, and it stays open.
+	again := s.run("dead", "replay", number(open[refused].ID))
+	s.ends(exitDeadLetters, again, "1 record could not be delivered")
+	again.says(t, "refused again, refused: ")
+	if d := s.open()[refused]; d.Attempts != 2 || d.ID != open[refused].ID {
+		t.Errorf("after a replay in vain: %+v", d)
+	}
+
+	// A group of which one customer is gone: the rest arrives.
+	refusing.Remove()
+	s.shop.Delete(deleted)
+	group := s.run("dead", "replay", "--cause", "refused")
+	s.ends(exitDeadLetters, group, "1 record could not be delivered")
+	group.says(t, "shop-c"+number(refused)+": delivered, profile ", "shop-c"+number(other)+": delivered, profile ",
+		"the shop has customer "+number(deleted)+" no more", "syncd dead resolve "+number(open[deleted].ID)+" --why")
+	s.ends(exitFailed, s.run("dead", "list", "--cause", "Refused"), `"Refused"`)
+
+	// What nothing will deliver is closed, and what was closed stays closed.
+	s.ends(exitDone, s.run("dead", "resolve", number(open[deleted].ID), "--why", "deleted in the shop"))
+	s.ends(exitFailed, s.run("dead", "resolve", number(open[deleted].ID), "--why", "again"), "closed already")
+	s.ends(exitFailed, s.run("dead", "resolve", number(open[empty].ID), "4711", "--why", "one of two"), "4711")
+	closed := s.run("dead", "replay", number(open[deleted].ID))
+	s.ends(exitDone, closed)
+	closed.says(t, "closed already (deleted in the shop)")
+	history := s.run("dead", "list", "--closed")
+	s.ends(exitDone, history)
+	history.says(t, "deleted in the shop", "delivered", "shop-c"+number(other))
+	if open := s.open(); len(open) != 1 || open[empty].ID == 0 {
+		t.Errorf("still open: %+v", open)
+	}
+	if s.checkpoint() != before {
+		t.Error("promise 22: a replay moved the stream's checkpoint")
+	}
+
+	// Mended in the shop, replayed before the next run.
+	s.shop.Edit(empty, func(c *magentotest.Customer) { c.Email = "found+again@example.test" })
+	mended := s.run("dead", "replay", number(open[empty].ID))
+	s.ends(exitDone, mended)
+	mended.says(t, "delivered, profile ")
+	if s.run("dead").stdout != "no open dead letters in shop \"shop\"\n" {
+		t.Errorf("%s", s.run("dead").stdout)
+	}
+	s.inStep()
+}
+
+// A record that cannot even be read is replayed like any other.
+func TestPromise23_AnUnreadableRecordIsReplayed(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	id := s.id(3)
+	s.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = strings.Repeat("Anna ", 1<<18) })
+	s.pass(time.Minute)
+	s.ends(exitDeadLetters, s.run("run"))
+	d := s.open()[id]
+	if d.Cause != "too_large" {
+		t.Fatalf("got %+v", d)
+	}
+	out := s.run("dead", "replay", number(d.ID))
+	s.ends(exitDeadLetters, out)
+	out.says(t, "refused again, too_large: ")
+	if again := s.open()[id]; again.Attempts != 2 {
+		t.Errorf("got %+v", again)
+	}
+	s.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Anna" })
+	s.ends(exitDone, s.run("dead", "replay", "--cause", "too_large"))
+	s.inStep()
+}
+
+// What cannot be asked is said before anything is read.
+func TestDeadUsage(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.ends(exitDone, s.run("run"))
+	long := strings.Repeat("x", 501)
+	for _, args := range [][]string{
+		{"dead", "replay"},
+		{"dead", "replay", "1", "--cause", "refused"},
+		{"dead", "replay", "one"},
+		{"dead", "show"},
+		{"dead", "show", "1", "2"},
+		{"dead", "--limit", "-1"},
+		{"dead", "resolve", "1"},
+		{"dead", "resolve", "--why", "nobody"},
+		{"dead", "resolve", "1", "--why", " "},
+		{"dead", "resolve", "1", "--why", long},
+		{"dead", "resolve", "1", "--why", "asked by jan@example.test"},
+	} {
+		out := s.run(args...)
+		if out.code != exitConfiguration || out.stdout != "" || !strings.Contains(out.stderr, "syncd --help") {
+			t.Errorf("%q: exit code %d\n%s%s", args, out.code, out.stdout, out.stderr)
+		}
+	}
+}
+
+// A replay beside a run says who is at work and changes nothing.
+func TestPromise13_ReplayNeedsTheLease(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	id := s.id(2)
+	s.refuse(id)
+	s.ends(exitDeadLetters, s.run("run"))
+	d := s.open()[id]
+	release := s.hold("another one")
+	s.ends(exitFailed, s.run("dead", "replay", number(d.ID)), "is held by another one")
+	s.ends(exitDone, s.run("dead", "resolve", number(d.ID), "--why", "needs no lease"))
+	release()
+}
+
+// hold takes the pipeline's lease, as a run of another process does.
+func (s *stage) hold(holder string) (release func()) {
+	s.t.Helper()
+	store, err := sqlite.Open(s.t.Context(), sqlite.Config{Path: s.statePath(), EncryptionKey: s.environ["SYNCD_ENCRYPTION_KEY"]})
+	s.must(err)
+	lease, err := store.Acquire(s.t.Context(), "shop", holder, time.Hour)
+	s.must(err)
+	return func() {
+		s.must(store.Release(s.t.Context(), lease))
+		s.must(store.Close())
+	}
+}
