@@ -24,6 +24,7 @@ type app struct {
 	environ        []string // as os.Environ
 	terminal       bool     // stderr is a terminal
 	now            func() time.Time
+	screen         *screen // stderr, while run works
 
 	// For tests; zero values change nothing.
 	tune      func(*engine.Config) // changes the engine's settings
@@ -45,6 +46,8 @@ type commands struct {
 
 // run executes a command line and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
+	a.screen = &screen{out: a.stderr}
+	a.stderr = a.screen
 	ended := false // by --help, after which kong goes on parsing
 	parser, err := kong.New(&commands{},
 		kong.Name("syncd"),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,23 +15,23 @@ import (
 // progress shows how far a run has come: a bar on a terminal, a line now and then
 // elsewhere. Its methods are called from one goroutine at a time.
 type progress struct {
-	out      io.Writer
+	out      *screen
 	terminal bool
 	log      *slog.Logger // takes the place of both where every line must be JSON
 	now      func() time.Time
 
-	mu    sync.Mutex
-	bars  *mpb.Progress
-	bar   *mpb.Bar
-	began time.Time
-	said  time.Time
+	mu     sync.Mutex
+	bar    *mpb.Bar // nil when none is drawn
+	stream string   // what the bar is of
+	began  time.Time
+	said   time.Time
 }
 
 // lineEvery is how often a run says where it is when there is no terminal.
 const lineEvery = 5 * time.Second
 
 func (a *app) progress(log *slog.Logger) *progress {
-	p := &progress{out: a.stderr, terminal: a.terminal, now: a.now, began: a.now()}
+	p := &progress{out: a.screen, terminal: a.terminal, now: a.now, began: a.now()}
 	if a.jsonLog() {
 		p.log, p.terminal = log, false
 	}
@@ -64,15 +63,22 @@ func (p *progress) show(at engine.Progress) {
 }
 
 func (p *progress) draw(at engine.Progress) {
-	if p.bars == nil {
-		p.bars = mpb.New(mpb.WithOutput(p.out), mpb.WithWidth(48))
-		p.bar = p.bars.AddBar(at.Total,
-			mpb.BarRemoveOnComplete(),
+	// What is done, or was nothing to begin with, has no bar.
+	if p.bar != nil && (p.stream != at.Stream || at.Read >= at.Total) {
+		p.remove()
+	}
+	if at.Read >= at.Total {
+		return
+	}
+	if p.bar == nil {
+		p.stream = at.Stream
+		// The total may grow, which a bar that was made with one does not follow.
+		p.bar = p.out.draw().AddBar(0,
 			mpb.PrependDecorators(decor.Name(at.Stream+" "), decor.CountersNoUnit("%d / %d")),
 			mpb.AppendDecorators(
 				decor.Percentage(decor.WC{W: 5}),
 				decor.AverageSpeed(0, "  %.0f/s"),
-				decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), ""),
+				decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}),
 			),
 		)
 	}
@@ -84,9 +90,13 @@ func (p *progress) draw(at engine.Progress) {
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bars != nil {
-		p.bar.Abort(true)
-		p.bars.Wait()
-		p.bars, p.bar = nil, nil
+	if p.bar != nil {
+		p.remove()
 	}
+}
+
+func (p *progress) remove() {
+	p.bar.Abort(true)
+	p.out.clear()
+	p.bar = nil
 }
