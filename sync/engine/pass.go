@@ -118,7 +118,7 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 				return false, err
 			}
 			failures = 0
-			switch err := r.take(ctx, got, work, tokens); {
+			switch err := r.admit(ctx, got, work, tokens); {
 			case errors.Is(err, errSpent):
 				return false, nil
 			case err != nil:
@@ -153,8 +153,8 @@ func (r *run) spent(read int) bool {
 	return b.Records > 0 && read >= b.Records || b.Time > 0 && r.cfg.Now().Sub(r.began) >= b.Time
 }
 
-// take prepares one page, starts its writes and queues it for its commit.
-func (r *run) take(ctx context.Context, got *magento.Page[magento.Customer], work chan<- *page, tokens chan<- struct{}) error {
+// admit prepares one page, starts its writes and queues it for its commit.
+func (r *run) admit(ctx context.Context, got *magento.Page[magento.Customer], work chan<- *page, tokens chan<- struct{}) error {
 	r.cfg.TestHook(PointPageRead)
 	r.total.CompareAndSwap(0, int64(got.Total))
 	select {
