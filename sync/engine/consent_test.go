@@ -252,3 +252,21 @@ func TestPromise18_ARefusedRecordDoesNotHoldUpItsOptOut(t *testing.T) {
 		})
 	}
 }
+
+// Consent alone makes no profile.
+func TestPromise18_ConsentOfARemovedProfileIsNotWritten(t *testing.T) {
+	inWorld(t, 20, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		w.run()
+		check(w, w.account.RemoveProfile(w.profile(id).ID))
+		w.shop.Edit(id, func(c *magentotest.Customer) { c.Email = "" })
+		subscribe(w, id, magentotest.Unsubscribed)
+		w.settle()
+		writes := w.writes()
+		if report := w.run(); report.Counters.Refused != 1 || w.writes() != writes {
+			t.Errorf("%+v, %d writes", report.Counters, w.writes()-writes)
+		}
+	})
+}

@@ -39,7 +39,8 @@ type intent struct {
 	lookFirst    bool // Copernica may already have it
 	createNotYet time.Time
 
-	result result
+	uncertain bool // a write may have reached Copernica without our knowing
+	result    result
 }
 
 // facts are what a plan depends on besides the record and its ledger row.
@@ -71,7 +72,8 @@ func (it *intent) plan(f facts) {
 	}
 	if !it.known || rec.CopernicaID == 0 || rec.State == state.Removed {
 		it.action, it.sendContent, it.sendConsent = create, true, true
-		it.lookFirst = it.lookFirst || f.adopting || rec.State == state.Removed
+		// A row without an id had an unclean end, or was refused, and left who knows what.
+		it.lookFirst = it.known || f.adopting
 		return
 	}
 	it.sendContent = rec.Hash != it.content

@@ -122,7 +122,7 @@ func TestPlanProperties(t *testing.T) {
 			t.Fatal("promise 22: older over newer")
 		case it.writes() && it.known && (rec.State == state.Planned || rec.State == state.Unknown) && !it.lookFirst:
 			t.Fatal("promise 10: written without a look")
-		case it.action == create && f.adopting && !it.lookFirst:
+		case it.action == create && (f.adopting || it.known) && !it.lookFirst:
 			t.Fatal("promise 18: consent carried to a profile that was not read")
 		case it.action == update && rec.CopernicaID == 0:
 			t.Fatal("an update without an id")

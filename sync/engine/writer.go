@@ -79,6 +79,12 @@ func (w *writer) deliver(ctx context.Context, it *intent) result {
 		it.problem, it.sendContent = res.problem, false
 		res = w.bring(ctx, it)
 	}
+	// What may have been sent is never recorded as if it had not.
+	if it.uncertain && res.record == nil {
+		err := res.err
+		res = it.unknown(w.cfg.Now(), w.cfg.WriteTimeout)
+		res.err = err
+	}
 	if it.problem != nil {
 		res = it.apart(res)
 	}
@@ -104,6 +110,8 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	switch {
 	case err != nil:
 		return w.unread(it, err)
+	case seen == nil && it.problem != nil:
+		return result{} // consent for nobody
 	case seen == nil:
 		return w.create(ctx, it)
 	default:
@@ -171,6 +179,7 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 		return w.refusedOr(it, err)
 	}
 	// Either nobody knows whether it was written, or it was and its id is not known.
+	it.uncertain = true
 	return w.find(ctx, it, sent, func(p *copernica.Profile) result {
 		if it.row.Same(p.Fields) && p.Fields[w.consent] == it.row.ConsentValue() {
 			return w.wrote(it, p.ID, copernica.Outcome(err) != copernica.Acknowledged || done.Created, true, it.row.ConsentValue())
@@ -225,6 +234,7 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 			}
 			return w.find(ctx, it, sent, func(p *copernica.Profile) result { return w.merge(ctx, it, p) })
 		}
+		it.uncertain = true
 		var again bool
 		res := w.find(ctx, it, sent, func(p *copernica.Profile) result {
 			shows := (!content || it.row.Same(p.Fields)) && (!consent || p.Fields[w.consent] == it.row.ConsentValue())
