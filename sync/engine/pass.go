@@ -181,7 +181,7 @@ func (r *run) settle(ctx context.Context, p *page, cp *state.Checkpoint, failed 
 		failed = p.err()
 	}
 	if p.wrote() {
-		if err := r.writer.confirm(r.writes); err != nil {
+		if err := r.writer.confirm(r.writes); err != nil { //nolint:contextcheck // calls to Copernica outlive a stop by the grace
 			failed = errors.Join(failed, err)
 			for _, it := range p.intents {
 				it.doubt(r.cfg.Now(), r.cfg.WriteTimeout)

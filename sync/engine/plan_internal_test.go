@@ -65,7 +65,8 @@ func TestPlan(t *testing.T) {
 			"promise 18: what cannot be mapped does not hold up consent",
 			func(*state.Record) {},
 			func(it *intent) { it.problem, it.consent = errors.New("no e-mail"), optOut },
-			facts{}, expect{update, false, true, false},
+			facts{},
+			expect{update, false, true, false},
 		},
 		{"what cannot be mapped is refused", nil, func(it *intent) { it.problem = errors.New("no e-mail") }, facts{}, expect{action: refuse}},
 	} {
