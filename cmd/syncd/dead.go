@@ -199,7 +199,8 @@ func (c *deadResolve) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// lookAtState opens the state that earlier runs made: a command that looks makes none.
+// lookAtState opens the state that earlier runs of this shop made. A command that looks
+// makes none, and another shop's is refused.
 func (a *app) lookAtState(ctx context.Context, need config.Need) (config.Config, state.Store, error) {
 	cfg, log, err := a.configure(ctx, need)
 	if err != nil {
@@ -215,6 +216,9 @@ func (a *app) lookAtState(ctx context.Context, need config.Need) (config.Config,
 	store, err := a.openState(ctx, cfg, log)
 	if err != nil {
 		return cfg, nil, err
+	}
+	if err := stateOfShop(ctx, store, cfg.Shop); err != nil {
+		return cfg, nil, errors.Join(err, store.Close())
 	}
 	return cfg, store, nil
 }

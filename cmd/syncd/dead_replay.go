@@ -71,7 +71,7 @@ func (c *deadReplay) replay(ctx context.Context, a *app, cfg config.Config, stor
 	case err != nil:
 		return err
 	case sum.unknown > 0:
-		return fmt.Errorf("%d writes have no outcome yet: they are looked up again by the next run", sum.unknown)
+		return &unknownError{writes: sum.unknown}
 	case sum.open > 0:
 		return &deadLettersError{open: sum.open}
 	}

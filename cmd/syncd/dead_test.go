@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state/sqlite"
@@ -197,6 +199,41 @@ func TestPromise13_ReplayNeedsTheLease(t *testing.T) {
 	s.ends(exitFailed, s.run("dead", "replay", number(d.ID)), "is held by another one")
 	s.ends(exitDone, s.run("dead", "resolve", number(d.ID), "--why", "needs no lease"))
 	release()
+}
+
+// A replayed write that nobody answers for is not called delivered, and a shop that is
+// down leaves the letters as they were.
+func TestReplayThatFails(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	id := s.id(2)
+	refusing := s.refuse(id)
+	s.ends(exitDeadLetters, s.run("run"))
+	d := s.open()[id]
+	refusing.Remove()
+
+	s.shopFront.show(page(http.StatusNotFound))
+	out := s.run("dead", "replay", number(d.ID))
+	s.ends(exitConfiguration, out, "it answers HTML")
+	out.says(t, "not tried")
+	s.shopFront.show(nil)
+
+	silent := s.account.Faults().Add(emulator.Fault{Kind: emulator.Reset, Match: func(r *http.Request) bool {
+		return r.Method == http.MethodPut
+	}})
+	out = s.run("dead", "replay", number(d.ID))
+	s.ends(exitFailed, out, "1 write has no outcome yet")
+	out.says(t, "nobody knows yet whether it arrived")
+	if diff := cmp.Diff(d, s.open()[id]); diff != "" {
+		t.Errorf("the letter changed (-before +after):\n%s", diff)
+	}
+	s.run("lookup", number(id)).says(t, "unknown: it was written and nobody knows", "the next from")
+	silent.Remove()
+	s.pass(2 * time.Minute)
+	s.inStep()
+	if len(s.open()) != 0 {
+		t.Error("a letter is open after the record arrived")
+	}
 }
 
 // hold takes the pipeline's lease, as a run of another process does.

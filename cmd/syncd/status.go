@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
@@ -22,46 +21,36 @@ type statusCommand struct {
 }
 
 func (c *statusCommand) Run(ctx context.Context, a *app) error {
-	cfg, log, err := a.configure(ctx, config.NeedState)
+	cfg, store, err := a.lookAtState(ctx, config.NeedState)
 	if err != nil {
+		return err
+	}
+	overview, err := store.Overview(ctx, cfg.Shop)
+	if err := errors.Join(err, store.Close()); err != nil {
 		return err
 	}
 	path, err := cfg.StatePath()
 	if err != nil {
 		return err
 	}
-	if err := stateExists(path); err != nil {
-		return err
-	}
-	store, err := a.openState(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	overview, err := shopOverview(ctx, store, cfg.Shop)
-	if err := errors.Join(err, store.Close()); err != nil {
-		return err
-	}
-
 	report := newStatus(overview, path, a.now())
 	if c.JSON {
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(report)
+		return a.printJSON(report)
 	}
 	return report.print(a.stdout)
 }
 
-// shopOverview returns the overview of a shop, and like a run refuses a state that
-// was made for another one: its numbers would read as "nothing has run".
-func shopOverview(ctx context.Context, store state.Store, shop string) (state.Overview, error) {
+// stateOfShop, like a run, refuses a state that was made for another shop: it would
+// read as "nothing has run".
+func stateOfShop(ctx context.Context, store state.Store, shop string) error {
 	pipelines, err := store.Pipelines(ctx)
 	if err != nil {
-		return state.Overview{}, err
+		return err
 	}
 	if len(pipelines) > 0 && !slices.ContainsFunc(pipelines, func(p state.Pipeline) bool { return p.Name == shop }) {
-		return state.Overview{}, &state.ShopError{Have: pipelines[0].Name, Want: shop}
+		return &state.ShopError{Have: pipelines[0].Name, Want: shop}
 	}
-	return store.Overview(ctx, shop)
+	return nil
 }
 
 // stateExists refuses to look at a state that no run has made: opening it would
