@@ -248,12 +248,13 @@ func (e *Error) classify(resp *http.Response) {
 }
 
 // missingRecord recognises Magento's own 404 about an entity. The message may be
-// translated by a language pack; its parameters are not.
+// translated by a language pack; its parameters are not. The message about an order
+// has none (recording error-404-order-id).
 func (e *Error) missingRecord() bool {
 	if e.Shape != ShapeJSON {
 		return false
 	}
-	return strings.HasPrefix(e.Message, "No such entity") || e.Parameters["fieldName"] != "" && e.Parameters["fieldValue"] != ""
+	return strings.HasPrefix(e.Message, "No such entity") || strings.HasPrefix(e.Message, "The entity that was requested doesn't exist.") || e.Parameters["fieldName"] != "" && e.Parameters["fieldValue"] != ""
 }
 
 func missingPermission(resource string) string {

@@ -32,7 +32,7 @@ type Config struct {
 	UserAgent string
 
 	// PageSize is the ceiling of a customer page. Default 300, the lowest maximum
-	// that shops are known to enforce.
+	// that shops are known to enforce. A page of orders has at most 100 of them.
 	PageSize int
 	// PageTarget is the time a page may take before the next one is half as large.
 	// Default 5 seconds.
@@ -54,6 +54,7 @@ type Client struct {
 	auth      *auth
 	customers *pager
 	emails    *pager
+	orders    *pager
 	singles   chan *session // idle sessions for single reads; Concurrency of them exist
 	walks     sessionStack  // idle sessions of finished walks
 }
@@ -94,6 +95,7 @@ func New(cfg Config) (*Client, error) {
 		base:      base + "/rest/all/V1",
 		customers: newPager(customerPageSize, cfg.PageSize, cfg.PageTarget),
 		emails:    newPager(emailPageSize, emailPageSize, cfg.PageTarget),
+		orders:    newPager(orderPageSize, min(orderPageSize, cfg.PageSize), cfg.PageTarget),
 		singles:   make(chan *session, cfg.Concurrency),
 	}
 	c.auth = newAuth(cfg)

@@ -34,7 +34,7 @@ type Customer struct {
 	Attributes map[string]string
 }
 
-// Query selects customers by the time of their last change.
+// Query selects customers or orders by the time of their last change.
 type Query struct {
 	// From is the inclusive lower bound on updated_at; zero means none. It is not
 	// used when After is set.
@@ -43,9 +43,9 @@ type Query struct {
 	After Cursor
 	// Before is the horizon, exclusive and required (promise 2).
 	Before time.Time
-	// Fields are the wanted paths, such as "email", "extension_attributes.is_subscribed"
-	// or "custom_attributes". The id and updated_at always come. Empty means every
-	// field the shop prints.
+	// Fields are the wanted paths, such as "email", "extension_attributes.is_subscribed",
+	// "custom_attributes" or, below a list, "items.sku". The id and updated_at always
+	// come. Empty means every field the shop prints.
 	Fields []string
 }
 

@@ -99,7 +99,7 @@ func decodeCustomer() func(raw []byte, size int64) Item[Customer] {
 	return func(raw []byte, size int64) Item[Customer] {
 		wire = wireCustomer{}
 		if e := decodeItem(raw, size, &wire); e != nil {
-			return unread[Customer](raw, e)
+			return unread[Customer](raw, e, "id")
 		}
 		c := wire.customer()
 		return Item[Customer]{ID: c.ID, UpdatedAt: c.UpdatedAt, Value: c}
@@ -114,16 +114,17 @@ func decodeEmail() func(raw []byte, size int64) Item[CustomerEmail] {
 			Email     text    `json:"email"`
 		}
 		if e := decodeItem(raw, size, &wire); e != nil {
-			return unread[CustomerEmail](raw, e)
+			return unread[CustomerEmail](raw, e, "id")
 		}
 		c := CustomerEmail{ID: int64(wire.ID), WebsiteID: int64(wire.WebsiteID), Email: string(wire.Email)}
 		return Item[CustomerEmail]{ID: c.ID, Value: c}
 	}
 }
 
-// unread returns the item of a record that cannot be decoded, with its place.
-func unread[T any](raw []byte, e *RecordError) Item[T] {
-	id, at, field := place(raw)
+// unread returns the item of a record that cannot be decoded, with its place. Its id
+// stands under idName.
+func unread[T any](raw []byte, e *RecordError, idName string) Item[T] {
+	id, at, field := place(raw, idName)
 	e.ID = id
 	if e.Field == "" && e.Cause == CauseInvalidUTF8 {
 		e.Field = field

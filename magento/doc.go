@@ -2,12 +2,12 @@
 //
 // # What it guarantees
 //
-// Lists are walked by keyset, never by page number: [Client.Customers] yields every
-// record with updated_at in the asked interval exactly once, ordered by
-// (updated_at, entity_id), however many records share one second and whatever
-// changes while paging (promises 1 and 2). Each page is checked before it is
-// yielded: a shop that ignores a filter, changes the order or promises more rows
-// than it sends is an error, not a gap.
+// Lists are walked by keyset, never by page number: [Client.Customers] and
+// [Client.Orders] yield every record with updated_at in the asked interval exactly
+// once, ordered by (updated_at, entity_id), however many records share one second and
+// whatever changes while paging (promises 1 and 2). Each page is checked before it is
+// yielded: a shop that ignores a filter, changes the order or promises more rows than
+// it sends is an error, not a gap.
 //
 // A record that cannot be read does not spoil its page: it comes as an [Item] with
 // an Err of type [*RecordError]. Everything else that fails is an [*Error] with a

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,12 +20,19 @@ import (
 // each exactly once, a page at a time (promises 1 and 2). An error ends the walk;
 // taken up with After set to the last page's Next it leaves nothing out.
 func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Customer], error] {
-	fields, err := fieldList(q.Fields, "id", "updated_at")
+	return byTime(ctx, c, q, customerPaths(q.Fields), walk[Customer]{
+		route: "customers/search", path: "/customers/search", pager: c.customers, decode: decodeCustomer(),
+	})
+}
+
+// byTime walks a list by (updated_at, entity_id). It completes w.
+func byTime[T any](ctx context.Context, c *Client, q Query, paths []string, w walk[T]) iter.Seq2[*Page[T], error] {
+	fields, err := fieldList(paths)
 	if err == nil && q.Before.IsZero() {
 		err = configurationError("a walk needs a horizon: Query.Before is not set")
 	}
 	if err != nil {
-		return func(yield func(*Page[Customer], error) bool) { yield(nil, err) }
+		return func(yield func(*Page[T], error) bool) { yield(nil, err) }
 	}
 	if fields != "" {
 		fields = "items[" + fields + "],total_count"
@@ -33,19 +41,24 @@ func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Custome
 	if !q.After.IsZero() {
 		from = time.Time{}
 	}
-	return pages(ctx, c, walk[Customer]{
-		route: "customers/search", path: "/customers/search",
-		pager: c.customers, timed: true,
-		criteria: func(after Cursor) criteria {
-			return criteria{
-				groups: keyset(from, after, before),
-				sort:   []string{"updated_at", "entity_id"},
-				fields: fields,
-			}
-		},
-		decode: decodeCustomer(),
-		within: byChange(from, before),
-	}, q.After)
+	w.timed = true
+	w.criteria = func(after Cursor) criteria {
+		return criteria{
+			groups: keyset(from, after, before),
+			sort:   []string{"updated_at", "entity_id"},
+			fields: fields,
+		}
+	}
+	w.within = byChange[T](from, before)
+	return pages(ctx, c, w, q.After)
+}
+
+// customerPaths adds what is always asked for to the wanted paths; none stay none.
+func customerPaths(fields []string) []string {
+	if len(fields) == 0 {
+		return nil
+	}
+	return slices.Concat([]string{"id", "updated_at"}, fields)
 }
 
 // Emails walks ids and e-mails in the order of id, for finding e-mails that are
@@ -69,38 +82,44 @@ func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[Custo
 // Customer reads one customer, with the given fields as in [Query] or all of them.
 // It matches [ErrNotFound] only when Magento itself says that there is none.
 func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Customer, error) {
-	list, err := fieldList(fields, "id", "updated_at")
+	return one(ctx, c, "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), id, customerPaths(fields), decodeCustomer())
+}
+
+// one reads a single record.
+func one[T any](ctx context.Context, c *Client, route, path string, id int64, paths []string, decode func([]byte, int64) Item[T]) (T, error) {
+	var value T
+	list, err := fieldList(paths)
 	if err != nil {
-		return Customer{}, err
+		return value, err
 	}
 	query := ""
 	if list != "" {
 		query = criteriaFields(list)
 	}
-	var customer Customer
-	err = c.read(ctx, "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), query, func(_ http.Header, body io.Reader) error {
+	err = c.read(ctx, route, path, query, func(_ http.Header, body io.Reader) error {
 		f := newFrames(body)
 		raw, size, err := document(f, '{')
 		if err != nil {
 			return err
 		}
-		item := decodeCustomer()(raw, size)
+		item := decode(raw, size)
 		if item.Err != nil {
-			e := item.Err.(*RecordError) //nolint:errorlint,forcetypeassert // decodeCustomer makes no other
+			e := item.Err.(*RecordError) //nolint:errorlint,forcetypeassert // decoders make no other
 			e.ID = id
 			return &Error{Class: fault.Record, Shape: ShapeJSON, Err: e}
 		}
 		if item.ID != id {
+			kind, _, _ := strings.Cut(route, "s/")
 			return &Error{
 				Class: fault.Configuration, Shape: ShapeJSON,
-				Filled: fmt.Sprintf("asked for customer %d the shop sends %d", id, item.ID),
+				Filled: fmt.Sprintf("asked for %s %d the shop sends %d", kind, id, item.ID),
 				Hint:   "does a cache before the shop answer for /rest?",
 			}
 		}
-		customer = item.Value
+		value = item.Value
 		return nil
 	})
-	return customer, err
+	return value, err
 }
 
 // Clock returns the shop's clock, UTC, whole seconds: the Date header of an

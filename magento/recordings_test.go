@@ -23,7 +23,10 @@ import (
 	"github.com/magento-copernica/syncd/magento"
 )
 
-var singleRoute = regexp.MustCompile(`/V1/customers/(\d+)$`)
+var (
+	singleRoute = regexp.MustCompile(`/V1/customers/(\d+)$`)
+	orderRoute  = regexp.MustCompile(`/V1/orders/(\d+)$`)
+)
 
 // TestRecordings answers the client with every recorded exchange of a route it uses,
 // as printed and as PHP sends it, and holds what it makes of it against the table in
@@ -100,6 +103,10 @@ func operation(e recording.Exchange) func(*testing.T, recording.Exchange) string
 			sameAsPrinted(t, e.Name, e.Body, got)
 			return fmt.Sprintf("  customer: %s\n", brief(got))
 		}
+	case strings.HasSuffix(path, "/V1/orders"):
+		return ordersOutcome(query)
+	case orderRoute.MatchString(path):
+		return orderOutcome(orderRoute.FindStringSubmatch(path)[1])
 	case regexp.MustCompile(`/(V1|v1)//?store/(websites|storeGroups|storeViews)$`).MatchString(path):
 		return structureOutcome
 	case strings.HasSuffix(path, "/V1/customerGroups/search"):

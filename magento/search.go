@@ -97,15 +97,15 @@ func (t tree) String() string {
 	return b.String()
 }
 
-// fieldList prints paths as a fields parameter, always with the given ones; no paths
-// mean every field and give "". Names outside [A-Za-z0-9_] are refused, because
+// fieldList prints paths as a fields parameter; no paths mean every field and give "".
+// A path that holds another one takes its place. Names outside [A-Za-z0-9_] are refused, because
 // Magento answers a malformed list with an empty array and status 200.
-func fieldList(paths []string, always ...string) (string, error) {
+func fieldList(paths []string) (string, error) {
 	if len(paths) == 0 {
 		return "", nil
 	}
 	t := tree{}
-	for _, path := range slices.Concat(always, paths) {
+	for _, path := range paths {
 		for segment := range strings.SplitSeq(path, ".") {
 			if segment == "" || strings.ContainsFunc(segment, func(r rune) bool {
 				return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
@@ -113,7 +113,9 @@ func fieldList(paths []string, always ...string) (string, error) {
 				return "", configurationError("the mapping asks for the field " + strconv.Quote(path) + ", which is no name that Magento can have")
 			}
 		}
-		t.add(path)
+		if !slices.ContainsFunc(paths, func(whole string) bool { return strings.HasPrefix(path, whole+".") }) {
+			t.add(path)
+		}
 	}
 	return t.String(), nil
 }

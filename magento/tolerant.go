@@ -158,9 +158,9 @@ func (a *attributes) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// place finds id and updated_at in a record that cannot be decoded, and the first
+// place finds the id, under idName, and updated_at in a record that cannot be decoded, and the first
 // field that holds bytes which are not UTF-8. It reads as far as the JSON is sound.
-func place(raw []byte) (id int64, at time.Time, field string) {
+func place(raw []byte, idName string) (id int64, at time.Time, field string) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -186,14 +186,14 @@ func place(raw []byte) (id int64, at time.Time, field string) {
 					path = slices.Delete(path, len(path)-1, len(path))
 				}
 			case json.Number:
-				if name == "id" && len(path) == 0 {
+				if name == idName && len(path) == 0 {
 					id, _ = v.Int64()
 				}
 			case string:
 				if field == "" && strings.ContainsRune(v, utf8.RuneError) {
 					field = name
 				}
-				if name == "id" && len(path) == 0 {
+				if name == idName && len(path) == 0 {
 					id, _ = strconv.ParseInt(v, 10, 64)
 				}
 				if name == "updated_at" && len(path) == 0 {

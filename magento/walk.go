@@ -238,8 +238,8 @@ func markup() *Error {
 }
 
 // byChange checks the places of a walk by (updated_at, id).
-func byChange(from, before time.Time) func(Cursor, Item[Customer]) string {
-	return func(previous Cursor, item Item[Customer]) string {
+func byChange[T any](from, before time.Time) func(Cursor, Item[T]) string {
+	return func(previous Cursor, item Item[T]) string {
 		at := item.UpdatedAt
 		switch {
 		case at.IsZero():
