@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
 )
 
@@ -235,6 +238,72 @@ func TestReplayThatFails(t *testing.T) {
 		t.Error("a letter is open after the record arrived")
 	}
 }
+
+// TestDeadGolden holds what the commands print to files that a person has read.
+func TestDeadGolden(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC)
+	before := func(d time.Duration) *time.Time { return new(now.Add(-d)) }
+	refused := deadLetter{
+		ID: 12, Entity: state.Profile, Key: "shop-c4711", SourceID: 4711, Stream: "customers", Cause: "refused",
+		Message: "PUT /database/{id}/profiles: 400 Failed to create profile", Fix: "Copernica refused the record as it stands: see the message",
+		RunID: 9, Attempts: 3, FirstSeen: before(75 * time.Hour), LastSeen: before(5 * time.Minute),
+	}
+	empty := deadLetter{
+		ID: 8, Entity: state.Profile, Key: "shop-c17", SourceID: 17, Stream: "customers", Cause: "email_empty", Message: "email",
+		Fix: "give the customer a value for email in Magento; saving it sends it again", RunID: 3, Attempts: 1, FirstSeen: before(26 * time.Hour), LastSeen: before(26 * time.Hour),
+	}
+	other := empty
+	other.ID, other.Key, other.SourceID = 9, "shop-c100018", 100018
+	closed, delivered := empty, refused
+	closed.Resolved, closed.Resolution = before(2*time.Hour), "a test account"
+	delivered.Resolved, delivered.Resolution = before(time.Minute), "delivered"
+	run := &runBrief{ID: 9, Stream: "customers", Outcome: state.Done, Started: before(6 * time.Minute), Ended: before(4 * time.Minute)}
+	ledger := &ledgerRow{State: state.Refused, CopernicaID: 90817, SourceUpdatedAt: before(200 * time.Hour), FirstSeen: before(999 * time.Hour), AcknowledgedAt: before(199 * time.Hour)}
+
+	open := &deadReport{Shop: "shop", At: now, Open: 1204, Groups: []deadGroup{
+		{Cause: "email_empty", Count: 1203, FirstSeen: *before(26 * time.Hour), LastSeen: *before(26 * time.Hour), Fix: empty.Fix, Letters: []deadLetter{empty, other}},
+		{Cause: "refused", Count: 1, FirstSeen: *refused.FirstSeen, LastSeen: *refused.LastSeen, Fix: refused.Fix, Letters: []deadLetter{refused}},
+	}}
+	unknown := &ledgerRow{State: state.Unknown, FirstSeen: before(time.Minute), PlannedAt: before(time.Minute), Attempts: 2, NextAttempt: before(-time.Minute)}
+	sides := &liveSides{InShop: true, UpdatedAt: before(time.Hour), Profiles: []int64{90817}, Fields: []liveField{
+		{Field: "customer_id", Mapped: new("shop-c4711"), Copernica: new("shop-c4711"), Same: true},
+		{Field: "firstname", Mapped: new("Ståle\n"), Copernica: new("Stale")},
+		{Field: "prefix", Mapped: new("")},
+		{Field: "newsletter", Mapped: new("subscribed"), Copernica: new("unsubscribed_copernica"), Consent: true},
+	}}
+	for name, report := range map[string]interface{ print(w io.Writer) error }{
+		"dead/open": printed(func(w io.Writer) error { return open.print(w, 2) }),
+		"dead/causes": printed(func(w io.Writer) error {
+			return (&deadReport{Shop: "shop", At: now, Open: 1, Groups: []deadGroup{{Cause: "refused", Count: 1, FirstSeen: *refused.FirstSeen, Fix: refused.Fix}}}).print(w, 0)
+		}),
+		"dead/closed": printed(func(w io.Writer) error {
+			return (&deadReport{Shop: "shop", At: now, Closed: []deadLetter{delivered, closed}}).print(w, 2)
+		}),
+		"dead/one":        &deadInFull{Shop: "shop", Target: "Copernica database 101", At: now, deadLetter: refused, LastRun: run, Ledger: ledger},
+		"dead/one-closed": &deadInFull{Shop: "shop", Target: "Copernica database 101", At: now, deadLetter: closed, LastRun: &runBrief{ID: 3}},
+		"lookup/refused": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, Records: []*lookupRecord{
+			{Entity: state.Profile, Key: "shop-c4711", SourceID: 4711, Ledger: ledger, LastRun: run, Letters: []deadLetter{refused, closed}, Live: sides},
+		}},
+		"lookup/two": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byEmail, Records: []*lookupRecord{
+			{Entity: state.Profile, Key: "shop-c17", SourceID: 17, Ledger: unknown, LastRun: run},
+			{Entity: state.Profile, Key: "shop-c18", SourceID: 18, Live: &liveSides{Profiles: []int64{5, 7}, Gone: 4, Problem: "customer 18: email empty"}},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var text bytes.Buffer
+			if err := report.print(&text); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+".txt", text.Bytes())
+		})
+	}
+}
+
+type printed func(w io.Writer) error
+
+func (p printed) print(w io.Writer) error { return p(w) }
 
 // hold takes the pipeline's lease, as a run of another process does.
 func (s *stage) hold(holder string) (release func()) {

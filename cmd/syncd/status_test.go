@@ -69,12 +69,12 @@ func TestStatusGolden(t *testing.T) {
 			if err := report.print(&text); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".txt", text.Bytes())
+			golden(t, "status/"+name+".txt", text.Bytes())
 			form, err := json.MarshalIndent(report, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".json", append(form, '\n'))
+			golden(t, "status/"+name+".json", append(form, '\n'))
 		})
 	}
 }
@@ -82,7 +82,7 @@ func TestStatusGolden(t *testing.T) {
 // golden compares got with a file, or rewrites the file.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
-	path := filepath.Join("testdata", "status", name)
+	path := filepath.Join("testdata", filepath.FromSlash(name))
 	if *update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
