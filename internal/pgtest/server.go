@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,13 +23,18 @@ import (
 // startLimit is how long a cluster may take to start, recovery included.
 const startLimit = time.Minute
 
+// killLimit is how long one may take to end at once.
+const killLimit = 5 * time.Second
+
 // Server is a throw-away cluster. Its superuser is postgres: it is trusted through the
 // socket that URL leads to, and needs a password through the port that TCP names.
 type Server struct {
 	dir, bin, data string
 	port           int
-	process        *exec.Cmd
-	input          io.Closer
+	process        *os.Process   // nil while it does not run
+	ended          chan struct{} // closed when process has ended
+	watcher        *exec.Cmd
+	input          io.Closer // ends the server when it is closed
 }
 
 // Start starts a cluster that a test may stop, kill and start again. It goes with the
@@ -159,26 +165,30 @@ func (s *Server) Start() error {
 	return err
 }
 
-// supervise runs the server until standard input ends, so that it never outlives who
-// started it, whatever becomes of that process.
-const supervise = `"$@" </dev/null & read -r _; kill -QUIT $! 2>/dev/null; wait $!`
+// watch ends the server when standard input ends, so that it never outlives who started
+// it, whatever becomes of that process.
+const watch = `read -r _; kill -QUIT "$1"; sleep 1; kill -KILL "$1" 2>/dev/null; rm -rf "$2"`
 
 func (s *Server) run() error {
 	var said bytes.Buffer
-	cmd, err := s.command("postgres")
+	server, err := s.command("postgres", "-D", s.data, "-p", strconv.Itoa(s.port))
 	if err != nil {
 		return err
 	}
-	cmd.Path = "/bin/sh"
-	cmd.Args = []string{"sh", "-c", supervise, "sh", filepath.Join(s.bin, "postgres"), "-D", s.data, "-p", strconv.Itoa(s.port)}
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if s.input, err = cmd.StdinPipe(); err != nil {
+	server.Stdout, server.Stderr = &said, &said
+	if err := server.Start(); err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	s.ended = make(chan struct{})
+	go func() {
+		server.Wait() //nolint:errcheck // how a killed server ends says nothing
+		close(s.ended)
+	}()
+	s.process = server.Process
+	if err := s.guard(); err != nil {
+		s.Kill()
 		return err
 	}
-	s.process = cmd
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	for {
@@ -186,26 +196,38 @@ func (s *Server) run() error {
 		if err == nil {
 			return conn.Close(ctx)
 		}
-		if wait(ctx); ctx.Err() != nil || s.gone() {
+		if s.wait(ctx) {
 			s.Kill()
 			return fmt.Errorf("the server did not start: %w\n%s", err, bytes.TrimSpace(said.Bytes()))
 		}
 	}
 }
 
-// gone reports whether the server gave up while it started.
-func (s *Server) gone() bool {
-	_, err := os.Stat(filepath.Join(s.data, "postmaster.pid"))
-	return errors.Is(err, os.ErrNotExist)
+// guard starts the process that watches over the server.
+func (s *Server) guard() error {
+	watcher, err := s.command("sh")
+	if err != nil {
+		return err
+	}
+	watcher.Path, watcher.Args = "/bin/sh", []string{"sh", "-c", watch, "sh", strconv.Itoa(s.process.Pid), s.dir}
+	if s.input, err = watcher.StdinPipe(); err != nil {
+		return err
+	}
+	s.watcher = watcher
+	return watcher.Start()
 }
 
-// wait waits a little.
-func wait(ctx context.Context) {
+// wait waits a little, and reports whether waiting has become useless.
+func (s *Server) wait(ctx context.Context) (over bool) {
 	timer := time.NewTimer(20 * time.Millisecond)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return false
+	case <-s.ended:
+		return true
 	case <-ctx.Done():
+		return true
 	}
 }
 
@@ -215,9 +237,18 @@ func (s *Server) Kill() {
 	if s.process == nil {
 		return
 	}
-	s.input.Close()  //nolint:errcheck // a pipe
-	s.process.Wait() //nolint:errcheck // how a killed server ends says nothing
-	s.process = nil
+	if s.watcher != nil && s.watcher.Process != nil {
+		s.watcher.Process.Kill() //nolint:errcheck // it may be gone
+		s.watcher.Wait()         //nolint:errcheck // it was killed
+	}
+	s.process.Signal(syscall.SIGQUIT) //nolint:errcheck // it may be gone
+	select {
+	case <-s.ended:
+	case <-time.After(killLimit): // it does not listen yet
+		s.process.Kill() //nolint:errcheck // it may be gone
+		<-s.ended
+	}
+	s.process, s.watcher = nil, nil
 }
 
 // Stop stops the cluster and removes its files.

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/magento-copernica/syncd/state"
 )
 
 const (
@@ -71,6 +73,9 @@ func (s *Store) repeat(ctx context.Context, what string, step func() (again bool
 		again, err := step()
 		if err == nil {
 			return nil
+		}
+		if is[*state.HeldError](err) || is[*state.TargetError](err) {
+			return err // they say all there is
 		}
 		if !again || n == tries || ctx.Err() != nil {
 			return explain(ctx, what, err)
