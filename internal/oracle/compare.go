@@ -42,14 +42,44 @@ type Example struct {
 // Field is a field that differs. Absent fields have the value "".
 type Field struct{ Name, Want, Have string }
 
-// Compare finds where profiles differ from rows. Keys and values are compared byte by
+// Compare finds where profiles differ from rows: those of [Expect], and of
+// [ExpectOrders] for guests. Keys and values are compared byte by
 // byte; fields that a row does not name are the merchant's own and do not count.
 func Compare(want []Row, have []copernicatest.Profile) Difference {
-	byKey := map[string][]copernicatest.Profile{}
+	byKey := map[string][]map[string]string{}
 	for _, p := range have {
 		key := p.Fields["customer_id"]
-		byKey[key] = append(byKey[key], p)
+		byKey[key] = append(byKey[key], p.Fields)
 	}
+	return compare(want, byKey)
+}
+
+// parentField stands in a [Difference] for the profile that a subprofile belongs to.
+const parentField = "(profile)"
+
+// CompareRows is Compare for the subprofiles of a collection whose key field is key:
+// [KeyOrders] or [KeyItems]. A row of another profile than the one wanted is Different in
+// the field "(profile)". Profiles are those of the database.
+func CompareRows(want []SubRow, key string, have []copernicatest.Subprofile, profiles []copernicatest.Profile) Difference {
+	parents := map[int64]string{}
+	for _, p := range profiles {
+		parents[p.ID] = p.Fields["customer_id"]
+	}
+	rows := make([]Row, len(want))
+	for i, r := range want {
+		rows[i] = Row{Key: r.Key, Fields: maps.Clone(r.Fields)}
+		rows[i].Fields[parentField] = r.Parent
+	}
+	byKey := map[string][]map[string]string{}
+	for _, s := range have {
+		fields := maps.Clone(s.Fields)
+		fields[parentField] = parents[s.Parent]
+		byKey[fields[key]] = append(byKey[fields[key]], fields)
+	}
+	return compare(rows, byKey)
+}
+
+func compare(want []Row, byKey map[string][]map[string]string) Difference {
 	var d Difference
 	var examples []Example
 	for _, row := range want {
@@ -81,9 +111,9 @@ func Compare(want []Row, have []copernicatest.Profile) Difference {
 	return d
 }
 
-// closest returns what the profile differs in that differs least: one right profile
+// closest returns what the row differs in that differs least: one right row
 // beside a wrong double is a duplicate, not a difference.
-func closest(row Row, found []copernicatest.Profile) []Field {
+func closest(row Row, found []map[string]string) []Field {
 	best := differing(row, found[0])
 	for _, p := range found[1:] {
 		if fields := differing(row, p); len(fields) < len(best) {
@@ -93,14 +123,14 @@ func closest(row Row, found []copernicatest.Profile) []Field {
 	return best
 }
 
-func differing(row Row, p copernicatest.Profile) []Field {
-	var fields []Field
+func differing(row Row, fields map[string]string) []Field {
+	var wrong []Field
 	for _, name := range slices.Sorted(maps.Keys(row.Fields)) {
-		if want, have := row.Fields[name], p.Fields[name]; want != have {
-			fields = append(fields, Field{Name: name, Want: want, Have: have})
+		if want, have := row.Fields[name], fields[name]; want != have {
+			wrong = append(wrong, Field{Name: name, Want: want, Have: have})
 		}
 	}
-	return fields
+	return wrong
 }
 
 // None reports whether every row is there once and right, and nothing else.

@@ -13,6 +13,8 @@
 // Consent is the shop's true newsletter status of that e-mail on the customer's own
 // website, whatever a search over all websites says of it, unless the person opted
 // out in Copernica: that stays.
+//
+// What orders make is described at the top of orders.go: [ExpectOrders].
 package oracle
 
 import (
@@ -42,6 +44,25 @@ type Options struct {
 	// Unsubscribed holds the keys of profiles that were unsubscribed in Copernica. They
 	// must still show the value written there, whatever the shop says of them.
 	Unsubscribed map[string]bool
+
+	// Owners holds the profile keys of orders that were delivered before their customer
+	// was deleted, by the order's id.
+	Owners map[int64]string
+}
+
+// complete fills in the defaults.
+func (o Options) complete() Options {
+	if o.Shop == "" {
+		o.Shop = "shop"
+	}
+	if o.Zone == nil {
+		zone, err := time.LoadLocation("Europe/Amsterdam")
+		if err != nil {
+			panic(fmt.Sprintf("oracle: time zone data compiled in is unreadable: %v", err))
+		}
+		o.Zone = zone
+	}
+	return o
 }
 
 // Row is a profile that must be there exactly once.
@@ -52,16 +73,7 @@ type Row struct {
 
 // Expect returns the profiles that shop makes, by key.
 func Expect(shop magentotest.Data, opts Options) []Row {
-	if opts.Shop == "" {
-		opts.Shop = "shop"
-	}
-	if opts.Zone == nil {
-		zone, err := time.LoadLocation("Europe/Amsterdam")
-		if err != nil {
-			panic(fmt.Sprintf("oracle: time zone data compiled in is unreadable: %v", err))
-		}
-		opts.Zone = zone
-	}
+	opts = opts.complete()
 	groups := map[int64]string{}
 	for _, g := range shop.CustomerGroups {
 		groups[g.ID] = g.Code
@@ -121,13 +133,8 @@ func deliverable(c magentotest.Customer) bool {
 	return c.Email != "" && utf8.RuneCountInString(c.Email) <= emailLength && size <= recordSize
 }
 
-// cut shortens a text to what its field holds.
-func cut(s string) string {
-	if utf8.RuneCountInString(s) <= textLength {
-		return s
-	}
-	return string([]rune(s)[:textLength])
-}
+// cut shortens a text to what most fields hold.
+func cut(s string) string { return cutTo(s, textLength) }
 
 // gender names Magento's option ids.
 func gender(option int64) string {
