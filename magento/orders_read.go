@@ -22,7 +22,7 @@ func (c *Client) Orders(ctx context.Context, q Query) iter.Seq2[*Page[Order], er
 // Order reads one order, with the given fields as in [Client.Orders] or all of them. It
 // matches [ErrNotFound] only when Magento itself says that there is none.
 func (c *Client) Order(ctx context.Context, id int64, fields []string) (Order, error) {
-	return one(ctx, c, "orders/{id}", "/orders/"+strconv.FormatInt(id, 10), id, orderPaths(fields), decodeOrder())
+	return one(ctx, c, "asked for order", "orders/{id}", "/orders/"+strconv.FormatInt(id, 10), id, orderPaths(fields), decodeOrder())
 }
 
 // orderPaths adds what is always asked for to the wanted paths; none stay none.

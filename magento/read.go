@@ -82,11 +82,11 @@ func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[Custo
 // Customer reads one customer, with the given fields as in [Query] or all of them.
 // It matches [ErrNotFound] only when Magento itself says that there is none.
 func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Customer, error) {
-	return one(ctx, c, "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), id, customerPaths(fields), decodeCustomer())
+	return one(ctx, c, "asked for customer", "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), id, customerPaths(fields), decodeCustomer())
 }
 
-// one reads a single record.
-func one[T any](ctx context.Context, c *Client, route, path string, id int64, paths []string, decode func([]byte, int64) Item[T]) (T, error) {
+// one reads a single record; asked names it in an error.
+func one[T any](ctx context.Context, c *Client, asked, route, path string, id int64, paths []string, decode func([]byte, int64) Item[T]) (T, error) {
 	var value T
 	list, err := fieldList(paths)
 	if err != nil {
@@ -109,10 +109,9 @@ func one[T any](ctx context.Context, c *Client, route, path string, id int64, pa
 			return &Error{Class: fault.Record, Shape: ShapeJSON, Err: e}
 		}
 		if item.ID != id {
-			kind, _, _ := strings.Cut(route, "s/")
 			return &Error{
 				Class: fault.Configuration, Shape: ShapeJSON,
-				Filled: fmt.Sprintf("asked for %s %d the shop sends %d", kind, id, item.ID),
+				Filled: fmt.Sprintf("%s %d the shop sends %d", asked, id, item.ID),
 				Hint:   "does a cache before the shop answer for /rest?",
 			}
 		}
