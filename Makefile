@@ -1,5 +1,5 @@
-# syncd: `make` lists the targets. Nothing here needs root; `make race` uses it, where it
-# has it, to install a C compiler.
+# syncd: `make` lists the targets. Nothing here needs root; `make test` and `make race` use
+# it, where they have it, to install a PostgreSQL server and a C compiler.
 
 GO      ?= go
 BIN     := $(CURDIR)/bin
@@ -17,9 +17,26 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## fetch the modules the tests need
+setup: postgres ## fetch the modules, and the PostgreSQL server, that the tests need
 	@echo "==> modules: go mod download (from the module cache when they are there)"
 	@$(GO) mod download
+
+# Tests of the state in PostgreSQL start a throw-away server from these binaries. Without
+# them those tests fail and say what to install.
+.PHONY: postgres
+postgres:
+	@if [ -n "$$SYNCD_TEST_DATABASE_URL" ]; then \
+		echo "==> PostgreSQL: the server that SYNCD_TEST_DATABASE_URL names"; \
+	elif command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb >/dev/null 2>&1; then \
+		echo "==> PostgreSQL: the server binaries that are installed"; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "==> PostgreSQL: installing the server with apt-get, without a cluster of its own"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common && \
+		sed -i 's/^#\? *create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
+	else \
+		echo "==> PostgreSQL: no server binaries; tests that need them will fail (Debian, Ubuntu: sudo apt-get install postgresql)" >&2; \
+	fi
 
 .PHONY: test
 test: setup ## all tests, without the race detector

@@ -19,7 +19,8 @@ type Need uint8
 const (
 	NeedMagento   Need = 1 << iota // an address and exactly one way to authenticate
 	NeedCopernica                  // an access token
-	NeedState                      // a place for the state
+	NeedState                      // a place for the state, and for PostgreSQL its key
+	NeedDatabase                   // a place for the state
 )
 
 // Bounds of numbers. A Magento page of more than 1000 customers costs more than the
@@ -63,10 +64,8 @@ func (c Config) Check(need Need) error {
 	if need&NeedCopernica != 0 {
 		c.Copernica.check(&p)
 	}
-	if need&NeedState != 0 {
-		if _, err := c.StatePath(); err != nil {
-			p = append(p, err)
-		}
+	if need&(NeedState|NeedDatabase) != 0 {
+		c.checkState(&p, need&NeedState != 0)
 	}
 	return errors.Join(p...)
 }

@@ -42,8 +42,8 @@ const Prefix = "SYNCD_"
 // the default, `desc` the meaning, `example` a value to show where there is no default.
 type Config struct {
 	Shop          string        `env:"SHOP, default=shop" desc:"Code of the shop, 1 to 12 of a-z and 0-9. It starts every key in Copernica and is fixed in the state at the first run."`
-	DatabaseURL   Secret        `env:"DATABASE_URL" show:"SQLite in $STATE_DIRECTORY, else in the user's state folder" example:"sqlite:///var/lib/syncd/syncd.db" desc:"Where the state is kept: 'sqlite:///absolute/path', 'sqlite:relative/path' or ':memory:' (forgotten at exit)."`
-	EncryptionKey Secret        `env:"ENCRYPTION_KEY" show:"a key file beside a new SQLite database" desc:"Key that seals the secrets in the state. Without it a key file is made together with a new SQLite database, never later."`
+	DatabaseURL   Secret        `env:"DATABASE_URL" show:"SQLite in $STATE_DIRECTORY, else in the user's state folder" example:"sqlite:///var/lib/syncd/syncd.db" desc:"Where the state is kept: 'sqlite:///absolute/path', 'sqlite:relative/path', ':memory:' (forgotten at exit) or 'postgres://user:password@host:5432/database'."`
+	EncryptionKey Secret        `env:"ENCRYPTION_KEY" show:"a key file beside a new SQLite database" desc:"Key that seals the secrets in the state. Without it a key file is made together with a new SQLite database, never later; a state in PostgreSQL needs it."`
 	LogLevel      Level         `env:"LOG_LEVEL, default=info" desc:"Least important level that is logged: debug, info, warn or error."`
 	LogFormat     Format        `env:"LOG_FORMAT, default=auto" desc:"Form of the log on standard error: text, json, or auto (coloured on a terminal, text elsewhere)."`
 	Magento       Magento       `env:", prefix=MAGENTO_"`

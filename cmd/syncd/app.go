@@ -40,6 +40,7 @@ type commands struct {
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
 	Dead      deadCommand      `cmd:"" help:"List, show, replay and close dead letters: what could not be delivered."`
 	Lookup    lookupCommand    `cmd:"" help:"Say where one record is: in the shop, on its way, in Copernica."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the tables of the state to this version; every command does it by itself where it may."`
 	Emulate   emulateCommand   `cmd:"" help:"Serve an imitation of Magento or Copernica, to try things out on."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }

@@ -206,14 +206,7 @@ func (a *app) lookAtState(ctx context.Context, need config.Need) (config.Config,
 	if err != nil {
 		return cfg, nil, err
 	}
-	path, err := cfg.StatePath()
-	if err != nil {
-		return cfg, nil, err
-	}
-	if err := stateExists(path); err != nil {
-		return cfg, nil, err
-	}
-	store, err := a.openState(ctx, cfg, log)
+	store, err := a.openExistingState(ctx, cfg, log)
 	if err != nil {
 		return cfg, nil, err
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/pgtest"
+	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
@@ -21,8 +23,13 @@ import (
 // TestMain puts syncd itself into the PATH of the scripts, and of tests that start
 // it as a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"syncd": main, "syncd-mortal": mortal})
+	testscript.Main(stopping{m}, map[string]func(){"syncd": main, "syncd-mortal": mortal})
 }
+
+// stopping stops the throw-away PostgreSQL server when the tests are over.
+type stopping struct{ m *testing.M }
+
+func (s stopping) Run() int { return pgtest.Run(s.m) }
 
 // TestScripts runs testdata/script. Besides the usual ones the scripts have these
 // commands:
@@ -33,6 +40,7 @@ func TestMain(m *testing.M) {
 //	revoke                   make the account refuse its access token
 //	rename-field OLD NEW     rename a field of the account's database
 //	add-field NAME TYPE [N]  add a field of that type and length
+//	postgres                 make an empty PostgreSQL database and set the environment that leads there
 //	state PATH               make a state that shop "shop" has run with, and hold its lease
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -54,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"rename-field": scriptRenameField,
 			"add-field":    scriptAddField,
 			"state":        scriptState,
+			"postgres":     func(ts *testscript.TestScript, _ bool, _ []string) { scriptPostgres(t, ts) },
 		},
 	})
 }
@@ -129,6 +138,11 @@ func scriptAddField(ts *testscript.TestScript, _ bool, args []string) {
 		field.Length = length
 	}
 	ts.Check(scriptAccount(ts).AddFields(copernicatest.DatabaseName, field))
+}
+
+func scriptPostgres(t *testing.T, ts *testscript.TestScript) {
+	ts.Setenv("SYNCD_DATABASE_URL", pgtest.URL(t, pgtest.Template{}))
+	ts.Setenv("SYNCD_ENCRYPTION_KEY", seal.NewKey())
 }
 
 func scriptState(ts *testscript.TestScript, _ bool, args []string) {

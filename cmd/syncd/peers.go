@@ -14,6 +14,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/postgres"
 	"github.com/magento-copernica/syncd/state/sqlite"
 )
 
@@ -80,11 +81,16 @@ func (a *app) openCopernica(cfg config.Config, log *slog.Logger) (*copernica.Cli
 }
 
 // openState opens the configured state, which is made when it does not exist.
-func (a *app) openState(ctx context.Context, cfg config.Config, log *slog.Logger) (*sqlite.Store, error) {
-	path, err := cfg.StatePath()
-	if err != nil {
-		return nil, err
-	}
+func (a *app) openState(ctx context.Context, cfg config.Config, log *slog.Logger) (state.Store, error) {
+	return a.openStore(ctx, cfg, log, false)
+}
+
+// openExistingState opens a state that earlier runs made, and makes none.
+func (a *app) openExistingState(ctx context.Context, cfg config.Config, log *slog.Logger) (state.Store, error) {
+	return a.openStore(ctx, cfg, log, true)
+}
+
+func (a *app) openStore(ctx context.Context, cfg config.Config, log *slog.Logger, existing bool) (state.Store, error) {
 	key := cfg.EncryptionKey.Reveal()
 	if key != "" {
 		if _, err := seal.New(key); err != nil {
@@ -92,6 +98,22 @@ func (a *app) openState(ctx context.Context, cfg config.Config, log *slog.Logger
 				Variable: config.Prefix + "ENCRYPTION_KEY",
 				Problem:  strings.TrimPrefix(err.Error(), "the encryption key "),
 			}
+		}
+	}
+	if server, ok := cfg.StateServer(); ok {
+		store, err := postgres.Open(ctx, postgres.Config{URL: server.Reveal(), EncryptionKey: key, Existing: existing, Now: a.now, Log: log})
+		if err != nil {
+			return nil, serverError(cfg, err)
+		}
+		return store, nil
+	}
+	path, err := cfg.StatePath()
+	if err != nil {
+		return nil, err
+	}
+	if existing {
+		if err := stateExists(path); err != nil {
+			return nil, err
 		}
 	}
 	store, err := sqlite.Open(ctx, sqlite.Config{Path: path, EncryptionKey: key, Now: a.now, Log: log})
@@ -102,5 +124,22 @@ func (a *app) openState(ctx context.Context, cfg config.Config, log *slog.Logger
 			Problem:  fmt.Sprintf("leads to %s, where this user cannot keep the state (%s): give the user that directory, or name another place", path, refused),
 		}
 	}
-	return store, err
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
+}
+
+// serverError tells what only other settings mend from a server that is down.
+func serverError(cfg config.Config, err error) error {
+	if errors.Is(err, postgres.ErrNoState) {
+		return &config.Error{
+			Variable: config.Prefix + "DATABASE_URL",
+			Problem:  "leads to " + cfg.StatePlace() + ", where there is no state: `syncd run` makes it",
+		}
+	}
+	if e, ok := errors.AsType[*postgres.Error](err); ok && e.Setup {
+		return &config.Error{Problem: err.Error()}
+	}
+	return err
 }

@@ -29,11 +29,7 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
 	}
-	path, err := cfg.StatePath()
-	if err != nil {
-		return err
-	}
-	report := newStatus(overview, path, a.now())
+	report := newStatus(overview, cfg.StatePlace(), a.now())
 	if c.JSON {
 		return a.printJSON(report)
 	}

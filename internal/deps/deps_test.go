@@ -62,6 +62,7 @@ var rules = []rule{
 	{pkg: "state", reason: "the state knows neither peer and no database: ids, keyed hashes, numbers, dates"},
 	{pkg: "state/statetest", allowed: []string{"state"}, reason: "the conformance suite knows the contract and no implementation"},
 	{pkg: "state/sqlite", allowed: []string{"state", "internal/seal"}, reason: "a store keeps what it is given and knows neither peer"},
+	{pkg: "state/postgres", allowed: []string{"state", "internal/seal"}, reason: "a store keeps what it is given and knows neither peer"},
 
 	{pkg: "sync/mapping", allowed: []string{"magento", "copernica", "internal/httpx", "internal/fault"}, reason: "mapping is a pure function from one peer's types to the other's"},
 	{
@@ -70,6 +71,7 @@ var rules = []rule{
 	},
 
 	{pkg: "cmd/syncd", allowed: []string{anything}, reason: tieReason},
+	{pkg: "internal/pgtest", tests: true, reason: "it gives tests a database, whatever they keep there"},
 	{pkg: "internal/demo", allowed: []string{anything}, reason: tieReason},
 	{pkg: "internal/sabotage", tests: true, reason: "it plants defects from outside and judges by what the go command says"},
 	{pkg: "docs", tests: true, reason: "its test reads files, and no package"},
@@ -200,6 +202,7 @@ func TestRulesBite(t *testing.T) {
 		{"the witness's tests", "magento/magentotest", pkg{XTestImports: ours("magento")}, 1},
 		{"a client's tests", "magento", pkg{XTestImports: ours("magento/magentotest")}, 0},
 		{"a store", "sync/engine", pkg{Deps: ours("state", "state/sqlite")}, 1},
+		{"the other store", "state/postgres", pkg{Deps: ours("state", "state/sqlite", "internal/pgtest")}, 2},
 		{"the commands", "cmd/syncd", pkg{Deps: ours("state/sqlite", "magento/magentotest")}, 0},
 		{"other people's", "state", pkg{Deps: []string{"context", "github.com/google/uuid"}}, 0},
 	} {
