@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/magento-copernica/syncd/internal/pgtest"
 	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/state"
@@ -94,3 +96,26 @@ func openShop(tb testing.TB, cfg postgres.Config) *postgres.Store {
 
 // newKey is a key that the tests' states were not sealed with.
 func newKey() string { return seal.NewKey() }
+
+// connect is another program's connection.
+func connect(t *testing.T, address string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// untilWaiting returns when somebody waits for a lock in a database.
+func untilWaiting(t *testing.T, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		waiting := pgtest.Query(t, address, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+		if waiting[0][0] != "0" {
+			return
+		}
+	}
+	t.Fatal("nobody waits for a lock")
+}

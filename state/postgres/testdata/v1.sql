@@ -1,0 +1,233 @@
+CREATE SCHEMA syncd;
+-- Times are timestamptz in whole milliseconds, NULL = never. Keyed hashes have 16 bytes, NULL = never.
+-- No names, addresses, e-mails or free text stand in any table (promise 7), but for the words
+-- in which an operator says why a dead letter was closed.
+-- Tables belong to syncd and change with it; dashboards read the views, whose columns stay.
+-- Names sort by their bytes (COLLATE "C"), whatever the database's own order is.
+
+-- +goose Up
+CREATE TABLE syncd.sealed (
+    name  text PRIMARY KEY,
+    value bytea NOT NULL
+);
+
+-- Each transaction that writes leaves its token here, so that one whose COMMIT was not
+-- answered can be asked for. A token that is asked for first is void: it never commits.
+CREATE TABLE syncd.commits (
+    token bytea PRIMARY KEY CHECK (octet_length(token) = 16),
+    done  boolean NOT NULL,
+    at    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE syncd.pipelines (
+    name      text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+    target    text NOT NULL,
+    adopting  boolean NOT NULL,
+    opened_at timestamptz NOT NULL
+);
+
+-- A row stands from the pipeline's first opening on (fence 0, holder empty): whoever
+-- writes locks it first. The fence only ever grows.
+CREATE TABLE syncd.leases (
+    pipeline text COLLATE "C" PRIMARY KEY REFERENCES syncd.pipelines (name),
+    holder   text NOT NULL,
+    fence    bigint NOT NULL CHECK (fence >= 0),
+    expires  timestamptz
+) WITH (fillfactor = 50);
+
+CREATE TABLE syncd.checkpoints (
+    pipeline    text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
+    stream      text COLLATE "C" NOT NULL CHECK (stream <> ''),
+    version     bigint NOT NULL CHECK (version > 0),
+    horizon     timestamptz,
+    position_at timestamptz,
+    position_id bigint NOT NULL,
+    pass_from   timestamptz,
+    target      timestamptz,
+    saved_at    timestamptz NOT NULL,
+    PRIMARY KEY (pipeline, stream)
+) WITH (fillfactor = 50);
+
+-- No foreign key: rows are only written under a lease, and that has one.
+CREATE TABLE syncd.records (
+    pipeline          text COLLATE "C" NOT NULL,
+    entity            text COLLATE "C" NOT NULL CHECK (entity <> ''),
+    key               text COLLATE "C" NOT NULL CHECK (key <> ''),
+    source_id         bigint NOT NULL,
+    parent            text COLLATE "C" NOT NULL,
+    copernica_id      bigint NOT NULL,
+    hash              bytea CHECK (octet_length(hash) = 16),
+    consent_source    bytea CHECK (octet_length(consent_source) = 16),
+    consent_written   bytea CHECK (octet_length(consent_written) = 16),
+    refused           bytea CHECK (octet_length(refused) = 16),
+    source_updated_at timestamptz,
+    state             text NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed')),
+    attempts          bigint NOT NULL,
+    planned_at        timestamptz,
+    next_attempt      timestamptz,
+    first_seen        timestamptz,
+    acknowledged_at   timestamptz,
+    run_id            bigint NOT NULL,
+    PRIMARY KEY (pipeline, entity, key)
+);
+
+-- Few rows are open at any time, so this index stays small.
+CREATE INDEX records_pending ON syncd.records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
+CREATE INDEX records_by_copernica_id ON syncd.records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
+
+CREATE TABLE syncd.emails (
+    pipeline text COLLATE "C" NOT NULL,
+    key      text COLLATE "C" NOT NULL CHECK (key <> ''),
+    hash     bytea CHECK (octet_length(hash) = 16),
+    website  bigint NOT NULL,
+    PRIMARY KEY (pipeline, key)
+);
+
+CREATE INDEX emails_by_hash ON syncd.emails (pipeline, hash) WHERE hash IS NOT NULL;
+
+CREATE TABLE syncd.runs (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
+    stream   text COLLATE "C" NOT NULL,
+    holder   text NOT NULL,
+    fence    bigint NOT NULL,
+    started  timestamptz,
+    ended    timestamptz,
+    outcome  text NOT NULL CHECK (outcome IN ('running', 'done', 'paused', 'failed', 'abandoned')),
+    problem  text NOT NULL,
+    counters jsonb NOT NULL
+);
+
+CREATE INDEX runs_by_stream ON syncd.runs (pipeline, stream, id);
+CREATE INDEX runs_by_pipeline ON syncd.runs (pipeline, id);
+CREATE INDEX runs_running ON syncd.runs (pipeline, fence) WHERE outcome = 'running';
+
+CREATE TABLE syncd.dead_letters (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline   text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
+    stream     text COLLATE "C" NOT NULL,
+    entity     text COLLATE "C" NOT NULL CHECK (entity <> ''),
+    key        text COLLATE "C" NOT NULL CHECK (key <> ''),
+    source_id  bigint NOT NULL,
+    cause      text COLLATE "C" NOT NULL,
+    message    text NOT NULL,
+    fix        text NOT NULL,
+    content    bytea CHECK (octet_length(content) = 16),
+    run_id     bigint NOT NULL,
+    attempts   bigint NOT NULL,
+    first_seen timestamptz,
+    last_seen  timestamptz,
+    resolved   timestamptz,
+    resolution text NOT NULL
+);
+
+-- At most one letter of a record is open.
+CREATE UNIQUE INDEX dead_letters_open ON syncd.dead_letters (pipeline, entity, key) WHERE resolved IS NULL;
+CREATE INDEX dead_letters_newest ON syncd.dead_letters (pipeline, last_seen, id) WHERE resolved IS NULL;
+CREATE INDEX dead_letters_by_key ON syncd.dead_letters (pipeline, key);
+
+CREATE TABLE syncd.marks (
+    name text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+    at   timestamptz NOT NULL
+);
+
+-- How many rows of the ledger stand where, kept by the database itself: counting a
+-- million rows would take a second.
+CREATE TABLE syncd.record_counts (
+    pipeline text COLLATE "C" NOT NULL,
+    entity   text COLLATE "C" NOT NULL,
+    state    text NOT NULL,
+    rows     bigint NOT NULL,
+    PRIMARY KEY (pipeline, entity, state)
+) WITH (fillfactor = 50);
+
+-- The triggers count once a statement, not once a row.
+
+-- +goose StatementBegin
+CREATE FUNCTION syncd.count_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncd.record_counts AS c (pipeline, entity, state, rows)
+    SELECT pipeline, entity, state, count(*) FROM fresh GROUP BY pipeline, entity, state
+    ON CONFLICT (pipeline, entity, state) DO UPDATE SET rows = c.rows + excluded.rows;
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION syncd.count_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncd.record_counts AS c (pipeline, entity, state, rows)
+    SELECT pipeline, entity, state, sum(n) FROM (
+        SELECT pipeline, entity, state, count(*) AS n FROM fresh GROUP BY pipeline, entity, state
+        UNION ALL
+        SELECT pipeline, entity, state, -count(*) FROM stale GROUP BY pipeline, entity, state
+    ) AS moves
+    GROUP BY pipeline, entity, state HAVING sum(n) <> 0
+    ON CONFLICT (pipeline, entity, state) DO UPDATE SET rows = c.rows + excluded.rows;
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION syncd.count_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE syncd.record_counts AS c SET rows = c.rows - s.n
+    FROM (SELECT pipeline, entity, state, count(*) AS n FROM stale GROUP BY pipeline, entity, state) AS s
+    WHERE (c.pipeline, c.entity, c.state) = (s.pipeline, s.entity, s.state);
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+CREATE TRIGGER records_inserted AFTER INSERT ON syncd.records
+    REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION syncd.count_inserted();
+CREATE TRIGGER records_moved AFTER UPDATE ON syncd.records
+    REFERENCING OLD TABLE AS stale NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION syncd.count_moved();
+CREATE TRIGGER records_deleted AFTER DELETE ON syncd.records
+    REFERENCING OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION syncd.count_deleted();
+
+-- The views are what docs/postgres.md promises to whoever reads the state from outside.
+
+CREATE VIEW syncd.syncd_checkpoints AS
+SELECT pipeline, stream, horizon,
+    greatest(0, extract(epoch FROM clock_timestamp() - horizon))::double precision AS lag_seconds,
+    target IS NOT NULL AS pass_open, pass_from, target AS pass_target, position_at, position_id, version, saved_at
+FROM syncd.checkpoints;
+
+CREATE VIEW syncd.syncd_runs AS
+SELECT id, pipeline, stream, holder, started, ended, outcome, problem,
+    extract(epoch FROM coalesce(ended, clock_timestamp()) - started)::double precision AS seconds,
+    coalesce((counters ->> 'read')::bigint, 0) AS read,
+    coalesce((counters ->> 'unchanged')::bigint, 0) AS unchanged,
+    coalesce((counters ->> 'created')::bigint, 0) AS created,
+    coalesce((counters ->> 'updated')::bigint, 0) AS updated,
+    coalesce((counters ->> 'refused')::bigint, 0) AS refused,
+    coalesce((counters ->> 'unknown')::bigint, 0) AS unknown,
+    coalesce((counters ->> 'opt_outs_kept')::bigint, 0) AS opt_outs_kept,
+    coalesce((counters ->> 'magento_calls')::bigint, 0) AS magento_calls,
+    coalesce((counters ->> 'copernica_calls')::bigint, 0) AS copernica_calls,
+    counters
+FROM syncd.runs;
+
+CREATE VIEW syncd.syncd_dead_letters AS
+SELECT id, pipeline, stream, entity, key, source_id, cause, message, fix, run_id, attempts,
+    first_seen, last_seen, resolved, resolution
+FROM syncd.dead_letters;
+
+CREATE VIEW syncd.syncd_records AS
+SELECT pipeline, entity, state, rows FROM syncd.record_counts WHERE rows > 0;
+CREATE TABLE syncd.goose_db_version (id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY, version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp NOT NULL DEFAULT now());
+INSERT INTO syncd.goose_db_version OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.goose_db_version, '{"id": 1, "tstamp": "2026-11-22T03:09:34.127375", "is_applied": true, "version_id": 0}');
+INSERT INTO syncd.goose_db_version OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.goose_db_version, '{"id": 2, "tstamp": "2026-11-22T03:09:34.133819", "is_applied": true, "version_id": 1}');
+INSERT INTO syncd.sealed OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.sealed, '{"name": "hash_key", "value": "\\x011766f133ff48bd058c340cc9bca938d41419a8360004fe3a191beda53ade800c56aa33eaaddd5faaa7234c3ee811fd6e491ee6ddfae233904efb16f4a8bafac4"}');
+INSERT INTO syncd.pipelines OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.pipelines, '{"name": "other", "target": "another database", "adopting": true, "opened_at": "2026-11-20T08:00:00.25+00:00"}');
+INSERT INTO syncd.pipelines OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.pipelines, '{"name": "shop", "target": "database", "adopting": false, "opened_at": "2026-11-20T08:00:00.25+00:00"}');
+INSERT INTO syncd.leases OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.leases, '{"fence": 0, "holder": "", "expires": null, "pipeline": "other"}');
+INSERT INTO syncd.leases OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.leases, '{"fence": 1, "holder": "host:1", "expires": "2026-11-20T08:01:00.25+00:00", "pipeline": "shop"}');
+INSERT INTO syncd.checkpoints OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.checkpoints, '{"stream": "customers", "target": "2026-11-20T08:04:00.25+00:00", "horizon": "2026-11-20T08:01:00.25+00:00", "version": 1, "pipeline": "shop", "saved_at": "2026-11-20T08:00:00.25+00:00", "pass_from": "2026-11-20T08:03:00.25+00:00", "position_at": "2026-11-20T08:02:00.25+00:00", "position_id": 7}');
+INSERT INTO syncd.records OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.records, '{"key": "shop-c1", "hash": "\\x01000000000000000000000000000002", "state": "acknowledged", "entity": "profile", "parent": "shop-p1", "run_id": 1, "refused": "\\x03000000000000000000000000000004", "attempts": 3, "pipeline": "shop", "source_id": 1, "first_seen": "2026-11-20T08:12:00.25+00:00", "planned_at": "2026-11-20T08:06:00.25+00:00", "copernica_id": 11, "next_attempt": "2026-11-20T08:07:00.25+00:00", "consent_source": "\\x03000000000000000000000000000004", "acknowledged_at": "2026-11-20T08:13:00.25+00:00", "consent_written": "\\x01000000000000000000000000000002", "source_updated_at": "2026-11-20T08:05:00.25+00:00"}');
+INSERT INTO syncd.records OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.records, '{"key": "shop-c2", "hash": null, "state": "planned", "entity": "profile", "parent": "", "run_id": 0, "refused": null, "attempts": 0, "pipeline": "shop", "source_id": 0, "first_seen": null, "planned_at": null, "copernica_id": 0, "next_attempt": null, "consent_source": null, "acknowledged_at": null, "consent_written": null, "source_updated_at": null}');
+INSERT INTO syncd.records OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.records, '{"key": "shop-c3", "hash": null, "state": "removed", "entity": "profile", "parent": "", "run_id": 0, "refused": null, "attempts": 0, "pipeline": "shop", "source_id": 0, "first_seen": null, "planned_at": null, "copernica_id": 0, "next_attempt": null, "consent_source": null, "acknowledged_at": null, "consent_written": null, "source_updated_at": null}');
+INSERT INTO syncd.emails OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.emails, '{"key": "shop-c1", "hash": "\\x01000000000000000000000000000002", "website": 2, "pipeline": "shop"}');
+INSERT INTO syncd.runs OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.runs, '{"id": 1, "ended": "2026-11-20T08:09:00.25+00:00", "fence": 1, "holder": "host:1", "stream": "customers", "outcome": "failed", "problem": "it''s over", "started": "2026-11-20T08:08:00.25+00:00", "counters": {"read": 1, "created": 0, "refused": 0, "unknown": 0, "updated": 0, "unchanged": 2, "magento_calls": 0, "opt_outs_kept": 0, "copernica_calls": 9}, "pipeline": "shop"}');
+INSERT INTO syncd.dead_letters OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.dead_letters, '{"id": 1, "fix": "shorten it", "key": "shop-c4", "cause": "too_long", "entity": "profile", "run_id": 1, "stream": "customers", "content": "\\x03000000000000000000000000000004", "message": "%1 is too long", "attempts": 2, "pipeline": "shop", "resolved": null, "last_seen": "2026-11-20T08:11:00.25+00:00", "source_id": 4, "first_seen": "2026-11-20T08:10:00.25+00:00", "resolution": ""}');
+INSERT INTO syncd.marks OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_record(NULL::syncd.marks, '{"at": "2026-11-20T08:14:00.25+00:00", "name": "census"}');
