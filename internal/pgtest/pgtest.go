@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +46,12 @@ type template struct {
 	once sync.Once
 	name string
 	err  error
+	free []string        // addresses of copies that were cleaned
+	all  map[string]bool // names of all copies that are cleaned
 }
+
+// closeOthers ends what a test left open.
+const closeOthers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 //nolint:gochecknoglobals // a test binary has one cluster, and testing gives no other place for it
 var binary = &shared{templates: make(map[string]*template)}
@@ -69,6 +75,10 @@ type Template struct {
 	Name string
 	// Prepare fills the template, once a binary.
 	Prepare func(ctx context.Context, url string) error
+	// Clean, when not empty, are statements that make a database as new, so that the
+	// next test can have it: making one costs hundreds of files. It is for tests that
+	// change nothing but rows.
+	Clean string
 }
 
 // URL returns the address of a new database, which goes with the test.
@@ -78,6 +88,10 @@ func URL(tb testing.TB, t Template) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	if used, ok := binary.used(t); ok {
+		binary.reuse(tb, t, used)
+		return used
+	}
 	from, err := binary.template(tb.Context(), t)
 	if err != nil {
 		tb.Fatal(err)
@@ -85,6 +99,10 @@ func URL(tb testing.TB, t Template) string {
 	name := "test_" + strings.ToLower(rand.Text()[:12])
 	if err := execute(tb.Context(), admin, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
 		tb.Fatal(err)
+	}
+	if t.Clean != "" {
+		binary.reuse(tb, t, withDatabase(admin, name))
+		return withDatabase(admin, name)
 	}
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -94,6 +112,20 @@ func URL(tb testing.TB, t Template) string {
 		}
 	})
 	return withDatabase(admin, name)
+}
+
+// Shared returns the cluster of this test binary, for tests that need roles and
+// addresses of their own in it. Where SYNCD_TEST_DATABASE_URL names another server, it
+// starts one for the test.
+func Shared(tb testing.TB) *Server {
+	tb.Helper()
+	if os.Getenv(urlVariable) != "" {
+		return Start(tb)
+	}
+	if _, err := binary.start(); err != nil {
+		tb.Fatal(err)
+	}
+	return binary.server
 }
 
 // Exec runs statements in a database, as another program would.
@@ -154,7 +186,7 @@ func (s *shared) template(ctx context.Context, t Template) (string, error) {
 	s.mu.Lock()
 	made := s.templates[t.Name]
 	if made == nil {
-		made = &template{name: "template_" + strings.ToLower(rand.Text()[:12])}
+		made = &template{name: "template_" + strings.ToLower(rand.Text()[:12]), all: make(map[string]bool)}
 		s.templates[t.Name] = made
 	}
 	s.mu.Unlock()
@@ -169,6 +201,36 @@ func (s *shared) template(ctx context.Context, t Template) (string, error) {
 	return made.name, made.err
 }
 
+// used returns a database that another test has finished with.
+func (s *shared) used(t Template) (address string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := s.templates[t.Name]
+	if t.Clean == "" || made == nil || len(made.free) == 0 {
+		return "", false
+	}
+	address = made.free[len(made.free)-1]
+	made.free = made.free[:len(made.free)-1]
+	return address, true
+}
+
+// reuse gives a database to the tests that follow, once this one has ended.
+func (s *shared) reuse(tb testing.TB, t Template, address string) {
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		err := execute(ctx, address, closeOthers, t.Clean)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		made := s.templates[t.Name]
+		if made.all[path.Base(databaseOf(address))] = true; err != nil {
+			tb.Errorf("clean the test's database: %v", err)
+			return
+		}
+		made.free = append(made.free, address)
+	})
+}
+
 // stop drops the templates of another server, or stops the cluster.
 func (s *shared) stop() error {
 	s.mu.Lock()
@@ -181,7 +243,10 @@ func (s *shared) stop() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		for _, t := range s.templates {
-			errs = append(errs, execute(ctx, s.admin, "DROP DATABASE IF EXISTS "+t.name+" WITH (FORCE)"))
+			t.all[t.name] = true
+			for name := range t.all {
+				errs = append(errs, execute(ctx, s.admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -200,6 +265,15 @@ func execute(ctx context.Context, url string, statements ...string) error {
 		}
 	}
 	return nil
+}
+
+// databaseOf is the path of an address: its database.
+func databaseOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Path
 }
 
 // withDatabase leads an address to another database of its server.

@@ -36,7 +36,7 @@ func TestPromise09_AnswerOfACommitIsLost(t *testing.T) {
 	for name, when := range map[string]cutAt{"before the server heard of it": beforeCommit, "after the server did it": afterCommit} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, address := t.Context(), migrated(t)
+			ctx, address := t.Context(), lent(t)
 			p := newProxy(t, address)
 			s := openShop(t, postgres.Config{URL: p.url})
 			step := func(what string, do func() error) {
@@ -93,7 +93,7 @@ func TestPromise09_AnswerOfACommitIsLost(t *testing.T) {
 // A refusal is a refusal also when the connection breaks around it.
 func TestConflictIsNotHiddenByALostAnswer(t *testing.T) {
 	t.Parallel()
-	p := newProxy(t, migrated(t))
+	p := newProxy(t, lent(t))
 	s := openShop(t, postgres.Config{URL: p.url})
 	l := acquire(t, s)
 	p.spoil(1, afterCommit)
@@ -168,7 +168,7 @@ func wait(t *testing.T, d time.Duration) {
 // server, and its successor goes on; here the server is told to be quick about it.
 func TestStoppedInTheMiddleOfAWrite(t *testing.T) {
 	t.Parallel()
-	address := migrated(t)
+	address := lent(t)
 	s := openShop(t, postgres.Config{URL: address})
 	l := acquire(t, s)
 	conn := connect(t, address)
@@ -192,7 +192,7 @@ func TestStoppedInTheMiddleOfAWrite(t *testing.T) {
 // a commit that waited past the expiry is refused.
 func TestExpiryWhileWaitingForTheRow(t *testing.T) {
 	t.Parallel()
-	address := migrated(t)
+	address := lent(t)
 	var (
 		mu  sync.Mutex
 		now = time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -235,7 +235,7 @@ func TestExpiryWhileWaitingForTheRow(t *testing.T) {
 // Deadlocks and serialization failures are the server's way of saying "again".
 func TestDeadlockIsRepeated(t *testing.T) {
 	t.Parallel()
-	address := migrated(t)
+	address := lent(t)
 	s := openShop(t, postgres.Config{URL: address})
 	l := acquire(t, s)
 	if _, err := s.Commit(t.Context(), l, state.Commit{Records: []state.Record{row(1)}}); err != nil {
@@ -276,22 +276,22 @@ func TestDeadlockIsRepeated(t *testing.T) {
 // Failures that an operator mends say how, and none shows a password.
 func TestFailuresSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	server := pgtest.Start(t)
-	pgtest.Exec(t, server.URL("postgres"), "CREATE DATABASE state", "CREATE ROLE app LOGIN PASSWORD 'hunter2'", "CREATE ROLE poor LOGIN PASSWORD 'hunter2'",
-		"GRANT CREATE ON DATABASE state TO app", "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", "CREATE DATABASE taken")
+	server := pgtest.Shared(t)
+	pgtest.Exec(t, server.URL("postgres"), "CREATE DATABASE faults", "CREATE ROLE app LOGIN PASSWORD 'hunter2'", "CREATE ROLE poor LOGIN PASSWORD 'hunter2'",
+		"GRANT CREATE ON DATABASE faults TO app", "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", "CREATE DATABASE taken")
 	pgtest.Exec(t, server.URL("taken"), "CREATE SCHEMA syncd; CREATE TABLE syncd.mine (id int)")
-	app := server.TCP("app", "hunter2", "state")
+	app := server.TCP("app", "hunter2", "faults")
 	openShop(t, postgres.Config{URL: app})
 	for _, c := range []struct {
 		name, url string
 		setup     bool
 		says      string
 	}{
-		{"nobody listens", "postgres://app:hunter2@127.0.0.1:1/state", false, "cannot be reached: start it"},
-		{"wrong password", server.TCP("app", "hunter2x", "state"), true, "refuses this user or password: correct SYNCD_DATABASE_URL"},
-		{"no such user", server.TCP("nobody", "hunter2", "state"), true, "refuses this user or password"},
+		{"nobody listens", "postgres://app:hunter2@127.0.0.1:1/faults", false, "cannot be reached: start it"},
+		{"wrong password", server.TCP("app", "hunter2x", "faults"), true, "refuses this user or password: correct SYNCD_DATABASE_URL"},
+		{"no such user", server.TCP("nobody", "hunter2", "faults"), true, "refuses this user or password"},
 		{"no such database", server.TCP("app", "hunter2", "none"), true, "CREATE DATABASE"},
-		{"not allowed", server.TCP("poor", "hunter2", "state"), true, "may not do this"},
+		{"not allowed", server.TCP("poor", "hunter2", "faults"), true, "may not do this"},
 		{"no TLS", app + "?sslmode=verify-full", true, "sslmode=disable"},
 		{"another encoding", server.URL("latin"), false, "ENCODING 'UTF8'"},
 		{"another program's schema", server.URL("taken"), false, "was not made by syncd"},
@@ -337,13 +337,13 @@ func TestReadOnlyServer(t *testing.T) {
 // A server without a free connection is asked again for some seconds.
 func TestOutOfConnections(t *testing.T) {
 	t.Parallel()
-	server := pgtest.Start(t)
-	pgtest.Exec(t, server.URL("postgres"), "CREATE DATABASE state", "CREATE ROLE app LOGIN PASSWORD 'hunter2'", "ALTER DATABASE state OWNER TO app")
-	address := server.TCP("app", "hunter2", "state")
+	server := pgtest.Shared(t)
+	pgtest.Exec(t, server.URL("postgres"), "CREATE DATABASE narrow", "CREATE ROLE narrow LOGIN PASSWORD 'hunter2'", "ALTER DATABASE narrow OWNER TO narrow")
+	address := server.TCP("narrow", "hunter2", "narrow")
 	if _, _, err := postgres.Migrate(t.Context(), postgres.Config{URL: address}); err != nil {
 		t.Fatal(err)
 	}
-	pgtest.Exec(t, server.URL("postgres"), "ALTER ROLE app CONNECTION LIMIT 1")
+	pgtest.Exec(t, server.URL("postgres"), "ALTER ROLE narrow CONNECTION LIMIT 1")
 	s := openShop(t, postgres.Config{URL: address, Connections: 1})
 	_, err := postgres.Open(t.Context(), postgres.Config{URL: address, EncryptionKey: key})
 	if err == nil || !strings.Contains(err.Error(), "no connection left for syncd") || strings.Contains(err.Error(), "hunter2") {
@@ -360,7 +360,7 @@ func TestOutOfConnections(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	pgtest.Exec(t, server.URL("postgres"), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
+	pgtest.Exec(t, server.URL("postgres"), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'narrow'")
 	if _, err := s.Commit(t.Context(), l, state.Commit{Records: []state.Record{row(1)}}); err != nil {
 		t.Errorf("after its connection was taken away: %v", err)
 	}

@@ -35,9 +35,9 @@ func TestViewsKeepTheirColumns(t *testing.T) {
 // The role of docs/postgres.md reads the views, and nothing else.
 func TestViewsForAReader(t *testing.T) {
 	t.Parallel()
-	server := pgtest.Start(t)
-	pgtest.Exec(t, server.URL("postgres"), "CREATE DATABASE state")
-	address := server.URL("state")
+	server := pgtest.Shared(t)
+	pgtest.Exec(t, server.URL("postgres"), "CREATE DATABASE views")
+	address := server.URL("views")
 	now := time.Now().Truncate(time.Second)
 	s := openShop(t, postgres.Config{URL: address})
 	l := acquire(t, s)
@@ -58,7 +58,7 @@ func TestViewsForAReader(t *testing.T) {
 		GRANT USAGE ON SCHEMA syncd TO syncd_reader;
 		GRANT SELECT ON syncd.syncd_checkpoints, syncd.syncd_runs, syncd.syncd_dead_letters, syncd.syncd_records TO syncd_reader;
 		ALTER ROLE syncd_reader SET search_path = syncd`)
-	reader := server.TCP("syncd_reader", "hunter2", "state")
+	reader := server.TCP("syncd_reader", "hunter2", "views")
 	for query, want := range map[string]string{
 		"SELECT stream, round(lag_seconds / 60), pass_open FROM syncd_checkpoints":    "customers 60 f",
 		"SELECT stream, outcome, read, created, updated, seconds FROM syncd_runs":     "customers done 7 3 0 60",
