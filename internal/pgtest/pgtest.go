@@ -97,7 +97,7 @@ func URL(tb testing.TB, t Template) string {
 		tb.Fatal(err)
 	}
 	name := "test_" + strings.ToLower(rand.Text()[:12])
-	if err := execute(tb.Context(), admin, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
+	if err := Execute(tb.Context(), admin, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
 		tb.Fatal(err)
 	}
 	if t.Clean != "" {
@@ -107,7 +107,7 @@ func URL(tb testing.TB, t Template) string {
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		if err := execute(ctx, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+		if err := Execute(ctx, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
 			tb.Errorf("drop the test's database: %v", err)
 		}
 	})
@@ -131,7 +131,7 @@ func Shared(tb testing.TB) *Server {
 // Exec runs statements in a database, as another program would.
 func Exec(tb testing.TB, url string, statements ...string) {
 	tb.Helper()
-	if err := execute(tb.Context(), url, statements...); err != nil {
+	if err := Execute(tb.Context(), url, statements...); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -143,7 +143,7 @@ func Query(tb testing.TB, url, query string) [][]string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(tb.Context()))
+	defer conn.Close(context.WithoutCancel(tb.Context())) //nolint:errcheck // it was only read
 	// The simple protocol gives every value as text.
 	rows, err := conn.PgConn().Exec(tb.Context(), query).ReadAll()
 	if err != nil {
@@ -193,7 +193,7 @@ func (s *shared) template(ctx context.Context, t Template) (string, error) {
 	made.once.Do(func() {
 		// The test that is first must not take the others along when it is stopped.
 		ctx := context.WithoutCancel(ctx)
-		made.err = execute(ctx, s.admin, "CREATE DATABASE "+made.name+" TEMPLATE template0")
+		made.err = Execute(ctx, s.admin, "CREATE DATABASE "+made.name+" TEMPLATE template0")
 		if made.err == nil {
 			made.err = t.Prepare(ctx, withDatabase(s.admin, made.name))
 		}
@@ -219,7 +219,7 @@ func (s *shared) reuse(tb testing.TB, t Template, address string) {
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		err := execute(ctx, address, closeOthers, t.Clean)
+		err := Execute(ctx, address, closeOthers, t.Clean)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		made := s.templates[t.Name]
@@ -245,14 +245,15 @@ func (s *shared) stop() error {
 		for _, t := range s.templates {
 			t.all[t.name] = true
 			for name := range t.all {
-				errs = append(errs, execute(ctx, s.admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"))
+				errs = append(errs, Execute(ctx, s.admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"))
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func execute(ctx context.Context, url string, statements ...string) error {
+// Execute runs statements in a database, for what is no test.
+func Execute(ctx context.Context, url string, statements ...string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err

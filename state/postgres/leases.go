@@ -80,7 +80,7 @@ func (s *Store) Acquire(ctx context.Context, pipeline, holder string, ttl time.D
 		if _, err := tx.Exec(ctx, abandonRuns, pipeline, stamp(now), lease.Fence); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, forgetTokens)
+		_, err = tx.Exec(ctx, deleteOld)
 		return err
 	})
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Store) Renew(ctx context.Context, l state.Lease, ttl time.Duration) (st
 		if _, err := tx.Exec(ctx, takeLease, l.Pipeline, l.Holder, l.Fence, stamp(l.Expires)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, forgetTokens)
+		_, err := tx.Exec(ctx, deleteOld)
 		return err
 	})
 	if err != nil {

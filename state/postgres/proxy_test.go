@@ -63,7 +63,11 @@ func newProxy(t *testing.T, address string) *proxy {
 				client.Close()
 				continue
 			}
-			wg.Go(func() { io.Copy(client, server); client.Close(); server.Close() })
+			wg.Go(func() {
+				_, _ = io.Copy(client, server)
+				client.Close()
+				server.Close()
+			})
 			wg.Go(func() { p.forward(client, server); client.Close(); server.Close() })
 		}
 	})
@@ -119,8 +123,8 @@ func (p *proxy) forward(client, server net.Conn) {
 		}
 		if spoil {
 			// The server ends the connection by itself once it is told to.
-			server.Write([]byte{'X', 0, 0, 0, 4})
-			io.Copy(io.Discard, server)
+			_, _ = server.Write([]byte{'X', 0, 0, 0, 4})
+			_, _ = io.Copy(io.Discard, server)
 			return
 		}
 	}

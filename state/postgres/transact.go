@@ -23,18 +23,18 @@ const (
 	// server is asked what became of it. It outlasts a restart.
 	patience = 30 * time.Second
 
-	noteToken = `
+	insertDone = `
 		INSERT INTO syncd.commits (token, done) VALUES ($1, true)`
 
 	// Waits for the transaction that wrote the token, if it is still open.
-	voidToken = `
+	insertVoid = `
 		INSERT INTO syncd.commits (token, done) VALUES ($1, false) ON CONFLICT (token) DO NOTHING`
 
-	readToken = `
+	selectDone = `
 		SELECT done FROM syncd.commits WHERE token = $1`
 
 	// Nobody asks for a token after that long. The server's own clock wrote the time.
-	forgetTokens = `
+	deleteOld = `
 		DELETE FROM syncd.commits WHERE at < clock_timestamp() - interval '1 hour'`
 )
 
@@ -81,7 +81,7 @@ func (s *Store) repeat(ctx context.Context, what string, step func() (again bool
 			return explain(ctx, what, err)
 		}
 		s.log.DebugContext(ctx, "state call repeated", "call", what, "attempt", n, "error", err)
-		wait(ctx, pause/2+mathrand.N(pause))
+		wait(ctx, pause/2+mathrand.N(pause)) //nolint:gosec // a jitter needs no secret
 		pause *= 2
 	}
 }
@@ -124,7 +124,7 @@ func (s *Store) transact(ctx context.Context, do func(tx pgx.Tx) error) (again b
 
 	token := make([]byte, 16)
 	rand.Read(token) // never fails: the runtime ends the process instead
-	if _, err = tx.Exec(ctx, noteToken, token); err != nil {
+	if _, err = tx.Exec(ctx, insertDone, token); err != nil {
 		return failed(err)
 	}
 	if err = do(tx); err != nil {
@@ -167,10 +167,10 @@ func (s *Store) settle(ctx context.Context, token []byte) (done bool, err error)
 }
 
 func ask(ctx context.Context, pool *pgxpool.Pool, token []byte) (done bool, err error) {
-	if _, err := pool.Exec(ctx, voidToken, token); err != nil {
+	if _, err := pool.Exec(ctx, insertVoid, token); err != nil {
 		return false, err
 	}
-	err = pool.QueryRow(ctx, readToken, token).Scan(&done)
+	err = pool.QueryRow(ctx, selectDone, token).Scan(&done)
 	return done, err
 }
 
