@@ -3,6 +3,7 @@ package magento
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -58,6 +59,9 @@ type Client struct {
 	singles   chan *session // idle sessions for single reads; Concurrency of them exist
 	walks     sessionStack  // idle sessions of finished walks
 }
+
+// Address is the shop's own address, as made out of the configured one.
+func (c *Client) Address() string { return strings.TrimSuffix(c.base, "/rest/all/V1") }
 
 // New returns a client of the shop; it makes no call. An error has the class
 // Configuration and names the variable to mend.

@@ -27,8 +27,9 @@ type app struct {
 	screen         *screen // stderr, while run works
 
 	// For tests; zero values change nothing.
-	tune      func(*engine.Config) // changes the engine's settings
-	liveEvery time.Duration        // between two events of the live demo
+	newAddress bool                 // the shop may be at another address than the state was made with
+	tune       func(*engine.Config) // changes the engine's settings
+	liveEvery  time.Duration        // between two events of the live demo
 }
 
 // commands are the command line. Each command lies in a file of its own and has a
@@ -80,6 +81,7 @@ func (a *app) fail(err error) int {
 	if err == nil {
 		return code
 	}
+	err = withoutEchoes(err)
 	if a.jsonLog() {
 		slog.New(slog.NewJSONHandler(a.stderr, nil)).Error("the command failed", "error", err.Error(), "exit_code", code)
 		return code

@@ -54,6 +54,7 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 		Open: func(ctx context.Context) (engine.Database, error) {
 			return account.Database(ctx, cfg.Copernica.Database)
 		},
+		SameShop: a.sameShop(store, shop.Address(), a.newAddress),
 		Store:    store,
 		Mapping:  compiled,
 		Overlap:  orNone(cfg.Overlap),

@@ -14,6 +14,8 @@ import (
 
 // runCommand makes one pass over each stream.
 type runCommand struct {
+	AcceptNewAddress bool `help:"The shop has moved to another address and is the same shop."`
+
 	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers. Default: all of them." enum:"customers"`
 }
 
@@ -34,11 +36,16 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	if len(streams) == 0 {
 		streams = []string{engine.Customers}
 	}
+	a.newAddress = c.AcceptNewAddress
 	bar := a.progress(log)
 	p, err := a.openPipeline(ctx, cfg, log, nil, bar.show)
 	if err != nil {
 		return err
 	}
+	stopping := context.AfterFunc(ctx, func() {
+		log.Info("stopping: waiting for calls under way, some seconds at most; another signal ends at once")
+	})
+	defer stopping()
 	var open int64
 	for _, stream := range streams {
 		report, runErr := p.engine.Run(ctx, stream)
@@ -75,6 +82,7 @@ func summary(r engine.Report) string {
 	}{
 		{n.Refused, grouped(n.Refused) + " refused"},
 		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
+		{r.Unreached(), grouped(r.Unreached()) + " not reached"},
 		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
 	} {
 		if part.count > 0 {

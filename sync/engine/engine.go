@@ -73,6 +73,9 @@ type Config struct {
 	Open    func(ctx context.Context) (Database, error)
 	Store   state.Store
 	Mapping *mapping.Mapping
+	// SameShop, when not nil, is asked once the shop has answered: an error says that
+	// the state was made with another shop, and ends the run before it reads anything.
+	SameShop func(ctx context.Context) error
 
 	Overlap time.Duration // re-read before the last horizon; 0 = 5 min, negative = none
 	Settle  time.Duration // kept away from the shop's clock; 0 = 10 s, negative = none
@@ -129,6 +132,16 @@ type Report struct {
 	Elapsed  time.Duration
 }
 
+// Unreached is how many of the records read had no outcome when the run was cut
+// short: the next run reads them again.
+func (r Report) Unreached() int64 {
+	n := r.Counters
+	if r.Outcome == state.Done {
+		return 0
+	}
+	return max(n.Read-n.Unchanged-n.Created-n.Updated-n.Refused-n.Unknown, 0)
+}
+
 // Engine runs the streams of one pipeline. It is safe for concurrent use; the
 // store's lease admits one run at a time.
 type Engine struct{ cfg Config }
@@ -163,6 +176,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.Calls == nil {
 		cfg.Calls = func() (int64, int64) { return 0, 0 }
+	}
+	if cfg.SameShop == nil {
+		cfg.SameShop = func(context.Context) error { return nil }
 	}
 	if cfg.TestHook == nil {
 		cfg.TestHook = func(Point) {}

@@ -185,6 +185,9 @@ func (p *page) commit(r *run) state.Commit {
 		switch {
 		case res.record != nil:
 			c.Records = append(c.Records, r.dated(*res.record))
+			if res.record.State == state.Acknowledged && res.created+res.updated == 0 {
+				n.Unchanged++ // found as it should be
+			}
 		case !it.writes():
 			n.Unchanged++
 		case it.known: // planned, never sent: as it was before

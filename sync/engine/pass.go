@@ -20,11 +20,14 @@ func (r *run) pass(ctx context.Context) error {
 		return err
 	}
 	cp.Pipeline, cp.Stream = r.cfg.Pipeline, r.stream
+	now, err := r.cfg.Shop.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.SameShop(ctx); err != nil {
+		return err
+	}
 	if cp.Target.IsZero() {
-		now, err := r.cfg.Shop.Clock(ctx)
-		if err != nil {
-			return err
-		}
 		horizon := now.Add(-r.cfg.Settle).Truncate(time.Second)
 		if !horizon.After(cp.Horizon) {
 			// Nothing can be newer. A shop whose clock went back is caught up with

@@ -31,11 +31,20 @@ func (r *run) pending(ctx context.Context) error {
 
 // deliver brings records over by their ids in the shop.
 func (r *run) deliver(ctx context.Context, ids []int64) error {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = r.cfg.Mapping.CustomerKey(id)
+	}
+	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	if err != nil {
+		return err
+	}
 	rows := make([]state.Record, len(ids))
 	for i, id := range ids {
-		rows[i] = state.Record{Entity: state.Profile, Key: r.cfg.Mapping.CustomerKey(id), SourceID: id}
+		rows[i] = known[keys[i]]
+		rows[i].Entity, rows[i].Key, rows[i].SourceID = state.Profile, keys[i], id
 	}
-	_, err := r.single(ctx, rows, &page{again: true})
+	_, err = r.single(ctx, rows, &page{again: true})
 	return err
 }
 

@@ -84,6 +84,7 @@ func (e *Engine) hold(ctx context.Context, stream string, work func(*run, contex
 	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
 	r.writes = writes
 	r.writer = newWriter(cfg, tenure)
+	r.writer.starting = r.starting
 	r.inflight.init()
 	stopping := context.AfterFunc(held, func() { time.AfterFunc(cfg.Grace, endWrites) })
 
@@ -176,10 +177,14 @@ func (r *run) finish(ctx context.Context, runErr error) (Report, error) {
 // problem is what the run's row says of an error: short, and without values of a
 // record (promise 7).
 func problem(err error) string {
-	const most = 300
+	const most = 600
 	text := err.Error()
-	if e, ok := errors.AsType[*magento.Error](err); ok {
+	// What the shop said is stored as its template, what we say ourselves as it is.
+	if e, ok := errors.AsType[*magento.Error](err); ok && e.Message != "" {
 		text = fmt.Sprintf("magento %s: status %d: %s", e.Route, e.Status, e.Message)
+		if e.Hint != "" {
+			text += ": " + e.Hint
+		}
 	}
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/magento-copernica/syncd/copernica"
@@ -20,6 +21,10 @@ type writer struct {
 	tenure *tenure
 
 	shopCalls, accountCalls int64 // made before this run
+
+	// starting ends when no further write may start.
+	starting context.Context
+	waiting  sync.Once // says that the run waits, once
 
 	// Set by open, before the first lane starts.
 	db      Database
@@ -102,7 +107,13 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	// A write of a process that died may still arrive: no key that it may have
 	// sent is created before that can no longer happen (promise 13).
 	if wait := it.createNotYet.Sub(w.cfg.Now()); err == nil && seen == nil && wait > 0 {
-		if wait > w.cfg.WriteTimeout || !w.sleep(ctx, wait) {
+		if wait <= w.cfg.WriteTimeout {
+			w.waiting.Do(func() {
+				w.cfg.Log.Info("a run was cut off in the middle of its writes: waiting until none of them can still arrive, then going on",
+					"wait", wait.Round(time.Second).String())
+			})
+		}
+		if wait > w.cfg.WriteTimeout || !w.sleep(w.starting, wait) {
 			return result{unknown: 1} // not now: the row stays as it was
 		}
 		seen, err = w.look(ctx, it, 0)

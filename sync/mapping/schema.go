@@ -115,9 +115,23 @@ func compatible(want, have Type) bool {
 type SchemaError struct{ Findings []Finding }
 
 func (e *SchemaError) Error() string {
-	parts := make([]string, 0, len(e.Findings))
+	const most = 3 // names of missing fields; a database that was never provisioned lacks all
+	var parts, missing []string
 	for _, f := range e.Findings {
-		parts = append(parts, f.String())
+		if f.State == Missing {
+			missing = append(missing, f.Need.Name)
+		} else {
+			parts = append(parts, f.String())
+		}
+	}
+	switch n := len(missing); {
+	case n > most:
+		parts = append([]string{fmt.Sprintf("%d fields are missing (%s, …)", n, strings.Join(missing[:most], ", "))}, parts...)
+	default:
+		for i, name := range missing {
+			missing[i] = "field " + name + " is missing"
+		}
+		parts = append(missing, parts...)
 	}
 	return "the Copernica database does not fit the mapping: " + strings.Join(parts, "; ") +
 		": rename back in Copernica what was renamed there, run `syncd provision` for what was never there or was removed, and mend the rest in Copernica"
