@@ -397,3 +397,26 @@ func TestPromise07_ARunsProblemHoldsNoValue(t *testing.T) {
 		}
 	})
 }
+
+func TestPromise23_AnUnreadableRecordThatWasDeliveredBefore(t *testing.T) {
+	inWorld(t, 20, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		w.run()
+		w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = strings.Repeat("x", 2<<20) })
+		w.settle()
+		if report := w.run(); report.Counters.Refused != 1 || report.Letters != 1 {
+			t.Fatalf("%+v", report)
+		}
+		report, err := w.engine(nil).Deliver(t.Context(), engine.Customers, []int64{id})
+		check(w, err)
+		if letters := w.letters(); report.Counters.Refused != 1 || len(letters) != 1 || letters[0].Attempts != 2 {
+			t.Errorf("a replay was not counted: %+v, %+v", report.Counters, letters)
+		}
+		w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Short" })
+		_, err = w.engine(nil).Deliver(t.Context(), engine.Customers, []int64{id})
+		check(w, err)
+		if len(w.letters()) != 0 || w.profile(id).Fields["firstname"] != "Short" {
+			t.Error("what was mended was not delivered by a replay")
+		}
+	})
+}

@@ -113,7 +113,7 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 					"wait", wait.Round(time.Second).String())
 			})
 		}
-		if wait > w.cfg.WriteTimeout || !w.sleep(w.starting, wait) {
+		if wait > w.cfg.WriteTimeout || !w.sleep(w.starting, wait) { //nolint:contextcheck // a stop ends the waiting, not the calls
 			return result{unknown: 1} // not now: the row stays as it was
 		}
 		seen, err = w.look(ctx, it, 0)
