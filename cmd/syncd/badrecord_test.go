@@ -100,7 +100,7 @@ func TestBadRecords(t *testing.T) {
 
 // mostMemory bounds what a run may hold when a record is far too large, in KiB: the
 // record itself would take 20 MiB as text. `make bench` measures the true bound.
-const mostMemory = 64 << 10
+const mostMemory = instrumented * 64 << 10
 
 // child runs a command line as a process of its own and looks at its memory.
 func (s *stage) child(args ...string) outcome {
