@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/internal/httpx"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
 // The exit codes, explained at the package.
@@ -81,6 +83,35 @@ func exitCode(err error) int {
 		return exitDeadLetters
 	}
 	return exitFailed
+}
+
+// withoutEchoes leaves out of a join what a *mapping.SchemaError in it explains: that
+// Copernica, or the guard before it, refused a write for its fields. The schema is
+// read again after such a refusal, and its own error names all that is to be mended.
+func withoutEchoes(err error) error {
+	if !is[*mapping.SchemaError](err) {
+		return err
+	}
+	return errors.Join(slices.DeleteFunc(joined(err), func(e error) bool {
+		refused := is[*copernica.Error](e) || is[*copernica.GuardError](e)
+		return refused && fault.ClassOf(e) == fault.Configuration && !is[*mapping.SchemaError](e)
+	})...)
+}
+
+// joined returns the errors that errors.Join put together, one a line.
+func joined(err error) []error {
+	several, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what is wrapped prints one line
+	if !ok {
+		return []error{err}
+	}
+	var parts []error
+	for _, e := range several.Unwrap() {
+		parts = append(parts, joined(e)...)
+	}
+	if errors.Join(parts...).Error() != err.Error() {
+		return []error{err} // wrapped with words of its own
+	}
+	return parts
 }
 
 // is reports whether err's chain holds an error of type E.

@@ -66,3 +66,24 @@ func TestExitCode(t *testing.T) {
 		})
 	}
 }
+
+// A refusal that the schema explains is not told twice; anything else is kept.
+func TestSchemaErrorSpeaksForRefusals(t *testing.T) {
+	t.Parallel()
+	schema := &mapping.SchemaError{}
+	refused := fmt.Errorf("write: %w", &copernica.Error{Status: 400, Message: "Failed to get the field", Class: fault.Configuration})
+	guard := &copernica.GuardError{Field: "customer_id", Class: fault.Configuration}
+	down := &copernica.Error{Status: 503, Class: fault.Retry}
+	for name, test := range map[string]struct{ err, want error }{
+		"alone":         {schema, schema},
+		"refused":       {errors.Join(errors.Join(refused, schema), nil), schema},
+		"guarded":       {errors.Join(guard, schema), schema},
+		"another cause": {errors.Join(down, schema), errors.Join(down, schema)},
+		"no schema":     {errors.Join(refused, guard), errors.Join(refused, guard)},
+		"in words":      {fmt.Errorf("both: %w, %w", refused, schema), fmt.Errorf("both: %w, %w", refused, schema)},
+	} {
+		if got := withoutEchoes(test.err); got.Error() != test.want.Error() {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
