@@ -10,6 +10,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/internal/httpx"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/sqlite"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -58,7 +59,7 @@ func exitCode(err error) int {
 	switch {
 	case is[*usageError](err), is[*config.Error](err),
 		is[*state.TargetError](err), is[*state.ShopError](err), errors.Is(err, state.ErrKey),
-		errors.Is(err, copernica.ErrNoDatabase):
+		is[*sqlite.OwnerError](err), errors.Is(err, copernica.ErrNoDatabase):
 		return exitConfiguration
 	case is[*state.HeldError](err):
 		return exitFailed
@@ -100,7 +101,7 @@ func withoutEchoes(err error) error {
 
 // joined returns the errors that errors.Join put together, one a line.
 func joined(err error) []error {
-	several, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what is wrapped prints one line
+	several, ok := err.(interface{ Unwrap() []error }) // not AsType: what is wrapped prints one line
 	if !ok {
 		return []error{err}
 	}

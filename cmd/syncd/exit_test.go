@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"testing"
 
 	"github.com/magento-copernica/syncd/config"
@@ -12,6 +13,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/httpx"
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/sqlite"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -35,6 +37,7 @@ func TestExitCode(t *testing.T) {
 		{"missing database as answered", &copernica.Error{Status: 400, Class: fault.Configuration}, 2},
 		{"guard", &copernica.GuardError{Class: fault.Configuration}, 2},
 		{"schema", &mapping.SchemaError{}, 2},
+		{"a lock file of another user", fmt.Errorf("lock: %w", &sqlite.OwnerError{Err: fs.ErrPermission}), 2},
 		{"another key", fmt.Errorf("open the state: %w", state.ErrKey), 2},
 		{"another target", &state.TargetError{}, 2},
 		{"wrong address", &httpx.Error{Kind: httpx.KindRequest}, 2},

@@ -117,8 +117,8 @@ func (a *app) openStore(ctx context.Context, cfg config.Config, log *slog.Logger
 		}
 	}
 	store, err := sqlite.Open(ctx, sqlite.Config{Path: path, EncryptionKey: key, Now: a.now, Log: log})
-	// The key file's own errors say what to do about it.
-	if refused, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(err, state.ErrKey) {
+	// The errors of the key file and of the lock files say what to do about them.
+	if refused, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(err, state.ErrKey) && !is[*sqlite.OwnerError](err) {
 		return nil, &config.Error{
 			Variable: config.Prefix + "DATABASE_URL",
 			Problem:  fmt.Sprintf("leads to %s, where this user cannot keep the state (%s): give the user that directory, or name another place", path, refused),

@@ -38,7 +38,7 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("open the state: %w", err)
 	}
-	opening, err := waitLock(ctx, cfg.Path+lockSuffix)
+	opening, err := waitLock(ctx, cfg.Path+lockSuffix, cfg.Path)
 	if err != nil {
 		return nil, fmt.Errorf("open the state: %w", err)
 	}
@@ -136,6 +136,7 @@ func createFile(ctx context.Context, path string, box *seal.Box) error {
 	if err != nil {
 		return fmt.Errorf("create the state: %w", err)
 	}
+	give(f, path)
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("create the state: %w", err)
 	}

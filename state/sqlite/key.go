@@ -34,7 +34,7 @@ func fileBox(ctx context.Context, cfg Config, fresh bool) (*seal.Box, error) {
 			return nil, fmt.Errorf("%w: %s has no key: restore %s, which was made together with it, or set the SYNCD_ENCRYPTION_KEY it was made with",
 				state.ErrKey, cfg.Path, path)
 		}
-		if key, err = makeKey(path); err != nil {
+		if key, err = makeKey(path, cfg.Path); err != nil {
 			return nil, err
 		}
 		cfg.Log.InfoContext(ctx, "key file made, back it up together with the state", "path", path)
@@ -79,7 +79,7 @@ func readKey(path string) (string, error) {
 
 // makeKey writes a new key file and returns its key once both the file and its
 // name are on disk.
-func makeKey(path string) (string, error) {
+func makeKey(path, database string) (string, error) {
 	key, building := seal.NewKey(), path+newSuffix
 	if err := os.Remove(building); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("make the key file: %w", err)
@@ -88,6 +88,7 @@ func makeKey(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make the key file: %w", err)
 	}
+	give(f, database)
 	_, err = f.WriteString(key + "\n")
 	if err == nil {
 		err = f.Sync()

@@ -195,7 +195,7 @@ func (s *Store) lockPipeline(pipeline string) (*fileLock, error) {
 	if s.path == "" {
 		return nil, nil
 	}
-	lock, err := openLock(s.path + "." + url.PathEscape(pipeline) + lockSuffix)
+	lock, err := openLock(s.path+"."+url.PathEscape(pipeline)+lockSuffix, s.path)
 	if errors.Is(err, errLocked) {
 		return nil, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -35,9 +36,10 @@ func (l *fileLock) unlock() error {
 	return l.file.Close()
 }
 
-// openLock opens the file to lock and locks it, or returns errLocked at once.
-func openLock(path string) (*fileLock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// openLock opens the file to lock, which lies beside the database, and locks it, or
+// returns errLocked at once.
+func openLock(path, database string) (*fileLock, error) {
+	f, err := lockable(path, database)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
@@ -49,15 +51,31 @@ func openLock(path string) (*fileLock, error) {
 	return &fileLock{file: f, id: id}, nil
 }
 
+// lockable opens the file to lock, and makes it if it is not there.
+func lockable(path, database string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		give(f, database)
+		return f, nil
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if f, err = os.OpenFile(path, os.O_RDWR, 0); errors.Is(err, fs.ErrPermission) {
+		return nil, foreign(path, database, err)
+	}
+	return f, err
+}
+
 // waitLock waits for a lock that is only ever held for moments.
-func waitLock(ctx context.Context, path string) (*fileLock, error) {
+func waitLock(ctx context.Context, path, database string) (*fileLock, error) {
 	const pause, patience = 10 * time.Millisecond, 30 * time.Second
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	give := time.NewTimer(patience)
 	defer give.Stop()
 	for {
-		lock, err := openLock(path)
+		lock, err := openLock(path, database)
 		if !errors.Is(err, errLocked) {
 			return lock, err
 		}
