@@ -62,7 +62,7 @@ func defects() []defect {
 		{
 			name: "a filter on an unknown field is sent",
 			file: "copernica/guard.go",
-			old:  "	if reason != \"\" {\n		return nil, nil, d.refuse(key.name, reason)\n	}\n	return h, f, nil\n",
+			old:  "	if reason != \"\" {\n		return nil, nil, t.refuse(key.name, reason)\n	}\n	return h, f, nil\n",
 			new:  "	if reason != \"\" {\n		f = &Field{ID: key.id, Name: key.name}\n	}\n	return h, f, nil\n",
 			seen: test("./copernica", "Promise12|Guard"),
 		},

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -14,8 +15,15 @@ import (
 
 func TestPromise01_EveryCustomerArrivesOnce(t *testing.T) {
 	inWorld(t, 400, func(t *testing.T, w *world) {
+		// More rows of one second than three pages hold.
+		for i := range 170 {
+			w.shop.Create(magentotest.Customer{
+				WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "Tied", LastName: "Row", Email: fmt.Sprintf("tie%d@example.test", i),
+			})
+		}
+		w.settle()
 		report := w.run()
-		if report.Outcome != state.Done || report.Counters.Created != 400 {
+		if report.Outcome != state.Done || report.Counters.Created != 570 {
 			t.Errorf("report %+v", report)
 		}
 		w.inStep()
