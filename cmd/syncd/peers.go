@@ -96,7 +96,7 @@ func (a *app) openStore(ctx context.Context, cfg config.Config, log *slog.Logger
 		if _, err := seal.New(key); err != nil {
 			return nil, &config.Error{
 				Variable: config.Prefix + "ENCRYPTION_KEY",
-				Problem:  strings.TrimPrefix(err.Error(), "the encryption key "),
+				Problem:  strings.TrimPrefix(err.Error(), "the encryption key ") + " for a new state; one that exists needs the key it was made with",
 			}
 		}
 	}

@@ -48,6 +48,22 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &Store{path: cfg.Path, now: cfg.Now, locks: make(map[string]heldLock)}
+	defer func() {
+		if err != nil {
+			s.Close() //nolint:errcheck // the first error is the one that matters
+		}
+	}()
+	// The reader comes first: it changes nothing in a file that turns out not to be ours,
+	// and no key is asked for it.
+	if s.reader, err = pool(dataSource(cfg.Path, busyTimeout, url.Values{}, "query_only(1)", "cache_size(-512)"), readers); err != nil {
+		return nil, err
+	}
+	if found {
+		if err := ours(ctx, s.reader); err != nil {
+			return nil, fmt.Errorf("open the state %s: %w", cfg.Path, err)
+		}
+	}
 	box, err := fileBox(ctx, cfg, !found)
 	if err != nil {
 		return nil, err
@@ -59,16 +75,6 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 		cfg.Log.InfoContext(ctx, "new state created", "path", cfg.Path)
 	}
 
-	s := &Store{path: cfg.Path, now: cfg.Now, locks: make(map[string]heldLock)}
-	defer func() {
-		if err != nil {
-			s.Close() //nolint:errcheck // the first error is the one that matters
-		}
-	}()
-	// The reader comes first: it changes nothing in a file that turns out not to be ours.
-	if s.reader, err = pool(dataSource(cfg.Path, busyTimeout, url.Values{}, "query_only(1)", "cache_size(-512)"), readers); err != nil {
-		return nil, err
-	}
 	if s.hasher, err = loadHasher(ctx, s.reader, box); err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", cfg.Path, err)
 	}
@@ -169,27 +175,32 @@ func create(ctx context.Context, db *sql.DB, box *seal.Box) error {
 	return explain(ctx, "store the hash key", err)
 }
 
-// loadHasher opens the hash key that was sealed when the database was made.
-func loadHasher(ctx context.Context, db *sql.DB, box *seal.Box) (state.Hasher, error) {
+// ours returns an error for a file that is no state.
+func ours(ctx context.Context, db *sql.DB) error {
 	var tables int
 	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'sealed'").Scan(&tables); err != nil {
-		return state.Hasher{}, explain(ctx, "look for the hash key", err)
+		return explain(ctx, "look for its tables", err)
 	}
 	if tables == 0 {
-		return state.Hasher{}, errors.New("this SQLite database was not made by syncd: use another path")
+		return errors.New("this SQLite database was not made by syncd: name another path in SYNCD_DATABASE_URL")
 	}
+	return nil
+}
+
+// loadHasher opens the hash key that was sealed when the database was made.
+func loadHasher(ctx context.Context, db *sql.DB, box *seal.Box) (state.Hasher, error) {
 	var sealed []byte
 	err := db.QueryRowContext(ctx, "SELECT value FROM sealed WHERE name = ?", hashKeyRow).Scan(&sealed)
 	if errors.Is(err, sql.ErrNoRows) {
-		return state.Hasher{}, fmt.Errorf("%w: its hash key is missing, restore the database from a backup", state.ErrKey)
+		return state.Hasher{}, fmt.Errorf("%w: its hash key is missing, restore the database from a backup; %s", state.ErrKey, lost)
 	}
 	if err != nil {
 		return state.Hasher{}, explain(ctx, "read the hash key", err)
 	}
 	key, err := box.Open(sealed, hashKeyRow)
 	if err != nil {
-		return state.Hasher{}, fmt.Errorf("%w: %w; give back the SYNCD_ENCRYPTION_KEY or the %s file that was in use when it was made",
-			state.ErrKey, err, keySuffix)
+		return state.Hasher{}, fmt.Errorf("%w: %w; give back the SYNCD_ENCRYPTION_KEY or the %s file that was in use when it was made; %s",
+			state.ErrKey, err, keySuffix, lost)
 	}
 	defer clear(key)
 	h, err := state.NewHasher(key)

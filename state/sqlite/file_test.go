@@ -87,7 +87,7 @@ func TestPromise07_KeyOfAnExistingState(t *testing.T) {
 		spoil        func(t *testing.T, path string)
 		says         string
 	}{
-		"key file gone":            {spoil: remove(".key"), says: "restore"},
+		"key file gone":            {spoil: remove(".key"), says: "run again with the same SYNCD_SHOP"},
 		"key file of another":      {spoil: write(".key", seal.NewKey()+"\n", 0o600), says: "another key"},
 		"key file empty":           {spoil: write(".key", "", 0o600), says: "restore it from a backup"},
 		"key file damaged":         {spoil: write(".key", "?", 0o600), says: "restore it from a backup"},
@@ -115,6 +115,9 @@ func TestPromise07_KeyOfAnExistingState(t *testing.T) {
 			}
 			if !errors.Is(err, state.ErrKey) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("the error does not say %q: %v", test.says, err)
+			}
+			if strings.Contains(err.Error(), "openssl") {
+				t.Errorf("the error advises a new key: %v", err)
 			}
 			if strings.Contains(err.Error(), key) {
 				t.Errorf("the error shows a key: %v", err)
@@ -220,9 +223,16 @@ func TestWhatIsNotAStateIsRefused(t *testing.T) {
 		says  string
 	}{
 		"a text file":            {write("", strings.Repeat("not a database ", 100), 0o600), "not an SQLite database"},
+		"a short text file":      {write("", "?", 0o600), "not made by syncd"},
 		"another program's file": {foreign, "not made by syncd"},
-		"a directory":            {directory(""), "is not a file"},
-		"a log without its file": {func(t *testing.T, path string) { t.Helper(); remove("")(t, path); write("-wal", "x", 0o600)(t, path) }, "-wal"},
+		"a text file without a key": {func(t *testing.T, path string) {
+			t.Helper()
+			remove(".key")(t, path)
+			write("", strings.Repeat("not a database ", 100), 0o600)(t, path)
+		}, "not an SQLite database"},
+		"another program's file without a key": {func(t *testing.T, path string) { t.Helper(); remove(".key")(t, path); foreign(t, path) }, "not made by syncd"},
+		"a directory":                          {directory(""), "is not a file"},
+		"a log without its file":               {func(t *testing.T, path string) { t.Helper(); remove("")(t, path); write("-wal", "x", 0o600)(t, path) }, "-wal"},
 		"a journal without its own": {func(t *testing.T, path string) {
 			t.Helper()
 			remove("")(t, path)

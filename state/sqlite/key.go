@@ -14,6 +14,10 @@ import (
 	"github.com/magento-copernica/syncd/state"
 )
 
+// lost is the way out when no backup has the key. A new state finds by the census that
+// Copernica holds profiles it does not know, and looks each one up before it writes.
+const lost = "lost for good? move the database away and run again with the same SYNCD_SHOP: no profile is doubled (docs/operations.md)"
+
 // memoryBox returns the box of a state in memory: its key lives as long.
 func memoryBox(key string) (*seal.Box, error) {
 	if key == "" {
@@ -31,8 +35,8 @@ func fileBox(ctx context.Context, cfg Config, fresh bool) (*seal.Box, error) {
 	key, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !fresh {
-			return nil, fmt.Errorf("%w: %s has no key: restore %s, which was made together with it, or set the SYNCD_ENCRYPTION_KEY it was made with",
-				state.ErrKey, cfg.Path, path)
+			return nil, fmt.Errorf("%w: %s has no key: restore %s, which was made together with it, or set the SYNCD_ENCRYPTION_KEY it was made with; %s",
+				state.ErrKey, cfg.Path, path, lost)
 		}
 		if key, err = makeKey(path, cfg.Path); err != nil {
 			return nil, err
@@ -47,7 +51,8 @@ func fileBox(ctx context.Context, cfg Config, fresh bool) (*seal.Box, error) {
 		if fresh {
 			return nil, fmt.Errorf("%w: the key file %s is damaged and no state needs it: remove it: %w", state.ErrKey, path, err)
 		}
-		return nil, fmt.Errorf("%w: the key file %s is damaged: restore it from a backup: %w", state.ErrKey, path, err)
+		// The box says how to make a new key, which would not open this state.
+		return nil, fmt.Errorf("%w: the key file %s is damaged, it holds no key: restore it from a backup; %s", state.ErrKey, path, lost)
 	}
 	return box, nil
 }

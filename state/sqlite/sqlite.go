@@ -199,7 +199,7 @@ func explain(ctx context.Context, what string, err error) error {
 		case lib.SQLITE_CORRUPT:
 			return fmt.Errorf("%s: the state's file is damaged: restore it from a backup: %w", what, err)
 		case lib.SQLITE_NOTADB:
-			return fmt.Errorf("%s: the file is not an SQLite database: %w", what, err)
+			return fmt.Errorf("%s: the file is not an SQLite database, so no state: name another path in SYNCD_DATABASE_URL: %w", what, err)
 		}
 	}
 	return fmt.Errorf("%s: %w", what, err)
