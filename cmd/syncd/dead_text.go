@@ -98,7 +98,7 @@ func (r *deadReport) print(w io.Writer, limit int) error {
 func (r *deadReport) printOpen(b *bytes.Buffer, limit int) {
 	fmt.Fprintf(b, "%s of shop %q could not be delivered\n", numberOf(r.Open, "record"), r.Shop)
 	for _, g := range r.Groups {
-		fmt.Fprintf(b, "\n%s: %s, the oldest from %s ago\n", g.Cause, numberOf(g.Count, "record"), duration(r.At.Sub(g.FirstSeen)))
+		fmt.Fprintf(b, "\n%s: %s, the oldest %s\n", g.Cause, numberOf(g.Count, "record"), ago(&g.FirstSeen, r.At))
 		fmt.Fprintf(b, "  to do: %s\n", g.Fix)
 		table(b, func(row func(cells ...any)) {
 			if len(g.Letters) > 0 {
@@ -141,7 +141,10 @@ func ago(t *time.Time, now time.Time) string {
 	if t == nil {
 		return "-"
 	}
-	return duration(now.Sub(*t)) + " ago"
+	if d := now.Sub(*t); d >= time.Second {
+		return duration(d) + " ago"
+	}
+	return "just now"
 }
 
 // since prints a time with its distance.
@@ -149,7 +152,7 @@ func since(t *time.Time, now time.Time) string {
 	if t == nil {
 		return "not known"
 	}
-	if t.After(now) {
+	if t.Sub(now) >= time.Second { // what is nearer has happened: now is a whole second
 		return fmt.Sprintf("%s, in %s", moment(*t), duration(t.Sub(now)))
 	}
 	return fmt.Sprintf("%s, %s", moment(*t), ago(t, now))

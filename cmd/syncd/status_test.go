@@ -114,3 +114,27 @@ func TestDuration(t *testing.T) {
 		}
 	}
 }
+
+func TestTimesNearNow(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC)
+	for d, want := range map[time.Duration]string{
+		-2 * time.Second:       "2s ago",
+		-time.Second:           "1s ago",
+		-time.Millisecond:      "just now",
+		0:                      "just now",
+		999 * time.Millisecond: "just now", // of the second that now was cut to
+	} {
+		at := now.Add(d)
+		if got := ago(&at, now); got != want {
+			t.Errorf("ago %s: %q, want %q", d, got, want)
+		}
+		if got := since(&at, now); got != moment(at)+", "+want {
+			t.Errorf("since %s: %q", d, got)
+		}
+	}
+	at := now.Add(90 * time.Second)
+	if got := since(&at, now); got != moment(at)+", in 1m 30s" {
+		t.Errorf("ahead: %q", got)
+	}
+}

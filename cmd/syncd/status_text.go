@@ -71,9 +71,9 @@ func (s *statusStream) print(line func(name, format string, args ...any), now ti
 		return
 	}
 	if r.Ended == nil {
-		line("last run", "%d %s, began %s ago", r.ID, r.Outcome, duration(now.Sub(r.Started)))
+		line("last run", "%d %s, began %s", r.ID, r.Outcome, ago(&r.Started, now))
 	} else {
-		line("last run", "%d %s %s ago, took %s", r.ID, r.Outcome, duration(now.Sub(*r.Ended)), duration(r.Ended.Sub(r.Started)))
+		line("last run", "%d %s %s, took %s", r.ID, r.Outcome, ago(r.Ended, now), duration(r.Ended.Sub(r.Started)))
 	}
 	c := r.Counters
 	line("", "%d read: %d created, %d updated, %d unchanged, %d refused, %d unknown",
