@@ -112,7 +112,7 @@ func (a *app) openStore(ctx context.Context, cfg config.Config, log *slog.Logger
 		return nil, err
 	}
 	if existing {
-		if err := stateExists(path); err != nil {
+		if err := stateExists(cfg, path); err != nil {
 			return nil, err
 		}
 	}

@@ -51,13 +51,17 @@ func stateOfShop(ctx context.Context, store state.Store, shop string) error {
 
 // stateExists refuses to look at a state that no run has made: opening it would
 // make an empty one, and with it a key.
-func stateExists(path string) error {
+func stateExists(cfg config.Config, path string) error {
 	const variable = config.Prefix + "DATABASE_URL"
 	if path == "" {
 		return &config.Error{Variable: variable, Problem: "keeps the state in memory, where another process cannot see it"}
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return &config.Error{Variable: variable, Problem: "leads to " + path + ", where there is no state: `syncd run` makes it; if it has run, give this command the same user and environment"}
+		const hasRun = "; if it has run, give this command the same user and environment"
+		if cfg.DatabaseURL.IsZero() {
+			return &config.Error{Problem: "there is no state at " + path + " yet: `syncd run` makes it (" + variable + " names another place)" + hasRun}
+		}
+		return &config.Error{Variable: variable, Problem: "leads to " + path + ", where there is no state: `syncd run` makes it" + hasRun}
 	}
 	return nil
 }
