@@ -112,14 +112,15 @@ func (e *environment) decode(ctx context.Context) (Config, []error) {
 			// Only a struct that envconfig cannot process at all comes here.
 			return cfg, append(problems, fmt.Errorf("decode the environment: %w", err))
 		}
-		problems = append(problems, decodeError(e.last, err))
+		problems = append(problems, decodeError(e.last, e.values[e.last], err))
 	}
 }
 
-// decodeError says what form the variable has. The library's error names Go
+// decodeError says what form the variable has, and what it holds, which is no secret:
+// those take any form. The library's error names Go
 // fields and types, which mean nothing to an operator, unless it comes from a
 // decoder of this package.
-func decodeError(name string, err error) *Error {
+func decodeError(name, value string, err error) *Error {
 	if own, ok := errors.AsType[*formError](err); ok {
 		return &Error{Variable: name, Problem: own.Error()}
 	}
@@ -129,13 +130,16 @@ func decodeError(name string, err error) *Error {
 		}
 		switch v.kind {
 		case reflect.TypeFor[time.Duration]():
-			return &Error{Variable: name, Problem: "is not a duration: write one such as 90s, 5m or 1h30m"}
+			return &Error{Variable: name, Problem: quote(value) + "is not a duration: write one such as 90s, 5m or 1h30m"}
 		case reflect.TypeFor[int]():
-			return &Error{Variable: name, Problem: "is not a whole number: write digits only"}
+			return &Error{Variable: name, Problem: quote(value) + "is not a whole number: write digits only"}
 		}
 	}
 	return &Error{Variable: name, Problem: err.Error()}
 }
+
+// quote begins a complaint with the start of the value it is about.
+func quote(value string) string { return fmt.Sprintf("is %.40q, which ", value) }
 
 // stateDirectory is documented at Config.StateDirectory.
 func (e *environment) stateDirectory() string {

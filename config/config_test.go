@@ -123,6 +123,11 @@ func TestMistakes(t *testing.T) {
 		want    string
 	}{
 		{"unknown name", []string{"SYNCD_MAGENTO_BASEURL=x"}, "SYNCD_MAGENTO_BASEURL is not known: did you mean SYNCD_MAGENTO_BASE_URL? (docs/configuration.md lists all)"},
+		{"a word too few", []string{"SYNCD_MAGENTO_URL=x"}, "SYNCD_MAGENTO_URL is not known: did you mean SYNCD_MAGENTO_BASE_URL? (docs/configuration.md lists all)"},
+		{"letters exchanged", []string{"SYNCD_SHPO=x"}, "SYNCD_SHPO is not known: did you mean SYNCD_SHOP? (docs/configuration.md lists all)"},
+		{"half a word", []string{"SYNCD_MAGENTO_PASS=x"}, "SYNCD_MAGENTO_PASS is not known: did you mean SYNCD_MAGENTO_PASSWORD? (docs/configuration.md lists all)"},
+		{"nothing like it", []string{"SYNCD_HTTP_TIMEOUT=x"}, "SYNCD_HTTP_TIMEOUT is not known: correct its name, or take it away (docs/configuration.md lists all)"},
+		{"the prefix alone", []string{"SYNCD_=x"}, "SYNCD_ is not known: correct its name, or take it away (docs/configuration.md lists all)"},
 		{"unknown file", []string{"SYNCD_COPERNICA_TOKEN_FILE=x"}, "SYNCD_COPERNICA_TOKEN_FILE is not known: did you mean SYNCD_COPERNICA_ACCESS_TOKEN_FILE? (docs/configuration.md lists all)"},
 		{"file of no secret", []string{"SYNCD_SHOP_FILE=x"}, "SYNCD_SHOP_FILE is not known: only secrets are read from a file; set SYNCD_SHOP itself"},
 		{"both", []string{"SYNCD_MAGENTO_ACCESS_TOKEN_FILE=x"}, "SYNCD_MAGENTO_ACCESS_TOKEN and SYNCD_MAGENTO_ACCESS_TOKEN_FILE are both set: keep one of them"},
@@ -133,11 +138,11 @@ func TestMistakes(t *testing.T) {
 
 		{"shop", []string{"SYNCD_SHOP=My-Shop"}, `SYNCD_SHOP is "My-Shop": write 1 to 12 of the characters a-z and 0-9`},
 		{"long shop", []string{"SYNCD_SHOP=abcdefghijklm"}, `SYNCD_SHOP is "abcdefghijklm": write 1 to 12 of the characters a-z and 0-9`},
-		{"duration", []string{"SYNCD_OVERLAP=5 minutes"}, "SYNCD_OVERLAP is not a duration: write one such as 90s, 5m or 1h30m"},
-		{"bare number", []string{"SYNCD_SETTLE=10"}, "SYNCD_SETTLE is not a duration: write one such as 90s, 5m or 1h30m"},
+		{"duration", []string{"SYNCD_OVERLAP=5 minutes"}, "SYNCD_OVERLAP is \"5 minutes\", which is not a duration: write one such as 90s, 5m or 1h30m"},
+		{"bare number", []string{"SYNCD_SETTLE=10"}, "SYNCD_SETTLE is \"10\", which is not a duration: write one such as 90s, 5m or 1h30m"},
 		{"negative overlap", []string{"SYNCD_OVERLAP=-1s"}, "SYNCD_OVERLAP is -1s: write a duration from 0s to 24h0m0s"},
 		{"long settle", []string{"SYNCD_SETTLE=11m"}, "SYNCD_SETTLE is 11m0s: write a duration from 0s to 10m0s"},
-		{"number", []string{"SYNCD_MAGENTO_CONCURRENCY=two"}, "SYNCD_MAGENTO_CONCURRENCY is not a whole number: write digits only"},
+		{"number", []string{"SYNCD_MAGENTO_CONCURRENCY=two"}, "SYNCD_MAGENTO_CONCURRENCY is \"two\", which is not a whole number: write digits only"},
 		{"magento concurrency", []string{"SYNCD_MAGENTO_CONCURRENCY=33"}, "SYNCD_MAGENTO_CONCURRENCY is 33: write a number from 1 to 32"},
 		{"page size", []string{"SYNCD_MAGENTO_PAGE_SIZE=5"}, "SYNCD_MAGENTO_PAGE_SIZE is 5: write a number from 10 to 1000"},
 		{"copernica concurrency", []string{"SYNCD_COPERNICA_CONCURRENCY=0"}, "SYNCD_COPERNICA_CONCURRENCY is 0: write a number from 1 to 100"},
@@ -145,9 +150,9 @@ func TestMistakes(t *testing.T) {
 		{"format", []string{"SYNCD_LOG_FORMAT=xml"}, `SYNCD_LOG_FORMAT is "xml": write auto, text or json`},
 		{"zone", []string{"SYNCD_TIME_ZONE=Amsterdam"}, `SYNCD_TIME_ZONE names no time zone: "Amsterdam" is unknown; write one such as Europe/Amsterdam or UTC`},
 		{"local zone", []string{"SYNCD_TIME_ZONE=Local"}, `SYNCD_TIME_ZONE names no time zone: "Local" is unknown; write one such as Europe/Amsterdam or UTC`},
-		{"budget", []string{"SYNCD_RUN_BUDGET=lots"}, "SYNCD_RUN_BUDGET is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
-		{"budget of nothing", []string{"SYNCD_RUN_BUDGET=0"}, "SYNCD_RUN_BUDGET is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
-		{"budget twice", []string{"SYNCD_RUN_BUDGET=15m,20m"}, "SYNCD_RUN_BUDGET is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
+		{"budget", []string{"SYNCD_RUN_BUDGET=lots"}, "SYNCD_RUN_BUDGET is \"lots\", which is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
+		{"budget of nothing", []string{"SYNCD_RUN_BUDGET=0"}, "SYNCD_RUN_BUDGET is \"0\", which is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
+		{"budget twice", []string{"SYNCD_RUN_BUDGET=15m,20m"}, "SYNCD_RUN_BUDGET is \"15m,20m\", which is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
 
 		{"no shop address", []string{"SYNCD_MAGENTO_BASE_URL"}, "SYNCD_MAGENTO_BASE_URL is not set: write the address of the shop, such as https://shop.example.com"},
 		{"blanks", []string{"SYNCD_MAGENTO_BASE_URL=my shop"}, "SYNCD_MAGENTO_BASE_URL is not an address: write one such as https://host.example.com"},
@@ -169,9 +174,9 @@ func TestMistakes(t *testing.T) {
 		{"bundle without certificate", []string{"SYNCD_MAGENTO_CA_BUNDLE=" + noPEM}, "SYNCD_MAGENTO_CA_BUNDLE names " + noPEM + ", which holds no certificate: write PEM blocks that begin with BEGIN CERTIFICATE"},
 
 		{"several at once", []string{"SYNCD_OVERLAP=x", "SYNCD_MAGENTO_PAGE_SIZE=y", "SYNCD_SHOP=Z", "SYNCD_FOO=1"}, strings.Join([]string{
-			"SYNCD_FOO is not known: did you mean SYNCD_SHOP? (docs/configuration.md lists all)",
-			"SYNCD_MAGENTO_PAGE_SIZE is not a whole number: write digits only",
-			"SYNCD_OVERLAP is not a duration: write one such as 90s, 5m or 1h30m",
+			"SYNCD_FOO is not known: correct its name, or take it away (docs/configuration.md lists all)",
+			"SYNCD_MAGENTO_PAGE_SIZE is \"y\", which is not a whole number: write digits only",
+			"SYNCD_OVERLAP is \"x\", which is not a duration: write one such as 90s, 5m or 1h30m",
 			`SYNCD_SHOP is "Z": write 1 to 12 of the characters a-z and 0-9`,
 		}, "\n")},
 	} {

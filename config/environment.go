@@ -113,7 +113,11 @@ func (e *environment) unknown() []error {
 		case plain[name]:
 			out = append(out, &Error{Variable: name, Problem: fmt.Sprintf("is not known: only secrets are read from a file; set %s itself", strings.TrimSuffix(name, fileSuffix))})
 		default:
-			out = append(out, &Error{Variable: name, Problem: fmt.Sprintf("is not known: did you mean %s? (docs/configuration.md lists all)", nearest(name, known))})
+			problem := "is not known: correct its name, or take it away (docs/configuration.md lists all)"
+			if meant := nearest(name, known); near(name, meant) {
+				problem = fmt.Sprintf("is not known: did you mean %s? (docs/configuration.md lists all)", meant)
+			}
+			out = append(out, &Error{Variable: name, Problem: problem})
 		}
 	}
 	return out
@@ -165,6 +169,13 @@ func nearest(name string, known []string) string {
 			cmp.Compare(distance(name, a), distance(name, b)),
 		)
 	})
+}
+
+// near reports whether a known name may have been meant: it has all the words of the
+// name, or no more than a third of the letters differ.
+func near(name, meant string) bool {
+	own := strings.TrimPrefix(name, Prefix)
+	return own != "" && missing(strings.Split(own, "_"), meant) == 0 || distance(name, meant) <= max(2, len(own)/3)
 }
 
 // missing counts the words that a name does not have.

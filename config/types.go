@@ -114,14 +114,14 @@ func (b *Budget) EnvDecode(value string) error {
 		part = strings.TrimSpace(part)
 		if n, err := strconv.Atoi(part); err == nil {
 			if n <= 0 || out.Records != 0 {
-				return malformed("is not a budget: " + form)
+				return malformed(quote(value) + "is not a budget: " + form)
 			}
 			out.Records = n
 			continue
 		}
 		d, err := time.ParseDuration(part)
 		if err != nil || d <= 0 || out.Time != 0 {
-			return malformed("is not a budget: " + form)
+			return malformed(quote(value) + "is not a budget: " + form)
 		}
 		out.Time = d
 	}
