@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/magento-copernica/syncd/config"
@@ -95,6 +96,9 @@ func export(name, value string) string {
 // serve prints the environment that leads to h and serves it until ctx ends, which
 // is no error.
 func (a *app) serve(ctx context.Context, address, what string, h http.Handler, environment func(base string) []string) error {
+	if err := checkListen(address); err != nil {
+		return &usageError{err}
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return &usageError{fmt.Errorf("--listen: %w", err)}
@@ -115,6 +119,20 @@ func (a *app) serve(ctx context.Context, address, what string, h http.Handler, e
 		return fmt.Errorf("serve %s: %w", what, err)
 	}
 	return nil
+}
+
+// checkListen refuses an address that lacks its host or its port.
+func checkListen(address string) error {
+	if _, _, err := net.SplitHostPort(address); err == nil {
+		return nil // whether it exists, listening tells
+	}
+	example := "127.0.0.1:8081"
+	if _, err := strconv.ParseUint(address, 10, 16); err == nil {
+		example = "127.0.0.1:" + address
+	} else if addr, err := netip.ParseAddr(address); err == nil {
+		example = netip.AddrPortFrom(addr, 8081).String()
+	}
+	return fmt.Errorf("--listen: %q is no host and port: write %s", address, example)
 }
 
 // reachable returns host:port for a client on this machine: a listener on all
