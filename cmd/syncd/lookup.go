@@ -121,6 +121,9 @@ func parseLookup(what string, m *mapping.Mapping) (lookupQuery, error) {
 		return lookupQuery{by: byCustomer, id: number, key: m.CustomerKey(number)}, nil
 	}
 	if shop, rest, ok := strings.Cut(what, "-"); ok && shop != "" && rest != "" && state.ValidKey(what) == nil {
+		if !strings.HasPrefix(m.KeyPrefix(), shop+"-") {
+			return lookupQuery{}, fmt.Errorf("%s is no key of this shop: its keys begin with %s; for another shop set SYNCD_SHOP and its state", what, m.KeyPrefix())
+		}
 		return lookupQuery{by: byKey, id: customerOf(what, m), key: what}, nil
 	}
 	return lookupQuery{}, &usageError{fmt.Errorf(

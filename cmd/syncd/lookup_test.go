@@ -76,7 +76,7 @@ func TestLookup(t *testing.T) {
 	calls := s.account.Calls()
 	for what, words := range map[string]string{
 		"4711": "the state knows no record shop-c4711", "p4711": "the state knows no profile 4711", "shop-c4711": "the state knows no record shop-c4711",
-		"nobody@example.test": "no customer with this e-mail",
+		"nobody@example.test": "no customer with this e-mail", "myshop-c17": "myshop-c17 is no key of this shop: its keys begin with shop-c;",
 	} {
 		out := s.run("lookup", what)
 		s.ends(exitFailed, out, words)
