@@ -123,7 +123,17 @@ func (p *place) command(t *testing.T, point string, args ...string) *exec.Cmd {
 // what the account holds then.
 func (p *place) finish(t *testing.T) []byte {
 	t.Helper()
-	out, err := p.command(t, "", "run").CombinedOutput()
+	var out []byte
+	var err error
+	for range 3 {
+		if out, err = p.command(t, "", "run").CombinedOutput(); err == nil {
+			break
+		}
+		// On a busy machine a call can outlast the short time-outs; the next run goes on.
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+			break
+		}
+	}
 	if err != nil {
 		t.Fatalf("the run after the kill: %v\n%s", err, out)
 	}

@@ -270,3 +270,31 @@ func TestPromise18_ConsentOfARemovedProfileIsNotWritten(t *testing.T) {
 		}
 	})
 }
+
+// A profile that was removed is made anew when its consent changes; what follows is
+// judged by what was written then.
+func TestPromise18_TheOptOutAfterARemovedProfileCameBack(t *testing.T) {
+	inWorld(t, 20, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		for _, step := range []struct {
+			status int
+			want   string
+		}{{magentotest.Unsubscribed, out}, {magentotest.Subscribed, in}, {magentotest.Unsubscribed, out}, {magentotest.Subscribed, in}} {
+			subscribe(w, id, step.status)
+			w.settle()
+			w.run()
+			if got := w.profile(id).Fields[ours]; got != step.want {
+				t.Fatalf("newsletter is %q, want %q", got, step.want)
+			}
+			if step.want == out {
+				check(w, w.account.RemoveProfile(w.profile(id).ID))
+			}
+		}
+		subscribe(w, id, magentotest.Unsubscribed)
+		w.settle()
+		w.run()
+		if got := w.profile(id).Fields[ours]; got != out {
+			t.Errorf("the opt-out after it was lost: %q", got)
+		}
+	})
+}

@@ -184,7 +184,7 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 	switch copernica.Outcome(err) {
 	case copernica.Acknowledged:
 		if done.ID != 0 {
-			return w.wrote(it, done.ID, done.Created, true, it.row.ConsentValue())
+			return w.made(it, done.ID, done.Created)
 		}
 	case copernica.NotSent, copernica.Refused:
 		return w.refusedOr(it, err)
@@ -193,7 +193,7 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 	it.uncertain = true
 	return w.find(ctx, it, sent, func(p *copernica.Profile) result {
 		if it.row.Same(p.Fields) && p.Fields[w.consent] == it.row.ConsentValue() {
-			return w.wrote(it, p.ID, copernica.Outcome(err) != copernica.Acknowledged || done.Created, true, it.row.ConsentValue())
+			return w.made(it, p.ID, copernica.Outcome(err) != copernica.Acknowledged || done.Created)
 		}
 		return w.merge(ctx, it, p)
 	})
@@ -215,7 +215,7 @@ func (w *writer) merge(ctx context.Context, it *intent, seen *copernica.Profile)
 	if content || consent {
 		res = w.update(ctx, it, seen.ID, content, consent)
 	} else {
-		res = w.wrote(it, seen.ID, false, false, shown)
+		res = w.wrote(it, seen.ID, false, false)
 	}
 	if res.record != nil && res.record.State == state.Acknowledged && it.sendConsent {
 		w.settleConsent(it, res.record, shown, consent)
@@ -236,7 +236,7 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 		cancel()
 		switch copernica.Outcome(err) {
 		case copernica.Acknowledged:
-			return w.wrote(it, id, false, true, "")
+			return w.wrote(it, id, false, true)
 		case copernica.NotSent:
 			return w.refusedOr(it, err)
 		case copernica.Refused:
@@ -250,7 +250,7 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 		res := w.find(ctx, it, sent, func(p *copernica.Profile) result {
 			shows := (!content || it.row.Same(p.Fields)) && (!consent || p.Fields[w.consent] == it.row.ConsentValue())
 			again = !shows
-			return w.wrote(it, p.ID, false, true, "")
+			return w.wrote(it, p.ID, false, true)
 		})
 		if !again {
 			return res
@@ -284,19 +284,21 @@ func (w *writer) find(ctx context.Context, it *intent, sent time.Time, then func
 	return it.unknown(sent, w.cfg.WriteTimeout)
 }
 
-// wrote is the outcome of content that Copernica has. shown is the consent value
-// it shows, where that is known.
-func (w *writer) wrote(it *intent, id int64, created, written bool, shown string) result {
+// made is the outcome of a profile that was written whole, consent included.
+func (w *writer) made(it *intent, id int64, created bool) result {
+	res := w.wrote(it, id, created, true)
+	res.record.ConsentSource, res.record.ConsentWritten = it.consent, w.hashConsent(it.row.ConsentValue())
+	return res
+}
+
+// wrote is the outcome of content that Copernica has.
+func (w *writer) wrote(it *intent, id int64, created, written bool) result {
 	res := it.acknowledged(id)
 	switch {
 	case created:
 		res.created = 1
 	case written:
 		res.updated = 1
-	}
-	if it.action == create && shown != "" {
-		res.record.ConsentSource = it.consent
-		res.record.ConsentWritten = w.hashConsent(shown)
 	}
 	return res
 }
