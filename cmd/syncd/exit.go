@@ -93,7 +93,12 @@ func withoutEchoes(err error) error {
 	if !is[*mapping.SchemaError](err) {
 		return err
 	}
+	said := map[string]bool{} // each page may find the same schema
 	return errors.Join(slices.DeleteFunc(joined(err), func(e error) bool {
+		if said[e.Error()] {
+			return true
+		}
+		said[e.Error()] = true
 		refused := is[*copernica.Error](e) || is[*copernica.GuardError](e)
 		return refused && fault.ClassOf(e) == fault.Configuration && !is[*mapping.SchemaError](e)
 	})...)

@@ -81,6 +81,7 @@ func TestSchemaErrorSpeaksForRefusals(t *testing.T) {
 		"alone":         {schema, schema},
 		"refused":       {errors.Join(errors.Join(refused, schema), nil), schema},
 		"guarded":       {errors.Join(guard, schema), schema},
+		"of two pages":  {errors.Join(errors.Join(refused, schema), &mapping.SchemaError{}), schema},
 		"another cause": {errors.Join(down, schema), errors.Join(down, schema)},
 		"no schema":     {errors.Join(refused, guard), errors.Join(refused, guard)},
 		"in words":      {fmt.Errorf("both: %w, %w", refused, schema), fmt.Errorf("both: %w, %w", refused, schema)},
