@@ -88,11 +88,13 @@ func exitCode(err error) int {
 
 // withoutEchoes leaves out of a join what a *mapping.SchemaError in it explains: that
 // Copernica, or the guard before it, refused a write for its fields. The schema is
-// read again after such a refusal, and its own error names all that is to be mended.
+// read again after such a refusal, and its own error names all that is to be mended. What
+// is said twice, as by two pages that fail alike, is told once.
 func withoutEchoes(err error) error {
-	if !is[*mapping.SchemaError](err) {
-		return err
+	if err == nil {
+		return nil
 	}
+	explained := is[*mapping.SchemaError](err)
 	said := map[string]bool{} // each page may find the same schema
 	return errors.Join(slices.DeleteFunc(joined(err), func(e error) bool {
 		if said[e.Error()] {
@@ -100,7 +102,7 @@ func withoutEchoes(err error) error {
 		}
 		said[e.Error()] = true
 		refused := is[*copernica.Error](e) || is[*copernica.GuardError](e)
-		return refused && fault.ClassOf(e) == fault.Configuration && !is[*mapping.SchemaError](e)
+		return explained && refused && fault.ClassOf(e) == fault.Configuration && !is[*mapping.SchemaError](e)
 	})...)
 }
 

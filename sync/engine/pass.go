@@ -11,6 +11,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
 // pass takes the stream from its checkpoint to the horizon (promise 2).
@@ -185,7 +186,10 @@ func (r *run) settle(ctx context.Context, p *page, cp *state.Checkpoint, failed 
 	}
 	if p.wrote() {
 		if err := r.writer.confirm(r.writes); err != nil { //nolint:contextcheck // calls to Copernica outlive a stop by the grace
-			failed = errors.Join(failed, err)
+			// A schema that does not fit explains what failed before it.
+			if _, misfit := errors.AsType[*mapping.SchemaError](err); failed == nil || misfit {
+				failed = err
+			}
 			for _, it := range p.intents {
 				it.doubt(r.cfg.Now(), r.cfg.WriteTimeout)
 			}
