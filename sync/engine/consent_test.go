@@ -9,6 +9,7 @@ import (
 
 	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 const (
@@ -296,5 +297,28 @@ func TestPromise18_TheOptOutAfterARemovedProfileCameBack(t *testing.T) {
 		if got := w.profile(id).Fields[ours]; got != out {
 			t.Errorf("the opt-out after it was lost: %q", got)
 		}
+	})
+}
+
+// A peer in front of Copernica throttles after the write went through: the profile is
+// known all the same, and an opt-out made in it before the next run stays.
+func TestPromise18_AWriteThatWasThrottledTooLate(t *testing.T) {
+	inWorld(t, 60, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		key := w.mapping.CustomerKey(id)
+		late := w.account.Faults().Add(emulator.Fault{Status: http.StatusTooManyRequests, After: true, Match: func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Query().Get("fields[]"), "=="+key)
+		}})
+		if _, err := w.engine(nil).Run(t.Context(), engine.Customers); err == nil {
+			t.Fatal("no error")
+		}
+		late.Remove()
+		check(w, w.account.Unsubscribe(database, key))
+		w.unsubscribed[key] = true
+		w.settle()
+		w.run()
+		w.inStep()
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -303,10 +304,14 @@ func (w *writer) wrote(it *intent, id int64, created, written bool) result {
 	return res
 }
 
-// refusedOr tells a refusal of this record from one of the whole stream.
+// refusedOr tells a refusal of this record from one of the whole stream. A peer that
+// throttles says that it did nothing; that is looked at before it is believed.
 func (w *writer) refusedOr(it *intent, err error) result {
 	if refusal(err) {
 		return it.refused(err)
+	}
+	if e, ok := errors.AsType[*copernica.Error](err); ok && e.Status == http.StatusTooManyRequests {
+		it.uncertain = true
 	}
 	return result{err: err}
 }
