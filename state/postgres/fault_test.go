@@ -343,8 +343,10 @@ func TestOutOfConnections(t *testing.T) {
 	if _, _, err := postgres.Migrate(t.Context(), postgres.Config{URL: address}); err != nil {
 		t.Fatal(err)
 	}
-	pgtest.Exec(t, server.URL("postgres"), "ALTER ROLE narrow CONNECTION LIMIT 1")
+	// The limit comes when the store has its connection: a server needs a moment to
+	// take back those that opening it used.
 	s := openShop(t, postgres.Config{URL: address, Connections: 1})
+	pgtest.Exec(t, server.URL("postgres"), "ALTER ROLE narrow CONNECTION LIMIT 1")
 	_, err := postgres.Open(t.Context(), postgres.Config{URL: address, EncryptionKey: key})
 	if err == nil || !strings.Contains(err.Error(), "no connection left for syncd") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a second store: %v", err)
