@@ -43,6 +43,13 @@ type Store interface {
 	// RecordsByCopernicaID returns the ledger rows that have a Copernica id, by key. There
 	// is one as a rule: Copernica gives an id once.
 	RecordsByCopernicaID(ctx context.Context, pipeline string, e Entity, id int64) ([]Record, error)
+	// RecordsBySource returns the ledger rows of an entity whose SourceID is one of the
+	// given ones, in the order of their keys: of an order's id its lines, for one.
+	RecordsBySource(ctx context.Context, pipeline string, e Entity, sourceIDs []int64) ([]Record, error)
+	// RecordsByNumber returns the ledger rows that have an order number, in the order of
+	// their keys. Several stores of a shop may give the same one; the empty number names
+	// no row.
+	RecordsByNumber(ctx context.Context, pipeline, number string) ([]Record, error)
 	// Pending returns rows left planned or unknown whose NextAttempt has come (zero is
 	// always come), those due longest first, at most limit of them.
 	Pending(ctx context.Context, pipeline string, now time.Time, limit int) ([]Record, error)
@@ -53,9 +60,10 @@ type Store interface {
 	Emails(ctx context.Context, pipeline string, hashes []Hash) (map[Hash][]Email, error)
 
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
-	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist and inserts those that
-	// do not; what Copernica acknowledged before stays as it is, and a new row starts with
-	// nothing acknowledged, whatever hashes it carries. ErrFenced says the lease is gone.
+	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, and nothing else: what
+	// Copernica acknowledged before, Parent, Number and SourceID stay as they are. Rows that
+	// do not exist are inserted with those columns, SourceID, Parent, Number, CopernicaID and
+	// FirstSeen, and with nothing acknowledged, whatever hashes they carry. ErrFenced says the lease is gone.
 	Plan(ctx context.Context, l Lease, rows []Record) error
 	// Commit records the outcomes of a page in one transaction (promise 9) and
 	// returns the checkpoint as saved, the zero one when none was given. ErrFenced
@@ -75,8 +83,6 @@ type Store interface {
 	// Overview returns what dashboards and `syncd status` show, all of one moment. For
 	// a pipeline that was never opened it holds the name and nothing else.
 	Overview(ctx context.Context, pipeline string) (Overview, error)
-	// DeadLetters returns the open dead letters, the last seen first.
-	DeadLetters(ctx context.Context, pipeline string, limit int) ([]DeadLetter, error)
 	// Letters returns the dead letters that a filter lets through, the last seen first.
 	Letters(ctx context.Context, pipeline string, f LetterFilter) ([]DeadLetter, error)
 	// LetterGroups returns the open dead letters by cause, the largest group first.
@@ -190,9 +196,14 @@ func (h Hash) IsZero() bool { return h == Hash{} }
 // Entity is what a ledger row is about.
 type Entity string
 
-// The entities. Orders, items and the rest join with their streams.
+// The entities.
 const (
+	// Profile is a person: a customer of the shop, or somebody who ordered as a guest.
 	Profile Entity = "profile"
+	// Order is an order, a subprofile of the person who placed it.
+	Order Entity = "order"
+	// Item is a line of an order, a subprofile beside that order's.
+	Item Entity = "item"
 )
 
 // RecordState is where a row stands between plan and acknowledgement.
@@ -217,8 +228,9 @@ const (
 type Record struct {
 	Entity          Entity
 	Key             string // the key field's value in Copernica, e.g. shop-c123
-	SourceID        int64  // the shop's id
+	SourceID        int64  // the shop's id of what is read again: of a line that is its order's
 	Parent          string // key of the profile a subprofile belongs to; empty for profiles
+	Number          string // the shop's increment_id of an order, unique only within a store; empty for the rest
 	CopernicaID     int64  // 0 = not known
 	Hash            Hash   // content acknowledged
 	ConsentSource   Hash   // the shop's consent as last settled
@@ -272,6 +284,7 @@ type Counters struct {
 	Refused     int64 `json:"refused"`       // records that became dead letters
 	Unknown     int64 `json:"unknown"`       // writes still without an outcome
 	OptOutsKept int64 `json:"opt_outs_kept"` // consent not sent because Copernica holds an opt-out
+	Ownerless   int64 `json:"ownerless"`     // orders without a profile, since their account was deleted
 	SourceCalls int64 `json:"magento_calls"`
 	TargetCalls int64 `json:"copernica_calls"`
 }

@@ -96,14 +96,14 @@ func BenchmarkCopyAndMerge(b *testing.B) {
 func copyAndMerge(b *testing.B, conn *pgx.Conn, rows []state.Record) error {
 	b.Helper()
 	columns := []string{
-		"pipeline", "entity", "key", "source_id", "parent", "copernica_id", "hash", "consent_source", "consent_written", "refused",
+		"pipeline", "entity", "key", "source_id", "parent", "number", "copernica_id", "hash", "consent_source", "consent_written", "refused",
 		"source_updated_at", "state", "attempts", "planned_at", "next_attempt", "first_seen", "acknowledged_at", "run_id",
 	}
 	return pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
 		_, err := tx.CopyFrom(b.Context(), pgx.Identifier{"staged"}, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 			r := rows[i]
 			return []any{
-				"shop", string(r.Entity), r.Key, r.SourceID, r.Parent, r.CopernicaID, r.Hash[:], r.ConsentSource[:], r.ConsentWritten[:], nil,
+				"shop", string(r.Entity), r.Key, r.SourceID, r.Parent, r.Number, r.CopernicaID, r.Hash[:], r.ConsentSource[:], r.ConsentWritten[:], nil,
 				r.SourceUpdatedAt, string(r.State), r.Attempts, nil, nil, r.FirstSeen, r.AcknowledgedAt, r.RunID,
 			}, nil
 		}))
@@ -113,7 +113,7 @@ func copyAndMerge(b *testing.B, conn *pgx.Conn, rows []state.Record) error {
 		_, err = tx.Exec(b.Context(), `
 			INSERT INTO syncd.records SELECT * FROM staged
 			ON CONFLICT (pipeline, entity, key) DO UPDATE SET
-				source_id = excluded.source_id, parent = excluded.parent, copernica_id = excluded.copernica_id, hash = excluded.hash,
+				source_id = excluded.source_id, parent = excluded.parent, number = excluded.number, copernica_id = excluded.copernica_id, hash = excluded.hash,
 				consent_source = excluded.consent_source, consent_written = excluded.consent_written, refused = excluded.refused,
 				source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
 				planned_at = excluded.planned_at, next_attempt = excluded.next_attempt, first_seen = excluded.first_seen,

@@ -14,13 +14,13 @@ import (
 
 const (
 	upsertRecords = `
-		INSERT INTO syncd.records (pipeline, entity, key, source_id, parent, copernica_id, hash, consent_source, consent_written, refused,
+		INSERT INTO syncd.records (pipeline, entity, key, source_id, parent, number, copernica_id, hash, consent_source, consent_written, refused,
 			source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id)
-		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bytea[], $8::bytea[],
-			$9::bytea[], $10::bytea[], $11::timestamptz[], $12::text[], $13::bigint[], $14::timestamptz[], $15::timestamptz[],
-			$16::timestamptz[], $17::timestamptz[], $18::bigint[]) AS u
+		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::bytea[],
+			$10::bytea[], $11::bytea[], $12::timestamptz[], $13::text[], $14::bigint[], $15::timestamptz[], $16::timestamptz[],
+			$17::timestamptz[], $18::timestamptz[], $19::bigint[]) AS u
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
-			source_id = excluded.source_id, parent = excluded.parent, copernica_id = excluded.copernica_id, hash = excluded.hash,
+			source_id = excluded.source_id, parent = excluded.parent, number = excluded.number, copernica_id = excluded.copernica_id, hash = excluded.hash,
 			consent_source = excluded.consent_source, consent_written = excluded.consent_written, refused = excluded.refused,
 			source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt,
@@ -82,6 +82,7 @@ func commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit)
 			column(rows, func(r state.Record) string { return r.Key }),
 			column(rows, func(r state.Record) int64 { return r.SourceID }),
 			column(rows, func(r state.Record) string { return r.Parent }),
+			column(rows, func(r state.Record) string { return r.Number }),
 			column(rows, func(r state.Record) int64 { return r.CopernicaID }),
 			digests(rows, func(r state.Record) state.Hash { return r.Hash }),
 			digests(rows, func(r state.Record) state.Hash { return r.ConsentSource }),
@@ -187,6 +188,9 @@ func validRecord(r state.Record) error {
 		if err := state.ValidKey(r.Parent); err != nil {
 			return fmt.Errorf("parent of record %q: %w", r.Key, err)
 		}
+	}
+	if err := state.ValidNumber(r.Number); err != nil {
+		return fmt.Errorf("record %q: %w", r.Key, err)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func TestPromise09_AnswerOfACommitIsLost(t *testing.T) {
 			if cp.Version != 3 || l.Fence != 1 {
 				t.Errorf("version %d, fence %d", cp.Version, l.Fence)
 			}
-			letters, err := s.DeadLetters(ctx, "shop", 10)
+			letters, err := s.Letters(ctx, "shop", state.LetterFilter{Open: true, Limit: 10})
 			if err != nil || len(letters) != 1 || letters[0].Attempts != 3 {
 				t.Errorf("letters counted twice: %+v, %v", letters, err)
 			}

@@ -15,7 +15,7 @@ import (
 
 const (
 	recordColumns = `
-		r.entity, r.key, r.source_id, r.parent, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
+		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
 		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	selectRecords = `
@@ -27,6 +27,18 @@ const (
 		FROM syncd.records AS r
 		WHERE r.pipeline = $1 AND r.entity = $2 AND r.copernica_id = $3 AND r.copernica_id <> 0
 		ORDER BY r.key`
+
+	selectBySource = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = $2 AND r.source_id = ANY ($3::bigint[])
+		ORDER BY r.key`
+
+	selectByNumber = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.number = $2 AND r.number <> ''
+		ORDER BY r.key, r.entity`
 
 	selectPending = `
 		SELECT ` + recordColumns + `
@@ -45,10 +57,10 @@ const (
 
 	// What was acknowledged is not named, so it stays.
 	planRecords = `
-		INSERT INTO syncd.records (pipeline, entity, key, source_id, parent, copernica_id, state, attempts, planned_at, next_attempt,
+		INSERT INTO syncd.records (pipeline, entity, key, source_id, parent, number, copernica_id, state, attempts, planned_at, next_attempt,
 			first_seen, run_id)
-		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::bigint[],
-			$9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[]) AS u
+		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::bigint[],
+			$10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[]) AS u
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			state = excluded.state, attempts = excluded.attempts,
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt, run_id = excluded.run_id`
@@ -79,6 +91,33 @@ func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, ke
 func (s *Store) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, id int64) (rows []state.Record, err error) {
 	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
 		rows, err = collect(ctx, q, scanRecord, selectByCopernicaID, pipeline, string(e), id)
+		return err
+	})
+	return rows, err
+}
+
+// RecordsBySource returns the ledger rows of an entity that come from the given records
+// of the shop, in the order of their keys.
+func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.Entity, sourceIDs []int64) (rows []state.Record, err error) {
+	wanted := slices.Compact(slices.Sorted(slices.Values(sourceIDs)))
+	if len(wanted) == 0 {
+		return nil, ctx.Err()
+	}
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectBySource, pipeline, string(e), wanted)
+		return err
+	})
+	return rows, err
+}
+
+// RecordsByNumber returns the ledger rows that have an order number, in the order of
+// their keys.
+func (s *Store) RecordsByNumber(ctx context.Context, pipeline, number string) (rows []state.Record, err error) {
+	if number == "" || state.ValidNumber(number) != nil { // no other number was ever stored
+		return nil, ctx.Err()
+	}
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectByNumber, pipeline, number)
 		return err
 	})
 	return rows, err
@@ -157,6 +196,7 @@ func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) er
 			column(rows, func(r state.Record) string { return r.Key }),
 			column(rows, func(r state.Record) int64 { return r.SourceID }),
 			column(rows, func(r state.Record) string { return r.Parent }),
+			column(rows, func(r state.Record) string { return r.Number }),
 			column(rows, func(r state.Record) int64 { return r.CopernicaID }),
 			column(rows, func(r state.Record) string { return string(r.State) }),
 			column(rows, func(r state.Record) int64 { return int64(r.Attempts) }),
@@ -196,7 +236,7 @@ func scanRecord(row pgx.CollectableRow) (state.Record, error) {
 		sourceUpdated, planned, nextAttempt pgtype.Timestamptz
 		firstSeen, acknowledged             pgtype.Timestamptz
 	)
-	err := row.Scan(&entity, &r.Key, &r.SourceID, &r.Parent, &r.CopernicaID, &content, &source, &written, &refused,
+	err := row.Scan(&entity, &r.Key, &r.SourceID, &r.Parent, &r.Number, &r.CopernicaID, &content, &source, &written, &refused,
 		&sourceUpdated, &st, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
 	r.Entity, r.State = state.Entity(entity), state.RecordState(st)
 	r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused = hash(content), hash(source), hash(written), hash(refused)

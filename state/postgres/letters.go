@@ -90,11 +90,6 @@ func (s *Store) commitLetters(ctx context.Context, tx pgx.Tx, pipeline string, c
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
-// DeadLetters returns the open dead letters, the last seen first.
-func (s *Store) DeadLetters(ctx context.Context, pipeline string, limit int) ([]state.DeadLetter, error) {
-	return s.Letters(ctx, pipeline, state.LetterFilter{Open: true, Limit: limit})
-}
-
 // Letters returns the dead letters that a filter lets through, the last seen first.
 func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilter) (letters []state.DeadLetter, err error) {
 	if f.Key != "" && state.ValidKey(f.Key) != nil { // no other key was ever stored

@@ -91,7 +91,7 @@ func fixtureWant() kept {
 		},
 		Records: map[string]state.Record{
 			"shop-c1": {
-				Entity: state.Profile, Key: "shop-c1", SourceID: 1, Parent: "shop-p1", CopernicaID: 11, Hash: one, ConsentSource: two,
+				Entity: state.Profile, Key: "shop-c1", SourceID: 1, Parent: "shop-p1", Number: "000000001", CopernicaID: 11, Hash: one, ConsentSource: two,
 				ConsentWritten: one, Refused: two, SourceUpdatedAt: at(5), State: state.Acknowledged, Attempts: 3,
 				PlannedAt: at(6), NextAttempt: at(7), FirstSeen: at(12), AcknowledgedAt: at(13), RunID: 1,
 			},
@@ -134,7 +134,7 @@ func fixtureHave(t *testing.T, s *postgres.Store) kept {
 	}
 	got.Emails, errs[4] = s.Emails(ctx, "shop", hashes)
 	got.Runs, errs[5] = s.Runs(ctx, "shop", 10)
-	got.Letters, errs[6] = s.DeadLetters(ctx, "shop", 10)
+	got.Letters, errs[6] = s.Letters(ctx, "shop", state.LetterFilter{Open: true, Limit: 10})
 	got.Mark, errs[7] = s.Mark(ctx, "census")
 	l, err := s.Acquire(ctx, "shop", "next", time.Hour)
 	got.Fence, errs[8] = l.Fence, err

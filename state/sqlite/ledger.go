@@ -14,7 +14,7 @@ import (
 
 const (
 	recordColumns = `
-		r.entity, r.key, r.source_id, r.parent, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
+		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
 		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	// CROSS JOIN keeps SQLite from reading the ledger first.
@@ -27,6 +27,19 @@ const (
 		FROM records AS r
 		WHERE r.pipeline = ? AND r.entity = ? AND r.copernica_id = ? AND r.copernica_id <> 0
 		ORDER BY r.key`
+
+	// Without being told SQLite may take the order of the keys for the better index.
+	selectBySource = `
+		SELECT ` + recordColumns + `
+		FROM json_each(?) AS s
+		CROSS JOIN records AS r INDEXED BY records_by_source ON r.pipeline = ? AND r.entity = ? AND r.source_id = s.value
+		ORDER BY r.key`
+
+	selectByNumber = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_by_number
+		WHERE r.pipeline = ? AND r.number = ? AND r.number <> ''
+		ORDER BY r.key, r.entity`
 
 	selectPending = `
 		SELECT ` + recordColumns + `
@@ -49,9 +62,9 @@ const (
 
 	// What was acknowledged is not named, so it stays.
 	planRecord = `
-		INSERT INTO records (pipeline, entity, key, source_id, parent, copernica_id, state, attempts, planned_at, next_attempt,
+		INSERT INTO records (pipeline, entity, key, source_id, parent, number, copernica_id, state, attempts, planned_at, next_attempt,
 			first_seen, run_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			state = excluded.state, attempts = excluded.attempts,
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt, run_id = excluded.run_id`
@@ -86,6 +99,37 @@ func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, ke
 // RecordsByCopernicaID returns the ledger rows that have a Copernica id, by key.
 func (s *Store) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, id int64) ([]state.Record, error) {
 	rows, err := collect(ctx, s.reader, scanRecord, selectByCopernicaID, pipeline, string(e), id)
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
+// RecordsBySource returns the ledger rows of an entity that come from the given records
+// of the shop, in the order of their keys.
+func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.Entity, sourceIDs []int64) ([]state.Record, error) {
+	wanted := slices.Compact(slices.Sorted(slices.Values(sourceIDs)))
+	if len(wanted) == 0 {
+		return nil, ctx.Err()
+	}
+	list, err := json.Marshal(wanted)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	rows, err := collect(ctx, s.reader, scanRecord, selectBySource, string(list), pipeline, string(e))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
+// RecordsByNumber returns the ledger rows that have an order number, in the order of
+// their keys.
+func (s *Store) RecordsByNumber(ctx context.Context, pipeline, number string) ([]state.Record, error) {
+	if number == "" || state.ValidNumber(number) != nil { // no other number was ever stored
+		return nil, ctx.Err()
+	}
+	rows, err := collect(ctx, s.reader, scanRecord, selectByNumber, pipeline, number)
 	if err != nil {
 		return nil, explain(ctx, "read the ledger", err)
 	}
@@ -159,7 +203,7 @@ func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) er
 	return s.writeFenced(ctx, "plan", l, func(tx *sql.Tx) error {
 		return each(ctx, tx, planRecord, rows, func(r state.Record) []any {
 			return []any{
-				l.Pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.CopernicaID,
+				l.Pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.Number, r.CopernicaID,
 				string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt), stamp(r.FirstSeen), r.RunID,
 			}
 		})
@@ -173,7 +217,7 @@ func scanRecord(row scanner) (state.Record, error) {
 		sourceUpdated, planned, nextAttempt sql.NullInt64
 		firstSeen, acknowledged             sql.NullInt64
 	)
-	err := row.Scan(&r.Entity, &r.Key, &r.SourceID, &r.Parent, &r.CopernicaID, &content, &source, &written, &refused,
+	err := row.Scan(&r.Entity, &r.Key, &r.SourceID, &r.Parent, &r.Number, &r.CopernicaID, &content, &source, &written, &refused,
 		&sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
 	r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused = hash(content), hash(source), hash(written), hash(refused)
 	r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = moment(sourceUpdated), moment(planned), moment(nextAttempt)
@@ -190,6 +234,9 @@ func validRecord(r state.Record) error {
 		if err := state.ValidKey(r.Parent); err != nil {
 			return fmt.Errorf("parent of record %q: %w", r.Key, err)
 		}
+	}
+	if err := state.ValidNumber(r.Number); err != nil {
+		return fmt.Errorf("record %q: %w", r.Key, err)
 	}
 	return nil
 }

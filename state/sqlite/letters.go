@@ -85,11 +85,6 @@ func (s *Store) commitLetters(ctx context.Context, tx *sql.Tx, pipeline string, 
 	})
 }
 
-// DeadLetters returns the open dead letters, the last seen first.
-func (s *Store) DeadLetters(ctx context.Context, pipeline string, limit int) ([]state.DeadLetter, error) {
-	return s.Letters(ctx, pipeline, state.LetterFilter{Open: true, Limit: limit})
-}
-
 // Letters returns the dead letters that a filter lets through, the last seen first.
 func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilter) ([]state.DeadLetter, error) {
 	var where strings.Builder

@@ -53,9 +53,22 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 		"SaveRun": func(ctx context.Context) error {
 			return f.SaveRun(ctx, state.Run{ID: 1, Pipeline: shop, Outcome: state.Done})
 		},
-		"Runs":        func(ctx context.Context) error { _, err := f.Runs(ctx, shop, 1); return err },
-		"Overview":    func(ctx context.Context) error { _, err := f.Overview(ctx, shop); return err },
-		"DeadLetters": func(ctx context.Context) error { _, err := f.DeadLetters(ctx, shop, 1); return err },
+		"Runs":     func(ctx context.Context) error { _, err := f.Runs(ctx, shop, 1); return err },
+		"Overview": func(ctx context.Context) error { _, err := f.Overview(ctx, shop); return err },
+		"RecordsBySource": func(ctx context.Context) error {
+			_, err := f.RecordsBySource(ctx, shop, state.Item, []int64{1})
+			return err
+		},
+		"RecordsBySource of none": func(ctx context.Context) error {
+			_, err := f.RecordsBySource(ctx, shop, state.Item, nil)
+			return err
+		},
+		"RecordsByNumber":         func(ctx context.Context) error { _, err := f.RecordsByNumber(ctx, shop, "1"); return err },
+		"RecordsByNumber of none": func(ctx context.Context) error { _, err := f.RecordsByNumber(ctx, shop, ""); return err },
+		"Letters": func(ctx context.Context) error {
+			_, err := f.Letters(ctx, shop, state.LetterFilter{Open: true, Limit: 1})
+			return err
+		},
 	}
 }
 

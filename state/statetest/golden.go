@@ -153,7 +153,7 @@ func golden(t *testing.T, f *fixture, p state.Pipeline, cp state.Checkpoint, r s
 	}
 	same(t, "runs as saved", []state.Run{runs[2], runs[1], runs[0]}, saves)
 
-	letters, err := f.DeadLetters(ctx, p.Name, 10)
+	letters, err := f.Letters(ctx, p.Name, state.LetterFilter{Open: true, Limit: 10})
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("%d letters, %v", len(letters), err)
 	}

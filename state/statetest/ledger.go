@@ -153,7 +153,7 @@ func testPlanInserts(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	want := state.Record{
-		Entity: plan.Entity, Key: plan.Key, SourceID: plan.SourceID, Parent: plan.Parent, CopernicaID: plan.CopernicaID,
+		Entity: plan.Entity, Key: plan.Key, SourceID: plan.SourceID, Parent: plan.Parent, Number: plan.Number, CopernicaID: plan.CopernicaID,
 		State: plan.State, Attempts: plan.Attempts, PlannedAt: plan.PlannedAt, NextAttempt: plan.NextAttempt,
 		FirstSeen: plan.FirstSeen, RunID: plan.RunID,
 	}
@@ -401,7 +401,7 @@ func testEmptyInputs(t *testing.T, f *fixture) {
 	if runs, err := f.Runs(ctx, "never-opened", 10); err != nil || len(runs) != 0 {
 		t.Errorf("runs of nothing: %v, %v", runs, err)
 	}
-	if letters, err := f.DeadLetters(ctx, "never-opened", 10); err != nil || len(letters) != 0 {
+	if letters, err := f.Letters(ctx, "never-opened", state.LetterFilter{Open: true, Limit: 10}); err != nil || len(letters) != 0 {
 		t.Errorf("letters of nothing: %v, %v", letters, err)
 	}
 	if rows, err := f.Records(ctx, "never-opened", state.Profile, []string{"a"}); err != nil || len(rows) != 0 {

@@ -93,7 +93,7 @@ func testLetterOrder(t *testing.T, f *fixture) {
 	f.commit(t, l, state.Commit{Letters: []state.DeadLetter{refusal("a", "refused")}})
 	keys := func(limit int) string {
 		t.Helper()
-		letters, err := f.DeadLetters(t.Context(), shop, limit)
+		letters, err := f.Letters(t.Context(), shop, state.LetterFilter{Open: true, Limit: limit})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -214,7 +214,7 @@ func (f *fixture) record(t *testing.T, key string) (state.Record, bool) {
 // letters reads the open dead letters of shop.
 func (f *fixture) letters(t *testing.T) []state.DeadLetter {
 	t.Helper()
-	letters, err := f.DeadLetters(t.Context(), shop, 100)
+	letters, err := f.Letters(t.Context(), shop, state.LetterFilter{Open: true, Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

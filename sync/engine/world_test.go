@@ -182,7 +182,7 @@ func (w *world) checkpoint() state.Checkpoint {
 
 func (w *world) letters() []state.DeadLetter {
 	w.t.Helper()
-	list, err := w.store.DeadLetters(w.t.Context(), "shop", 100)
+	list, err := w.store.Letters(w.t.Context(), "shop", state.LetterFilter{Open: true, Limit: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -54,6 +54,7 @@ CREATE TABLE syncd.records (
     key               text COLLATE "C" NOT NULL CHECK (key <> ''),
     source_id         bigint NOT NULL,
     parent            text COLLATE "C" NOT NULL,
+    number            text COLLATE "C" NOT NULL,
     copernica_id      bigint NOT NULL,
     hash              bytea CHECK (octet_length(hash) = 16),
     consent_source    bytea CHECK (octet_length(consent_source) = 16),
@@ -73,6 +74,9 @@ CREATE TABLE syncd.records (
 -- Few rows are open at any time, so this index stays small.
 CREATE INDEX records_pending ON syncd.records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_by_copernica_id ON syncd.records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
+CREATE INDEX records_by_source ON syncd.records (pipeline, entity, source_id);
+-- Only orders have a number.
+CREATE INDEX records_by_number ON syncd.records (pipeline, number) WHERE number <> '';
 
 CREATE TABLE syncd.emails (
     pipeline text COLLATE "C" NOT NULL,
@@ -202,6 +206,7 @@ SELECT id, pipeline, stream, holder, started, ended, outcome, problem,
     coalesce((counters ->> 'refused')::bigint, 0) AS refused,
     coalesce((counters ->> 'unknown')::bigint, 0) AS unknown,
     coalesce((counters ->> 'opt_outs_kept')::bigint, 0) AS opt_outs_kept,
+    coalesce((counters ->> 'ownerless')::bigint, 0) AS ownerless,
     coalesce((counters ->> 'magento_calls')::bigint, 0) AS magento_calls,
     coalesce((counters ->> 'copernica_calls')::bigint, 0) AS copernica_calls,
     counters

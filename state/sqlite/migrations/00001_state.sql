@@ -44,6 +44,7 @@ CREATE TABLE records (
     key               TEXT NOT NULL CHECK (key <> ''),
     source_id         INTEGER NOT NULL,
     parent            TEXT NOT NULL,
+    number            TEXT NOT NULL,
     copernica_id      INTEGER NOT NULL,
     hash              BLOB CHECK (length(hash) = 16),
     consent_source    BLOB CHECK (length(consent_source) = 16),
@@ -63,6 +64,9 @@ CREATE TABLE records (
 -- Few rows are open at any time, so this index stays small.
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
+CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
+-- Only orders have a number.
+CREATE INDEX records_by_number ON records (pipeline, number) WHERE number <> '';
 
 CREATE TABLE emails (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),

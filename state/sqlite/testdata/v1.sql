@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 02:36:25');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 02:36:25');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 04:12:39');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 04:12:39');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f133efbd437f32e54ccfbb34b7dd141426307e958ff0c5063eebcc963656e5440a0cc209e693fea339e531f2e773666addf3e4d903029dba7025757632f7');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133b113cea1ca657ca8de9fe11f8ded9c3fee59dce9c1df2db2432f3e04a7f07e41ecea8c3f414fc7aa8b3f357ab9c93aa8b8a9d116643d2542d2244e29');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9979368');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9978780');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -46,6 +46,7 @@ CREATE TABLE records (
     key               TEXT NOT NULL CHECK (key <> ''),
     source_id         INTEGER NOT NULL,
     parent            TEXT NOT NULL,
+    number            TEXT NOT NULL,
     copernica_id      INTEGER NOT NULL,
     hash              BLOB CHECK (length(hash) = 16),
     consent_source    BLOB CHECK (length(consent_source) = 16),
@@ -61,9 +62,9 @@ CREATE TABLE records (
     run_id            INTEGER NOT NULL,
     PRIMARY KEY (pipeline, entity, key)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, 'shop-p1', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', 0, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', 0, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, 'shop-p1', '000000001', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
 CREATE TABLE emails (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
     key      TEXT NOT NULL CHECK (key <> ''),
@@ -84,7 +85,7 @@ CREATE TABLE runs (
     problem  TEXT NOT NULL,
     counters TEXT NOT NULL CHECK (json_valid(counters))
 ) STRICT;
-INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"refused":0,"unknown":0,"opt_outs_kept":0,"magento_calls":0,"copernica_calls":9}');
+INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"refused":0,"unknown":0,"opt_outs_kept":0,"ownerless":0,"magento_calls":0,"copernica_calls":9}');
 CREATE TABLE dead_letters (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline   TEXT NOT NULL REFERENCES pipelines (name),
@@ -120,6 +121,8 @@ CREATE TABLE marks (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
+CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
+CREATE INDEX records_by_number ON records (pipeline, number) WHERE number <> '';
 CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
 CREATE INDEX runs_by_stream ON runs (pipeline, stream, id);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
