@@ -83,7 +83,9 @@ type Row struct {
 	UpdatedAt time.Time // in the shop, UTC
 	Website   int64
 	Email     string
-	OptIn     bool     // the shop's consent
+	OptIn     bool     // the shop's consent; says nothing without HasConsent
+	Number    string   // increment_id; an order's only
+	Shared    bool     // made of several records, of which the newest speaks: a guest's profile
 	values    []string // aligned with the mapping's fields
 	m         *Mapping
 }
@@ -130,6 +132,12 @@ func (f *field) check(v string, id int64) error {
 	}
 	return nil
 }
+
+// Table says what kind of row it is.
+func (r *Row) Table() Table { return Profiles }
+
+// HasConsent reports whether the shop tells consent with the row: a customer's profile alone.
+func (r *Row) HasConsent() bool { return !r.Shared }
 
 // Content lists everything but consent, in a fixed order, for hashing.
 func (r *Row) Content() []string {

@@ -18,7 +18,11 @@ type Need struct {
 }
 
 // Needs lists the fields of a profile, the key first.
-func (m *Mapping) Needs() []Need {
+func (m *Mapping) Needs() []Need { return m.NeedsOf(Profiles) }
+
+// NeedsOf lists the fields of a table, the key first; none of a table that the mapping
+// does not fill.
+func (m *Mapping) NeedsOf(t Table) []Need {
 	var key, rest []Need
 	for _, f := range m.file.Profile.Fields {
 		n := Need{Name: f.Name, Type: f.Type, Length: f.Length, Index: f.Index, Key: f.From == sourceKey}
@@ -46,6 +50,12 @@ const (
 
 // Finding is what Check says of one field.
 type Finding struct {
+	Table      Table
+	Collection string // "" for profiles
+	// NoCollection says that the whole collection is missing, or is there under another
+	// spelling or twice.
+	NoCollection bool
+
 	Need  Need
 	State State
 	Have  copernica.Field // zero when missing
@@ -73,7 +83,10 @@ func (f Finding) String() string {
 
 // Check compares the needs with a live schema. Names count case and all: a
 // renamed field is a missing one.
-func (m *Mapping) Check(s copernica.Schema) []Finding {
+func (m *Mapping) Check(s copernica.Schema) []Finding { return m.CheckOf(s, Profiles) }
+
+// CheckOf is [Mapping.Check] for the given tables; none are the profiles.
+func (m *Mapping) CheckOf(s copernica.Schema, tables ...Table) []Finding {
 	have := make(map[string]copernica.Field, len(s.Fields))
 	for _, f := range s.Fields {
 		have[f.Name] = f
@@ -140,10 +153,11 @@ func (e *SchemaError) Error() string {
 // FaultClass makes a SchemaError a matter for the operator.
 func (e *SchemaError) FaultClass() fault.Class { return fault.Configuration }
 
-// Refuse returns a *SchemaError if writing to the schema would lose or change values.
-func (m *Mapping) Refuse(s copernica.Schema) error {
+// Refuse returns a *SchemaError if writing to the given tables would lose or change
+// values; none given are the profiles.
+func (m *Mapping) Refuse(s copernica.Schema, tables ...Table) error {
 	var bad []Finding
-	for _, f := range m.Check(s) {
+	for _, f := range m.CheckOf(s, tables...) {
 		if f.Harmful() {
 			bad = append(bad, f)
 		}
