@@ -1,13 +1,13 @@
 package config
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,7 +18,7 @@ type Need uint8
 // The parts. They can be joined with |.
 const (
 	NeedMagento   Need = 1 << iota // an address and exactly one way to authenticate
-	NeedCopernica                  // an access token
+	NeedCopernica                  // an access token, or an application that is given one
 	NeedState                      // a place for the state, and for PostgreSQL its key
 	NeedDatabase                   // a place for the state
 )
@@ -31,6 +31,8 @@ const (
 	maxCopernicaConcurrency  = 100
 	maxOverlap               = 24 * time.Hour
 	maxSettle                = 10 * time.Minute
+	minLag, maxLag           = time.Minute, 720 * time.Hour
+	minVersion, maxVersion   = 1, 4
 )
 
 var shopPattern = regexp.MustCompile(`^[a-z0-9]{1,12}$`) // promise 17
@@ -51,6 +53,11 @@ func (c Config) Validate() error {
 	if c.Settle < 0 || c.Settle > maxSettle {
 		p.add("SETTLE", "is %s: write a duration from 0s to %s", c.Settle, maxSettle)
 	}
+	if c.MaxLag < minLag || c.MaxLag > maxLag {
+		p.add("MAX_LAG", "is %s: write a duration from %s to %s", c.MaxLag, minLag, maxLag)
+	}
+	p.between("COPERNICA_API_VERSION", c.Copernica.APIVersion, minVersion, maxVersion)
+	p.listener("LISTEN", c)
 	return errors.Join(p...)
 }
 
@@ -70,58 +77,19 @@ func (c Config) Check(need Need) error {
 	return errors.Join(p...)
 }
 
-func (m Magento) check(p *problems) {
-	if m.BaseURL == "" {
-		p.add("MAGENTO_BASE_URL", "is not set: write the address of the shop, such as https://shop.example.com")
-	} else {
-		p.address("MAGENTO_BASE_URL", m.BaseURL)
+// listener checks an address that this process answers at.
+func (p *problems) listener(name string, c Config) {
+	address, on := c.ListenAddress()
+	if !on {
+		return
 	}
-
-	user, password, token := m.Username != "", !m.Password.IsZero(), !m.AccessToken.IsZero()
-	switch {
-	case token && (user || password):
-		p.add("MAGENTO_ACCESS_TOKEN", "is set together with SYNCD_MAGENTO_USERNAME or SYNCD_MAGENTO_PASSWORD: keep one way to authenticate, the token or the user and password")
-	case !token && !user && !password:
-		p.add("MAGENTO_ACCESS_TOKEN", "is not set: write an integration's access token, or set SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD")
-	case user && !password:
-		p.add("MAGENTO_PASSWORD", "is not set: write the password of the user SYNCD_MAGENTO_USERNAME names")
-	case password && !user:
-		p.add("MAGENTO_USERNAME", "is not set: write the name of the user that SYNCD_MAGENTO_PASSWORD belongs to")
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
-
-	if _, err := m.RootCAs(); err != nil {
-		*p = append(*p, err)
-	}
-}
-
-// RootCAs returns the authorities to trust for the shop: the system's and those of
-// CABundle. It is nil, which means the system's, without a bundle. The error is an
-// *[Error].
-func (m Magento) RootCAs() (*x509.CertPool, error) {
-	if m.CABundle == "" {
-		return nil, nil //nolint:nilnil // nil is what crypto/tls takes for the system's
-	}
-	const name = Prefix + "MAGENTO_CA_BUNDLE"
-	bundle, err := os.ReadFile(m.CABundle)
 	if err != nil {
-		return nil, &Error{Variable: name, Problem: fmt.Sprintf("names %s, which %s", m.CABundle, unreadable(err))}
+		p.add(name, "is %.60q: write a host and a port such as 127.0.0.1:8080, :8080 for all interfaces, or off", address)
 	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool() // a system without certificates, such as a bare container
-	}
-	if !pool.AppendCertsFromPEM(bundle) {
-		return nil, &Error{Variable: name, Problem: fmt.Sprintf("names %s, which holds no certificate: write PEM blocks that begin with BEGIN CERTIFICATE", m.CABundle)}
-	}
-	return pool, nil
-}
-
-func (c Copernica) check(p *problems) {
-	if c.AccessToken.IsZero() {
-		p.add("COPERNICA_ACCESS_TOKEN", "is not set: write the access token of the Copernica account's REST API")
-	}
-	p.address("COPERNICA_API_URL", c.APIURL)
-	p.address("COPERNICA_AUTH_URL", c.AuthURL)
 }
 
 // problems collects *Error values.

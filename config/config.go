@@ -37,6 +37,10 @@ import (
 // Prefix starts the name of every variable.
 const Prefix = "SYNCD_"
 
+// copernicaAPI is where every version of Copernica's REST API lies (its
+// documentation, "REST API").
+const copernicaAPI = "https://api.copernica.com"
+
 // Config is everything that can be set. The tags are the source of
 // docs/configuration.md and .env.example: `env` has the name without its prefix and
 // the default, `desc` the meaning, `example` a value to show where there is no default.
@@ -48,6 +52,9 @@ type Config struct {
 	LogFormat     Format        `env:"LOG_FORMAT, default=auto" desc:"Form of the log on standard error: text, json, or auto (coloured on a terminal, text elsewhere)."`
 	Magento       Magento       `env:", prefix=MAGENTO_"`
 	Copernica     Copernica     `env:", prefix=COPERNICA_"`
+	Schedule      Schedules     `env:", prefix=SCHEDULE_"`
+	Listen        string        `env:"LISTEN, default=127.0.0.1:8080" desc:"Address where 'syncd serve' answers /healthz, /readyz and /metrics: host:port, :port for all interfaces, or off. Nobody is asked for a password there."`
+	MaxLag        time.Duration `env:"MAX_LAG, default=30m" desc:"How stale a stream may become, by the shop's clock, before /readyz turns red. 1m to 720h; more than the longest pause of the schedules."`
 	Overlap       time.Duration `env:"OVERLAP, default=5m" desc:"How far behind the last horizon a pass starts, to find changes that the shop committed late. 0s to 24h."`
 	Settle        time.Duration `env:"SETTLE, default=10s" desc:"How far behind the shop's clock a pass ends, so that changes still being made are left to the next one. 0s to 10m."`
 	RunBudget     Budget        `env:"RUN_BUDGET" show:"no limit" example:"5000,15m" desc:"What one run may spend: a number of records, a time, or both with a comma between, such as '5000', '15m' or '5000,15m'. A run that has spent it ends cleanly and the next one resumes."`
@@ -64,7 +71,13 @@ type Magento struct {
 	BaseURL     string `env:"BASE_URL" example:"https://shop.example.com" desc:"Address of the shop, as a browser shows it."`
 	Username    string `env:"USERNAME" desc:"Name of an admin user, with SYNCD_MAGENTO_PASSWORD; instead of SYNCD_MAGENTO_ACCESS_TOKEN."`
 	Password    Secret `env:"PASSWORD" desc:"Password of that admin user."`
-	AccessToken Secret `env:"ACCESS_TOKEN" desc:"Access token of an integration (System > Extensions > Integrations); instead of SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD."`
+	TOTPSecret  Secret `env:"TOTP_SECRET" desc:"Secret of that admin user's Google Authenticator, in base32, for a shop that asks for a second factor."`
+	AccessToken Secret `env:"ACCESS_TOKEN" desc:"Access token of an integration (System > Extensions > Integrations), or an admin's token made elsewhere; instead of SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD."`
+
+	ConsumerKey       Secret `env:"CONSUMER_KEY" desc:"Consumer key of the integration, for a shop that takes no integration's token by itself (Magento 2.4.4 and later): every call is then signed (OAuth 1.0a). Needs all four of the integration's secrets, SYNCD_MAGENTO_ACCESS_TOKEN among them."`
+	ConsumerSecret    Secret `env:"CONSUMER_SECRET" desc:"Consumer secret of the integration, with SYNCD_MAGENTO_CONSUMER_KEY."`
+	AccessTokenSecret Secret `env:"ACCESS_TOKEN_SECRET" desc:"Access token secret of the integration, with SYNCD_MAGENTO_CONSUMER_KEY."`
+
 	Concurrency int    `env:"CONCURRENCY, default=2" desc:"Most calls in flight to the shop. 1 to 32."`
 	PageSize    int    `env:"PAGE_SIZE, default=300" desc:"Most records asked for in one call; a slow shop is asked for fewer. 10 to 1000."`
 	CABundle    string `env:"CA_BUNDLE" example:"/etc/ssl/shop-ca.pem" desc:"PEM file with certificate authorities to trust for the shop, beside the system's."`
@@ -72,11 +85,22 @@ type Magento struct {
 
 // Copernica is how to reach the Copernica account.
 type Copernica struct {
-	APIURL      string `env:"API_URL, default=https://api.copernica.com/v4" desc:"Address of the REST API."`
-	AuthURL     string `env:"AUTH_URL, default=https://authenticate.copernica.com" desc:"Address that exchanges the access token for an authorization token."`
-	AccessToken Secret `env:"ACCESS_TOKEN" desc:"Access token of the account's REST API."`
-	Database    string `env:"DATABASE, default=Magento" desc:"Name or id of the database that holds the profiles."`
-	Concurrency int    `env:"CONCURRENCY, default=10" desc:"Most calls in flight to Copernica. 1 to 100."`
+	APIVersion   int    `env:"API_VERSION, default=4" desc:"Version of the REST API, 1 to 4. Versions 1 to 3 carry the access token in the address of every call, where proxies and logs see it: use 4 unless the account cannot."`
+	APIURL       string `env:"API_URL" show:"the address of that version at api.copernica.com" example:"https://api.copernica.com/v4" desc:"Address of the REST API, with its version."`
+	AuthURL      string `env:"AUTH_URL, default=https://authenticate.copernica.com" desc:"Address that exchanges the access token for an authorization token."`
+	AuthorizeURL string `env:"AUTHORIZE_URL, default=https://www.copernica.com/en/authorize" desc:"Page where 'syncd connect' asks the account's owner for access."`
+	AccessToken  Secret `env:"ACCESS_TOKEN" desc:"Access token of the account's REST API; instead of SYNCD_COPERNICA_CLIENT_KEY and a token that 'syncd connect' stored."`
+	ClientKey    string `env:"CLIENT_KEY" desc:"Key of the application that is registered in Copernica's dashboard, for 'syncd connect copernica'."`
+	ClientSecret Secret `env:"CLIENT_SECRET" desc:"Secret of that application."`
+	Database     string `env:"DATABASE, default=Magento" desc:"Name or id of the database that holds the profiles."`
+	Concurrency  int    `env:"CONCURRENCY, default=10" desc:"Most calls in flight to Copernica. 1 to 100."`
+	CABundle     string `env:"CA_BUNDLE" example:"/etc/ssl/proxy-ca.pem" desc:"PEM file with certificate authorities to trust for Copernica, beside the system's, such as that of a proxy that reads the traffic."`
+}
+
+// Schedules say when each stream is due.
+type Schedules struct {
+	Customers Schedule `env:"CUSTOMERS, default=*/5 * * * *" desc:"When 'syncd serve' brings the customers up to date: minute, hour, day of month, month, day of week as in a crontab, in the machine's time zone unless CRON_TZ=Zone stands before it; or @hourly and the like; or off."`
+	Orders    Schedule `env:"ORDERS, default=*/5 * * * *" desc:"The same for the orders."`
 }
 
 // Load reads the variables out of environ, which has the form of os.Environ, and
@@ -106,6 +130,9 @@ func (e *environment) decode(ctx context.Context) (Config, []error) {
 		})
 		if err == nil {
 			cfg.StateDirectory = e.stateDirectory()
+			if cfg.Copernica.APIURL == "" {
+				cfg.Copernica.APIURL = fmt.Sprintf("%s/v%d", copernicaAPI, cfg.Copernica.APIVersion)
+			}
 			return cfg, append(e.problems(), problems...)
 		}
 		if !e.leaveOut(e.last) {

@@ -44,6 +44,10 @@ func TestDefaults(t *testing.T) {
 	if got := cfg.TimeZone.Location(); got.String() != amsterdam.String() {
 		t.Errorf("time zone %s", got)
 	}
+	everyFiveMinutes, err := config.NewSchedule("*/5 * * * *")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := config.Config{
 		Shop:      "shop",
 		LogFormat: config.FormatAuto,
@@ -54,12 +58,17 @@ func TestDefaults(t *testing.T) {
 			PageSize:    300,
 		},
 		Copernica: config.Copernica{
-			APIURL:      "https://api.copernica.com/v4",
-			AuthURL:     "https://authenticate.copernica.com",
-			AccessToken: config.NewSecret("copernica-token"),
-			Database:    "Magento",
-			Concurrency: 10,
+			APIVersion:   4,
+			APIURL:       "https://api.copernica.com/v4",
+			AuthURL:      "https://authenticate.copernica.com",
+			AuthorizeURL: "https://www.copernica.com/en/authorize",
+			AccessToken:  config.NewSecret("copernica-token"),
+			Database:     "Magento",
+			Concurrency:  10,
 		},
+		Schedule:       config.Schedules{Customers: everyFiveMinutes, Orders: everyFiveMinutes},
+		Listen:         "127.0.0.1:8080",
+		MaxLag:         30 * time.Minute,
 		Overlap:        5 * time.Minute,
 		Settle:         10 * time.Second,
 		TimeZone:       cfg.TimeZone,
@@ -80,6 +89,11 @@ func TestValues(t *testing.T) {
 		"SYNCD_SETTLE=1m30s",
 		"SYNCD_RUN_BUDGET=15m, 5000",
 		"SYNCD_TIME_ZONE=UTC",
+		"SYNCD_SCHEDULE_CUSTOMERS=CRON_TZ=Europe/Amsterdam 30 2 * * mon-fri",
+		"SYNCD_SCHEDULE_ORDERS=Off",
+		"SYNCD_LISTEN=:9090",
+		"SYNCD_MAX_LAG=26h",
+		"SYNCD_COPERNICA_API_VERSION=2",
 		"SYNCD_COPERNICA_DATABASE=", // empty counts as not set
 		"SYNCD_TEST_ANYTHING=1",
 		"SYNCDX=1",
@@ -98,6 +112,11 @@ func TestValues(t *testing.T) {
 		{"budget", cfg.RunBudget.String(), "5000,15m0s"},
 		{"zone", cfg.TimeZone.String(), "UTC"},
 		{"database", cfg.Copernica.Database, "Magento"},
+		{"customers' schedule", cfg.Schedule.Customers.String(), "CRON_TZ=Europe/Amsterdam 30 2 * * mon-fri"},
+		{"orders' schedule", cfg.Schedule.Orders.String(), "off"},
+		{"listener", cfg.Listen, ":9090"},
+		{"lag", cfg.MaxLag.String(), "26h0m0s"},
+		{"address follows version", cfg.Copernica.APIURL, "https://api.copernica.com/v2"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, c.got, c.want)
@@ -154,6 +173,11 @@ func TestMistakes(t *testing.T) {
 		{"budget of nothing", []string{"SYNCD_RUN_BUDGET=0"}, "SYNCD_RUN_BUDGET is \"0\", which is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
 		{"budget twice", []string{"SYNCD_RUN_BUDGET=15m,20m"}, "SYNCD_RUN_BUDGET is \"15m,20m\", which is not a budget: write a number of records, a time, or both, such as 5000, 15m or 5000,15m"},
 
+		{"listener without port", []string{"SYNCD_LISTEN=127.0.0.1"}, `SYNCD_LISTEN is "127.0.0.1": write a host and a port such as 127.0.0.1:8080, :8080 for all interfaces, or off`},
+		{"listener at no port", []string{"SYNCD_LISTEN=localhost:http"}, `SYNCD_LISTEN is "localhost:http": write a host and a port such as 127.0.0.1:8080, :8080 for all interfaces, or off`},
+		{"lag", []string{"SYNCD_MAX_LAG=5s"}, "SYNCD_MAX_LAG is 5s: write a duration from 1m0s to 720h0m0s"},
+		{"schedule", []string{"SYNCD_SCHEDULE_ORDERS=5m"}, `SYNCD_SCHEDULE_ORDERS is "5m", which is no schedule (expected exactly 5 fields, found 1: [5m]): write five fields such as */5 * * * *, a name such as @hourly, or off`},
+
 		{"no shop address", []string{"SYNCD_MAGENTO_BASE_URL"}, "SYNCD_MAGENTO_BASE_URL is not set: write the address of the shop, such as https://shop.example.com"},
 		{"blanks", []string{"SYNCD_MAGENTO_BASE_URL=my shop"}, "SYNCD_MAGENTO_BASE_URL is not an address: write one such as https://host.example.com"},
 		{"password without scheme", []string{"SYNCD_MAGENTO_BASE_URL=me:hunter2@shop.example.com"}, "SYNCD_MAGENTO_BASE_URL holds a user name or password: leave them out of the address"},
@@ -169,7 +193,23 @@ func TestMistakes(t *testing.T) {
 		{"two ways in", []string{"SYNCD_MAGENTO_USERNAME=me"}, "SYNCD_MAGENTO_ACCESS_TOKEN is set together with SYNCD_MAGENTO_USERNAME or SYNCD_MAGENTO_PASSWORD: keep one way to authenticate, the token or the user and password"},
 		{"no password", []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_USERNAME=me"}, "SYNCD_MAGENTO_PASSWORD is not set: write the password of the user SYNCD_MAGENTO_USERNAME names"},
 		{"no user", []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_PASSWORD=hunter2"}, "SYNCD_MAGENTO_USERNAME is not set: write the name of the user that SYNCD_MAGENTO_PASSWORD belongs to"},
-		{"no copernica token", []string{"SYNCD_COPERNICA_ACCESS_TOKEN"}, "SYNCD_COPERNICA_ACCESS_TOKEN is not set: write the access token of the Copernica account's REST API"},
+		{"no copernica token", []string{"SYNCD_COPERNICA_ACCESS_TOKEN"}, "SYNCD_COPERNICA_ACCESS_TOKEN is not set: write the access token of the Copernica account's REST API, or set SYNCD_COPERNICA_CLIENT_KEY and SYNCD_COPERNICA_CLIENT_SECRET and run `syncd connect copernica`"},
+		{"application without secret", []string{"SYNCD_COPERNICA_CLIENT_KEY=app"}, "SYNCD_COPERNICA_CLIENT_SECRET is not set: write the secret of the application that SYNCD_COPERNICA_CLIENT_KEY names"},
+		{"secret without application", []string{"SYNCD_COPERNICA_CLIENT_SECRET=hunter2"}, "SYNCD_COPERNICA_CLIENT_KEY is not set: write the key of the application that SYNCD_COPERNICA_CLIENT_SECRET belongs to"},
+		{"another version", []string{"SYNCD_COPERNICA_API_VERSION=5"}, "SYNCD_COPERNICA_API_VERSION is 5: write a number from 1 to 4"},
+		{"address of another version", []string{"SYNCD_COPERNICA_API_URL=https://api.copernica.com/v3/"}, "SYNCD_COPERNICA_API_URL ends in /v3, while SYNCD_COPERNICA_API_VERSION is 4: write the same version in both"},
+		{"authorization in clear", []string{"SYNCD_COPERNICA_AUTHORIZE_URL=http://www.copernica.com/en/authorize"}, "SYNCD_COPERNICA_AUTHORIZE_URL begins with http://: tokens would cross the network readable by anyone; write https://www.copernica.com"},
+		{"no bundle for copernica", []string{"SYNCD_COPERNICA_CA_BUNDLE=" + noPEM}, "SYNCD_COPERNICA_CA_BUNDLE names " + noPEM + ", which holds no certificate: write PEM blocks that begin with BEGIN CERTIFICATE"},
+
+		{"signed, and a password", []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_CONSUMER_KEY=k", "SYNCD_MAGENTO_USERNAME=me"}, "SYNCD_MAGENTO_CONSUMER_KEY and the secrets of OAuth 1.0a are set together with SYNCD_MAGENTO_USERNAME or SYNCD_MAGENTO_PASSWORD: keep one way to authenticate, the integration's four secrets or the user and password"},
+		{"three of four", []string{"SYNCD_MAGENTO_CONSUMER_KEY=k", "SYNCD_MAGENTO_CONSUMER_SECRET=s"}, "SYNCD_MAGENTO_ACCESS_TOKEN_SECRET is not set, and OAuth 1.0a takes all four of the integration's secrets: write its access token secret (System > Extensions > Integrations)"},
+		{"one of four", []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_ACCESS_TOKEN_SECRET=s"}, strings.Join([]string{
+			"SYNCD_MAGENTO_CONSUMER_KEY is not set, and OAuth 1.0a takes all four of the integration's secrets: write its consumer key (System > Extensions > Integrations)",
+			"SYNCD_MAGENTO_CONSUMER_SECRET is not set, and OAuth 1.0a takes all four of the integration's secrets: write its consumer secret (System > Extensions > Integrations)",
+			"SYNCD_MAGENTO_ACCESS_TOKEN is not set, and OAuth 1.0a takes all four of the integration's secrets: write its access token (System > Extensions > Integrations)",
+		}, "\n")},
+		{"second factor of a token", []string{"SYNCD_MAGENTO_TOTP_SECRET=JBSWY3DPEHPK3PXP"}, "SYNCD_MAGENTO_TOTP_SECRET is set, and only a user with a password has a second factor: take it away, or set SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD instead of the token"},
+		{"second factor's code", []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_USERNAME=me", "SYNCD_MAGENTO_PASSWORD=hunter2", "SYNCD_MAGENTO_TOTP_SECRET=189018"}, "SYNCD_MAGENTO_TOTP_SECRET is not a secret in base32: write the letters A-Z and digits 2-7 that Magento shows beside the QR code"},
 		{"no bundle", []string{"SYNCD_MAGENTO_CA_BUNDLE=" + dir + "/none"}, "SYNCD_MAGENTO_CA_BUNDLE names " + dir + "/none, which does not exist: create it, or correct the path"},
 		{"bundle without certificate", []string{"SYNCD_MAGENTO_CA_BUNDLE=" + noPEM}, "SYNCD_MAGENTO_CA_BUNDLE names " + noPEM + ", which holds no certificate: write PEM blocks that begin with BEGIN CERTIFICATE"},
 
@@ -240,6 +280,43 @@ func TestUserAndPassword(t *testing.T) {
 	}
 }
 
+func TestSecondFactor(t *testing.T) {
+	t.Parallel()
+	user := apply(minimal, []string{"SYNCD_MAGENTO_ACCESS_TOKEN", "SYNCD_MAGENTO_USERNAME=me", "SYNCD_MAGENTO_PASSWORD=x"})
+	for _, secret := range []string{"JBSWY3DPEHPK3PXP", "jbsw y3dp ehpk 3pxp", "MFRGG==="} {
+		if _, err := load(t, append(user, "SYNCD_MAGENTO_TOTP_SECRET="+secret)...); err != nil {
+			t.Errorf("%s: %v", secret, err)
+		}
+	}
+}
+
+func TestSignedCalls(t *testing.T) {
+	t.Parallel()
+	if _, err := load(t, append(minimal, "SYNCD_MAGENTO_CONSUMER_KEY=a", "SYNCD_MAGENTO_CONSUMER_SECRET=b", "SYNCD_MAGENTO_ACCESS_TOKEN_SECRET=c")...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestApplicationInPlaceOfToken(t *testing.T) {
+	t.Parallel()
+	if _, err := load(t, apply(minimal, []string{"SYNCD_COPERNICA_ACCESS_TOKEN", "SYNCD_COPERNICA_CLIENT_KEY=a", "SYNCD_COPERNICA_CLIENT_SECRET=b"})...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestListeners(t *testing.T) {
+	t.Parallel()
+	for address, on := range map[string]bool{"127.0.0.1:8080": true, "[::1]:0": true, ":65535": true, "metrics.internal:9090": true, "off": false, "OFF": false} {
+		cfg, err := load(t, append(minimal, "SYNCD_LISTEN="+address)...)
+		if err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+		if got, listens := cfg.ListenAddress(); listens != on || got != address {
+			t.Errorf("%s: %s, %v", address, got, listens)
+		}
+	}
+}
+
 func TestChecksOnlyWhatIsNeeded(t *testing.T) {
 	t.Parallel()
 	cfg, err := config.Load(t.Context(), []string{"HOME=/home/op"})
@@ -261,8 +338,13 @@ func TestRootCAs(t *testing.T) {
 		t.Errorf("without a bundle: %v, %v", pool, err)
 	}
 	_, here, _, _ := runtime.Caller(0)
-	pool, err = config.Magento{CABundle: filepath.Join(filepath.Dir(here), "testdata", "ca.pem")}.RootCAs()
+	bundle := filepath.Join(filepath.Dir(here), "testdata", "ca.pem")
+	pool, err = config.Magento{CABundle: bundle}.RootCAs()
 	if pool == nil || err != nil {
 		t.Errorf("with a bundle: %v, %v", pool, err)
+	}
+	pool, err = config.Copernica{CABundle: bundle}.RootCAs()
+	if pool == nil || err != nil {
+		t.Errorf("with a bundle for Copernica: %v, %v", pool, err)
 	}
 }

@@ -83,6 +83,9 @@ func Dotenv() string {
 		if value == "" {
 			value = v.Example
 		}
+		if strings.ContainsAny(value, " *") {
+			value = "'" + value + "'" // the shell that loads the file splits at blanks
+		}
 		fmt.Fprintf(&b, "\n%s", comment(v.Description))
 		if v.Secret {
 			fmt.Fprintf(&b, "# Secret: %s%s may name a file that holds it instead.\n", v.Name, fileSuffix)
