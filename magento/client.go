@@ -7,20 +7,31 @@ import (
 	"time"
 )
 
-// Config describes one shop. BaseURL is required, and either AccessToken or
-// Username and Password; all other zero values are usable defaults.
+// Config describes one shop. BaseURL is required, and exactly one way to authenticate:
+// Username and Password, or AccessToken alone, or AccessToken with AccessTokenSecret,
+// ConsumerKey and ConsumerSecret. All other zero values are usable defaults.
 type Config struct {
 	// BaseURL is the shop's address as people paste it: the shop itself, its
 	// /rest, /rest/V1, /index.php or /admin/... page, with or without https://.
 	BaseURL string
 
-	// AccessToken is an integration's access token, sent as Bearer. It wins over
-	// Username and Password. Magento accepts it from 2.4.4 on only when the shop's
-	// setting oauth/consumer/enable_integration_as_bearer is 1.
+	// AccessToken alone is sent as Bearer: an integration's access token, or an admin
+	// user's token made elsewhere. Magento accepts the former from 2.4.4 on only when
+	// the shop's setting oauth/consumer/enable_integration_as_bearer is 1.
 	AccessToken string
-	// Username and Password belong to an admin user without two-factor
-	// authentication. Their token is renewed by the client.
+	// AccessTokenSecret, ConsumerKey and ConsumerSecret are what else belongs to an
+	// integration. With them each attempt is signed: OAuth 1.0a, HMAC-SHA256.
+	AccessTokenSecret, ConsumerKey, ConsumerSecret string
+	// OAuthURL is the shop's address as the shop itself sees it, for OAuth behind a
+	// proxy that changes scheme, host or port on the way. Default BaseURL.
+	OAuthURL string
+	// Username and Password belong to an admin user. Their token is renewed by the
+	// client.
 	Username, Password string
+	// TOTPSecret is the key that the shop showed beside the QR code when that user set
+	// up Google Authenticator: base32, in any case, with or without blanks. Empty for a
+	// user without two-factor authentication.
+	TOTPSecret string
 	// Refusals keeps other processes from trying a refused password again within
 	// 31 minutes. Nil: each process tries it once, and a sixth refusal within half an
 	// hour locks the account.
@@ -52,6 +63,7 @@ type Config struct {
 type Client struct {
 	cfg       Config
 	base      string // scheme://host[/path]/rest/all/V1
+	access    Access
 	auth      *auth
 	customers *pager
 	emails    *pager
@@ -70,8 +82,9 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.AccessToken == "" && (cfg.Username == "" || cfg.Password == "") {
-		return nil, configurationError("no credentials: set SYNCD_MAGENTO_ACCESS_TOKEN, or SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD")
+	access, err := wayIn(&cfg)
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Transport == nil {
 		cfg.Transport = http.DefaultTransport
@@ -97,6 +110,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg:       cfg,
 		base:      base + "/rest/all/V1",
+		access:    access,
 		customers: newPager(customerPageSize, cfg.PageSize, cfg.PageTarget),
 		emails:    newPager(emailPageSize, emailPageSize, cfg.PageTarget),
 		orders:    newPager(orderPageSize, min(orderPageSize, cfg.PageSize), cfg.PageTarget),

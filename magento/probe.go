@@ -1,0 +1,103 @@
+package magento
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/magento-copernica/syncd/internal/fault"
+)
+
+// Permission is one resource of Magento's access control that the client needs.
+type Permission struct {
+	// Resource is its name as the shop prints it, such as "Magento_Customer::customer".
+	Resource string
+	// Tick is where to tick it in the back end, on the API tab of an integration and
+	// under Role Resources of a user role.
+	Tick string
+	// Needed says what for: "customers", "orders", "stores" or "customer groups".
+	Needed string
+	// Err is nil when the shop grants it. Of class Credentials it is a refusal; any
+	// other error says why it could not be found out.
+	Err error
+}
+
+// Granted reports whether the shop grants the permission.
+func (p Permission) Granted() bool { return p.Err == nil }
+
+// Refused reports whether the shop was asked and refused.
+func (p Permission) Refused() bool {
+	e, ok := errors.AsType[*Error](p.Err)
+	return ok && e.Status == http.StatusUnauthorized
+}
+
+// Permissions tries each needed resource once, with a call that costs the shop next
+// to nothing. The error is of a call that found out nothing at all: a sign-in that
+// failed, no answer, or a shop that refuses every resource, which then is about the
+// token itself.
+func (c *Client) Permissions(ctx context.Context) ([]Permission, error) {
+	one := criteria{size: 1, fields: "items[id],total_count"}.encode()
+	probes := []struct {
+		Permission
+		route, query string
+	}{
+		{Permission{Resource: "Magento_Customer::customer", Tick: "Customers", Needed: "customers"}, "customers/search", one},
+		{Permission{Resource: "Magento_Sales::actions_view", Tick: "Sales > Operations > Orders > Actions > View", Needed: "orders"}, "orders", criteria{size: 1, fields: "items[entity_id],total_count"}.encode()},
+		{Permission{Resource: "Magento_Backend::store", Tick: "Stores > Settings > All Stores", Needed: "stores"}, "store/websites", ""},
+		{Permission{Resource: "Magento_Customer::group", Tick: "Customers > Customer Groups", Needed: "customer groups"}, "customerGroups/search", one},
+	}
+	var all []Permission
+	refused := 0
+	for _, p := range probes {
+		p.Err = c.read(ctx, p.route, "/"+p.route, p.query, func(_ http.Header, body io.Reader) error {
+			_, err := io.Copy(io.Discard, body)
+			return err
+		})
+		e, typed := errors.AsType[*Error](p.Err)
+		switch {
+		case p.Err == nil:
+		case !typed || e.Status == 0 || strings.HasPrefix(e.Route, http.MethodPost):
+			return nil, p.Err
+		case e.Class == fault.Credentials:
+			refused++
+			if named := e.Parameters["resources"]; named != "" {
+				p.Resource = named
+			}
+		}
+		all = append(all, p.Permission)
+	}
+	if refused == len(all) {
+		return all, all[0].Err
+	}
+	return all, nil
+}
+
+// Version returns what the shop says of its version at /magento_version, such as
+// "Magento/2.4 (Community)": edition and minor version, never the patch. It is empty
+// where a shop does not tell, as many do not. The call needs no credentials.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	const route = "GET magento_version"
+	resp, err := c.newSession().send(ctx, http.MethodGet, c.Address()+"/magento_version", "", nil)
+	if err != nil {
+		return "", transportError(ctx, route, err)
+	}
+	defer finish(resp)
+	if resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests {
+		return "", answerError(route, resp)
+	}
+	body, err := content(resp)
+	if err != nil {
+		return "", bodyError(ctx, route, resp, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(body, 200))
+	if err != nil {
+		return "", bodyError(ctx, route, resp, err)
+	}
+	version := strings.TrimSpace(string(text))
+	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(version, "Magento/") || strings.ContainsAny(version, "<\n") {
+		return "", nil
+	}
+	return version, nil
+}
