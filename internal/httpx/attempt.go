@@ -45,6 +45,10 @@ func (a *attempt) send() (*http.Response, *Error) {
 		}
 		req.Body = body
 	}
+	if refresh, ok := a.ctx.Value(refreshKey{}).(func(*http.Request)); ok && a.attempts > 0 {
+		req.Header = req.Header.Clone()
+		refresh(req)
+	}
 	resp, err := a.t.cfg.Base.RoundTrip(req)
 	if err != nil {
 		return nil, a.t.classify(a.ctx, a.req, a.host.known(), err)

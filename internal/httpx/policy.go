@@ -32,6 +32,16 @@ func WithPolicy(ctx context.Context, p Policy) context.Context {
 	return context.WithValue(ctx, policyKey{}, p)
 }
 
+type refreshKey struct{}
+
+// WithRefresh returns a context whose calls have refresh called with the request of
+// each attempt but the first, which carries what its caller wrote. It is for the header
+// what GetBody is for the body: a signature holds for one attempt only. The request is
+// the attempt's own, and only its Header may be changed.
+func WithRefresh(ctx context.Context, refresh func(*http.Request)) context.Context {
+	return context.WithValue(ctx, refreshKey{}, refresh)
+}
+
 func policyOf(req *http.Request) Policy {
 	if p, ok := req.Context().Value(policyKey{}).(Policy); ok {
 		return p

@@ -124,6 +124,37 @@ func TestNegativeRetriesMeanNone(t *testing.T) {
 	}
 }
 
+func TestHeaderIsRefreshedForEachFurtherAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent []string
+		seen := func(next step) step {
+			return func(r *http.Request) (*http.Response, error) {
+				sent = append(sent, r.Header.Get("Authorization")+r.URL.RawQuery)
+				return next(r)
+			}
+		}
+		s := &script{steps: []step{seen(answer(503, "")), seen(failure(reset())), seen(answer(200, ""))}}
+		n := 0
+		req := request(t, httpx.WithRefresh(t.Context(), func(r *http.Request) {
+			n++
+			r.Header.Set("Authorization", strconv.Itoa(n))
+		}), "GET", "https://peer.test/?q", "")
+		req.Header.Set("Authorization", "first")
+		resp, err := chain(t, httpx.Config{Base: s}).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if diff := cmp.Diff([]string{"firstq", "1q", "2q"}, sent); diff != "" {
+			t.Errorf("headers of the attempts (-want +got):\n%s", diff)
+		}
+		if got := req.Header.Get("Authorization"); got != "first" {
+			t.Errorf("the caller's request now says %q", got)
+		}
+	})
+}
+
 func TestBodyIsSentAgainThroughGetBody(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
