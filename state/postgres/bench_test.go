@@ -11,14 +11,16 @@ import (
 	"github.com/magento-copernica/syncd/state/postgres"
 )
 
-// rowsOf are the rows of the nth page of a size, with content of a version.
+// rowsOf are the rows of the nth page of a size, with content of a version. They are
+// orders, which stand in every index.
 func rowsOf(s *postgres.Store, n, size, version int, st state.RecordState) []state.Record {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	rows := make([]state.Record, size)
 	for i := range rows {
 		id := int64(n*size + i + 1)
 		rows[i] = state.Record{
-			Entity: state.Profile, Key: fmt.Sprintf("shop-c%d", id), SourceID: id, CopernicaID: 1000 + id,
+			Entity: state.Order, Key: fmt.Sprintf("shop-o%d", id), SourceID: id, Parent: fmt.Sprintf("shop-c%d", id/2),
+			Number: fmt.Sprintf("%09d", id), CopernicaID: 1000 + id,
 			Hash: s.Hasher().Sum("profile", fmt.Sprint(id, version)), ConsentSource: s.Hasher().Sum("consent", fmt.Sprint(id)),
 			ConsentWritten: s.Hasher().Sum("consent", "value"), SourceUpdatedAt: now, State: st, FirstSeen: now, AcknowledgedAt: now, RunID: 1,
 		}
@@ -139,13 +141,35 @@ func BenchmarkRecords(b *testing.B) {
 			}
 			for n := 0; b.Loop(); n++ {
 				for i := range keys {
-					keys[i] = fmt.Sprintf("shop-c%d", n%10*size+i+1)
+					keys[i] = fmt.Sprintf("shop-o%d", n%10*size+i+1)
 				}
-				if rows, err := s.Records(b.Context(), "shop", state.Profile, keys); err != nil || len(rows) != size {
+				if rows, err := s.Records(b.Context(), "shop", state.Order, keys); err != nil || len(rows) != size {
 					b.Fatal(len(rows), err)
 				}
 			}
 			report(b, size)
 		})
 	}
+}
+
+// The lines of a page of orders.
+func BenchmarkRecordsBySource(b *testing.B) {
+	const size = 300
+	s := openShop(b, postgres.Config{URL: migrated(b)})
+	l := acquire(b, s)
+	for n := range 100 {
+		if _, err := s.Commit(b.Context(), l, state.Commit{Records: rowsOf(s, n, size, 0, state.Acknowledged)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	ids := make([]int64, size)
+	for n := 0; b.Loop(); n++ {
+		for i := range ids {
+			ids[i] = int64(n%100*size + i + 1)
+		}
+		if rows, err := s.RecordsBySource(b.Context(), "shop", state.Order, ids); err != nil || len(rows) != size {
+			b.Fatal(len(rows), err)
+		}
+	}
+	report(b, size)
 }

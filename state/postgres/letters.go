@@ -14,6 +14,9 @@ import (
 )
 
 const (
+	anyOpenLetter = `
+		SELECT EXISTS (SELECT 1 FROM syncd.dead_letters WHERE pipeline = $1 AND resolved IS NULL)`
+
 	resolveLetters = `
 		UPDATE syncd.dead_letters AS d SET resolved = $2, resolution = 'delivered'
 		FROM unnest($3::text[], $4::text[]) AS u (entity, key)
@@ -64,7 +67,15 @@ func (s *Store) commitLetters(ctx context.Context, tx pgx.Tx, pipeline string, c
 			arrived = append(arrived, r)
 		}
 	}
+	// Asking first spares most commits to send their keys a second time. Whoever opens
+	// letters holds the lease, so none comes in between.
+	some := false
 	if len(arrived) > 0 {
+		if err := tx.QueryRow(ctx, anyOpenLetter, pipeline).Scan(&some); err != nil {
+			return err
+		}
+	}
+	if some {
 		_, err := tx.Exec(ctx, resolveLetters, pipeline, stamp(now),
 			column(arrived, func(r state.Record) string { return string(r.Entity) }),
 			column(arrived, func(r state.Record) string { return r.Key }))

@@ -10,7 +10,7 @@ import (
 	"github.com/magento-copernica/syncd/state/sqlite"
 )
 
-// page is the number of customers of a page, as the magento client asks for them.
+// page is the number of rows of a commit.
 const page = 300
 
 // ledger is a file database with pages of acknowledged rows in it.
@@ -33,14 +33,16 @@ func ledger(b *testing.B, pages int) (*sqlite.Store, state.Lease) {
 	return s, l
 }
 
-// rowsOf are the rows of the nth page with content of a version.
+// rowsOf are the rows of the nth page with content of a version. They are orders, which
+// stand in every index.
 func rowsOf(s *sqlite.Store, n, version int, st state.RecordState) []state.Record {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	rows := make([]state.Record, page)
 	for i := range rows {
 		id := int64(n*page + i + 1)
 		rows[i] = state.Record{
-			Entity: state.Profile, Key: fmt.Sprintf("shop-c%d", id), SourceID: id, CopernicaID: 1000 + id,
+			Entity: state.Order, Key: fmt.Sprintf("shop-o%d", id), SourceID: id, Parent: fmt.Sprintf("shop-c%d", id/2),
+			Number: fmt.Sprintf("%09d", id), CopernicaID: 1000 + id,
 			Hash: s.Hasher().Sum("profile", fmt.Sprint(id, version)), ConsentSource: s.Hasher().Sum("consent", fmt.Sprint(id)),
 			ConsentWritten: s.Hasher().Sum("consent", "value"), SourceUpdatedAt: now, State: st,
 		}
@@ -120,9 +122,25 @@ func BenchmarkRecords(b *testing.B) {
 	keys := make([]string, page)
 	for n := 0; b.Loop(); n++ {
 		for i := range keys {
-			keys[i] = fmt.Sprintf("shop-c%d", (n%benchPages)*page+i+1)
+			keys[i] = fmt.Sprintf("shop-o%d", (n%benchPages)*page+i+1)
 		}
-		rows, err := s.Records(b.Context(), "shop", state.Profile, keys)
+		rows, err := s.Records(b.Context(), "shop", state.Order, keys)
+		if err != nil || len(rows) != page {
+			b.Fatal(len(rows), err)
+		}
+	}
+	report(b)
+}
+
+// The lines of a page of orders.
+func BenchmarkRecordsBySource(b *testing.B) {
+	s, _ := ledger(b, benchPages)
+	ids := make([]int64, page)
+	for n := 0; b.Loop(); n++ {
+		for i := range ids {
+			ids[i] = int64((n%benchPages)*page + i + 1)
+		}
+		rows, err := s.RecordsBySource(b.Context(), "shop", state.Order, ids)
 		if err != nil || len(rows) != page {
 			b.Fatal(len(rows), err)
 		}
