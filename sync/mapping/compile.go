@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,8 +12,13 @@ import (
 	"github.com/magento-copernica/syncd/magento"
 )
 
-// KeyLength is the room a key needs: shop code, kind and the largest id or hash.
-const KeyLength = 48
+// KeyLength is the room that a customer's, an order's or a line's key needs: shop code,
+// kind and the largest id. GuestKeyLength is that of a guest's: shop code, website (a
+// smallint unsigned in Magento) and hash.
+const (
+	KeyLength      = 48
+	GuestKeyLength = 12 + len("-w65535-g") + 32
+)
 
 // Options are what a pipeline adds to a mapping file.
 type Options struct {
@@ -26,14 +30,17 @@ type Options struct {
 type Mapping struct {
 	file   *File
 	zone   *time.Location
-	prefix string
-	fields []field // without the key and without consent
-	paths  []string
-}
+	prefix string // of customers' keys
+	keys   keys
 
-type field struct {
-	Field
-	source source
+	profiles, orders, items *table
+	// How the values of a table's columns are told: profiles have two ways.
+	customerValues []valuer[customer]
+	guestValues    []valuer[*placing]
+	orderValues    []valuer[*placing]
+	itemValues     []valuer[placed]
+
+	paths, orderPaths []string
 }
 
 var shopCode = regexp.MustCompile(`^[a-z0-9]{1,12}$`)
@@ -46,19 +53,26 @@ func (f *File) Compile(o Options) (*Mapping, error) {
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	m := &Mapping{file: f, zone: o.Zone, prefix: o.Shop + "-c"}
+	m := &Mapping{file: f, zone: o.Zone, prefix: o.Shop + "-c", keys: newKeys(o.Shop)}
 	m.paths = []string{"website_id", "store_id", "group_id", "email", "extension_attributes.is_subscribed"}
-	for _, fd := range f.Profile.Fields {
-		if fd.From == sourceKey {
-			continue
-		}
-		src := resolve(fd.From)
-		m.fields = append(m.fields, field{fd, src})
-		m.paths = append(m.paths, src.path)
+	m.profiles, m.customerValues = compileTable(m, Profiles, func(from string) source[customer] { return profileSourceOf(from).customer }, &m.paths)
+	m.profiles.consent = &f.Profile.Consent
+	m.paths = sortedSet(m.paths)
+
+	m.orderPaths = []string{"increment_id", "store_id", "store_name", "customer_email", "items.item_id"}
+	_, m.guestValues = compileTable(m, Profiles, func(from string) source[*placing] { return profileSourceOf(from).guest }, &m.orderPaths)
+	m.orders, m.orderValues = compileTable(m, Orders, func(from string) source[*placing] { return orderSources[from] }, &m.orderPaths)
+	m.items, m.itemValues = compileTable(m, Items, func(from string) source[placed] { return itemSources[from] }, &m.orderPaths)
+	m.orderPaths = sortedSet(m.orderPaths)
+	if f.Orders == nil {
+		m.orderPaths = nil
 	}
-	slices.Sort(m.paths)
-	m.paths = slices.Compact(m.paths)
 	return m, nil
+}
+
+func sortedSet(paths []string) []string {
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 // Paths lists what to ask Magento for (`fields=`), sorted.
@@ -74,20 +88,21 @@ func (m *Mapping) KeyPrefix() string { return m.prefix }
 func (m *Mapping) Consent() Consent { return m.file.Profile.Consent }
 
 // CustomerKey returns the key of a registered customer's profile (promise 17).
-func (m *Mapping) CustomerKey(id int64) string { return m.prefix + strconv.FormatInt(id, 10) }
+func (m *Mapping) CustomerKey(id int64) string { return appendID(m.prefix, id) }
 
-// Row is what Copernica shall hold of one customer. Values are in canonical form.
+// Row is what Copernica shall hold of one customer, guest, order or line. Values are in
+// canonical form.
 type Row struct {
 	Key       string
-	SourceID  int64
+	SourceID  int64     // of the customer, or of the order that makes it
 	UpdatedAt time.Time // in the shop, UTC
-	Website   int64
-	Email     string
-	OptIn     bool     // the shop's consent; says nothing without HasConsent
-	Number    string   // increment_id; an order's only
-	Shared    bool     // made of several records, of which the newest speaks: a guest's profile
-	values    []string // aligned with the mapping's fields
-	m         *Mapping
+	Website   int64     // 0: of a store view that is gone
+	Email     string    // a profile's only
+	OptIn     bool      // the shop's consent; says nothing without HasConsent
+	Number    string    // increment_id; an order's only
+	Shared    bool      // made of several records, of which the newest speaks: a guest's profile
+	values    []string  // aligned with the table's columns
+	t         *table
 }
 
 // Customer maps one customer. The row is complete even beside an error, which is
@@ -96,98 +111,95 @@ func (m *Mapping) Customer(c *magento.Customer, l *Lookups) (Row, error) {
 	r := Row{
 		Key: m.CustomerKey(c.ID), SourceID: c.ID, UpdatedAt: c.UpdatedAt,
 		Website: c.WebsiteID, Email: c.Email, OptIn: c.Subscribed,
-		values: make([]string, len(m.fields)), m: m,
+		values: make([]string, len(m.customerValues)), t: m.profiles,
 	}
-	var problem error
-	for i := range m.fields {
-		f := &m.fields[i]
-		if f.source.time != nil {
-			r.values[i] = f.Type.canonicalTime(f.source.time(c), m.zone)
-			continue
-		}
-		v := f.source.text(c, l)
-		if f.Values != nil {
-			v = f.Values[v]
-		}
-		if f.Required && problem == nil {
-			problem = f.check(v, c.ID)
-		}
-		r.values[i] = f.Type.canonical(v, f.Length, m.zone)
-	}
-	return r, problem
+	return r, fill(m.profiles, m.customerValues, customer{c, l}, r.values, Profiles, c.ID)
 }
 
-func (f *field) check(v string, id int64) error {
+// check says what keeps a required value from being delivered.
+func check(f *Field, v string, of Table, id int64) error {
+	e := &RecordError{Table: of, ID: id, Field: f.Name}
 	switch {
 	case strings.TrimSpace(v) == "":
-		return &RecordError{
-			ID: id, Field: f.Name, Cause: f.From + "_empty",
-			Fix: "give the customer a value for " + f.From + " in Magento; saving it sends it again",
+		e.Cause = f.From + "_empty"
+		e.Fix = "give the customer a value for " + f.From + " in Magento; saving it sends it again"
+		if of == Orders {
+			e.Fix = "it is a guest's: give it a value for " + f.From + " in Magento's admin; saving it sends it again"
 		}
 	case utf8.RuneCountInString(v) > f.Length:
-		return &RecordError{
-			ID: id, Field: f.Name, Cause: f.From + "_too_long",
-			Fix: fmt.Sprintf("shorten the customer's %s to %d characters in Magento; saving it sends it again", f.From, f.Length),
+		e.Cause = f.From + "_too_long"
+		e.Fix = fmt.Sprintf("shorten the customer's %s to %d characters in Magento; saving it sends it again", f.From, f.Length)
+		if of == Orders {
+			e.Fix = fmt.Sprintf("it is a guest's: shorten its %s to %d characters in Magento's admin; saving it sends it again", f.From, f.Length)
 		}
+	default:
+		return nil
 	}
-	return nil
+	return e
 }
 
 // Table says what kind of row it is.
-func (r *Row) Table() Table { return Profiles }
+func (r *Row) Table() Table { return r.t.kind }
 
-// HasConsent reports whether the shop tells consent with the row: a customer's profile alone.
-func (r *Row) HasConsent() bool { return !r.Shared }
+// HasConsent reports whether the shop tells consent with the row: of customers alone.
+func (r *Row) HasConsent() bool { return r.t.consent != nil && !r.Shared }
 
 // Content lists everything but consent, in a fixed order, for hashing.
 func (r *Row) Content() []string {
 	out := make([]string, 0, 2*len(r.values)+1)
 	out = append(out, r.Key)
 	for i, v := range r.values {
-		out = append(out, r.m.fields[i].Name, v)
+		out = append(out, r.t.columns[i].Name, v)
 	}
 	return out
 }
 
-// ConsentValue is the consent field's value for what the shop says.
+// ConsentValue is the consent field's value for what the shop says; "" without
+// [Row.HasConsent].
 func (r *Row) ConsentValue() string {
-	if r.OptIn {
-		return r.m.file.Profile.Consent.In
+	switch {
+	case !r.HasConsent():
+		return ""
+	case r.OptIn:
+		return r.t.consent.In
+	default:
+		return r.t.consent.Out
 	}
-	return r.m.file.Profile.Consent.Out
 }
 
-// Body returns the fields to write: the content with the key, and consent if asked.
+// Body returns the fields to write: the content with the key, and consent if asked
+// and if the row has it.
 func (r *Row) Body(content, consent bool) map[string]string {
 	body := make(map[string]string, len(r.values)+2)
 	if content {
-		body[r.m.file.Profile.Key] = r.Key
+		body[r.t.key] = r.Key
 		for i, v := range r.values {
-			body[r.m.fields[i].Name] = v
+			body[r.t.columns[i].Name] = v
 		}
 	}
-	if consent {
-		body[r.m.file.Profile.Consent.Name] = r.ConsentValue()
+	if consent && r.HasConsent() {
+		body[r.t.consent.Name] = r.ConsentValue()
 	}
 	return body
 }
 
-// Same reports whether a profile read back holds this row's content.
+// Same reports whether a profile or subprofile read back holds this row's content.
 func (r *Row) Same(read map[string]string) bool {
-	if read[r.m.file.Profile.Key] != r.Key {
+	if read[r.t.key] != r.Key {
 		return false
 	}
 	for i, v := range r.values {
-		if f := &r.m.fields[i]; !f.Type.same(v, read[f.Name]) {
+		if f := &r.t.columns[i]; !f.Type.same(v, read[f.Name]) {
 			return false
 		}
 	}
 	return true
 }
 
-// RecordError says why one customer cannot be delivered as it stands. It holds
-// no value of the customer.
+// RecordError says why one customer or order cannot be delivered as it stands. It
+// holds no value of theirs.
 type RecordError struct {
+	Table Table // Profiles: a customer; Orders: an order
 	ID    int64
 	Field string
 	Cause string // stable code, such as email_empty
@@ -195,7 +207,11 @@ type RecordError struct {
 }
 
 func (e *RecordError) Error() string {
-	return fmt.Sprintf("customer %d: %s: %s", e.ID, strings.ReplaceAll(e.Cause, "_", " "), e.Fix)
+	record := "customer"
+	if e.Table == Orders {
+		record = "order"
+	}
+	return fmt.Sprintf("%s %d: %s: %s", record, e.ID, strings.ReplaceAll(e.Cause, "_", " "), e.Fix)
 }
 
 // FaultClass makes a RecordError a matter of one record.

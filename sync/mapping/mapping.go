@@ -1,5 +1,6 @@
-// Package mapping turns Magento records into Copernica rows. It is the one place
-// where the two vocabularies meet.
+// Package mapping turns Magento records into Copernica rows: customers into profiles,
+// orders and their lines into subprofiles, and a guest's order into a profile as well.
+// It is the one place where the two vocabularies meet.
 //
 // A mapping is data: a YAML file that names Copernica fields, their types and where
 // each value comes from. The one in default.yaml is built in. [Parse] reads a file
@@ -13,10 +14,7 @@ package mapping
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -28,6 +26,17 @@ var defaultYAML []byte
 type File struct {
 	Version int     `yaml:"version"`
 	Profile Profile `yaml:"profile"`
+	// Orders and Items are both there or both left out: then only customers are sent.
+	Orders *List `yaml:"orders"`
+	Items  *List `yaml:"items"`
+}
+
+// List says what a collection below the profiles holds.
+type List struct {
+	Collection string  `yaml:"collection"`
+	Key        string  `yaml:"key"`  // name of the field that holds the key
+	Gone       Gone    `yaml:"gone"` // of items; empty is GoneRemove
+	Fields     []Field `yaml:"fields"`
 }
 
 // Profile says what a Copernica profile holds.
@@ -72,61 +81,8 @@ func Parse(data []byte) (*File, error) {
 	if err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("mapping file: %s", yaml.FormatError(err, false, true))
 	}
-	if err := f.validate(); err != nil {
+	if err := f.validate(data); err != nil {
 		return nil, fmt.Errorf("mapping file: %w", err)
 	}
 	return &f, nil
-}
-
-func (f *File) validate() error {
-	var errs []error
-	problem := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-
-	if f.Version != 1 {
-		problem("version is %d; this syncd reads version 1", f.Version)
-	}
-	// Copernica matches names case-insensitively, and of two the last wins.
-	seen := map[string]bool{}
-	name := func(n string) {
-		switch lower := strings.ToLower(n); {
-		case n == "":
-			problem("a field has no name")
-		case slices.Contains([]string{"id", "code", "modified"}, lower):
-			problem("field %q: Copernica reserves this name", n)
-		case strings.ContainsAny(n, "=<>!~") || strings.TrimSpace(n) != n || n[0] == '_' || n[0] >= '0' && n[0] <= '9':
-			problem("field %q: Copernica takes no operators, outer blanks, leading digit or underscore in a name", n)
-		case seen[lower]:
-			problem("field %q stands twice", n)
-		default:
-			seen[lower] = true
-		}
-	}
-	keys := 0
-	for _, fd := range f.Profile.Fields {
-		name(fd.Name)
-		if !fd.Type.known() {
-			problem("field %q: unknown type %q", fd.Name, fd.Type)
-		}
-		if _, ok := sources[fd.From]; !ok && !strings.HasPrefix(fd.From, attributePrefix) {
-			problem("field %q: unknown source %q; known are %s, and %sCODE", fd.Name, fd.From, sourceNames(), attributePrefix)
-		}
-		if fd.Length < 0 || fd.Type.text() && fd.Type != Big && fd.Length == 0 {
-			problem("field %q: a %s field needs a length", fd.Name, fd.Type)
-		}
-		if fd.From == sourceKey {
-			keys++
-			if fd.Name != f.Profile.Key || fd.Type != Text || fd.Length < KeyLength || !fd.Index {
-				problem("field %q: the key must be the field named under key, an indexed text of %d characters or more", fd.Name, KeyLength)
-			}
-		}
-	}
-	if keys != 1 {
-		problem("exactly one field comes from %q; there are %d", sourceKey, keys)
-	}
-	c := f.Profile.Consent
-	name(c.Name)
-	if c.Type != Text || c.Length < max(len(c.In), len(c.Out)) || c.In == "" || c.Out == "" || c.In == c.Out {
-		problem("consent: needs a text field long enough for two different values, in and out")
-	}
-	return errors.Join(errs...)
 }

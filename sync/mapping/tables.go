@@ -1,5 +1,9 @@
 package mapping
 
+import (
+	"cmp"
+)
+
 // Table is a kind of row in Copernica: the profiles, or a collection below them.
 type Table string
 
@@ -19,11 +23,140 @@ const (
 	GoneKeep   Gone = "keep"
 )
 
-// Tables lists the tables that the mapping fills, in the order in which they are written.
-func (m *Mapping) Tables() []Table { return []Table{Profiles} }
+// table is what the rows of one table have in common.
+type table struct {
+	kind       Table
+	collection string
+	key        string   // the field that holds the key
+	consent    *Consent // nil when the table has none
+	columns    []Field  // without the key and without consent; a row's values are aligned with it
+}
+
+// valuer gives a column's value of one record, in canonical form.
+type valuer[R any] struct {
+	value func(R) string
+	// raw is what the shop says, before it is cut to the field; nil of a field that is
+	// not required and when the record cannot tell.
+	raw func(R) string
+}
+
+// Tables lists the tables that the mapping fills, in the order in which they are
+// written. Orders and items come both or not at all.
+func (m *Mapping) Tables() []Table {
+	if m.file.Orders == nil {
+		return []Table{Profiles}
+	}
+	return []Table{Profiles, Orders, Items}
+}
 
 // Collection names the collection of a table; "" for the profiles.
-func (m *Mapping) Collection(t Table) string { return "" }
+func (m *Mapping) Collection(t Table) string {
+	collection, _, _ := m.file.table(t)
+	return collection
+}
 
 // KeyFieldOf names the field that holds the keys of a table.
-func (m *Mapping) KeyFieldOf(t Table) string { return m.KeyField() }
+func (m *Mapping) KeyFieldOf(t Table) string {
+	_, key, _ := m.file.table(t)
+	return key
+}
+
+// GoneLines is the rule for the row of a line that disappeared from its order.
+func (m *Mapping) GoneLines() Gone {
+	if m.file.Items != nil && m.file.Items.Gone != "" {
+		return m.file.Items.Gone
+	}
+	return GoneRemove
+}
+
+// table returns what the file says of a table; nothing of one that it leaves out.
+func (f *File) table(t Table) (collection, key string, fields []Field) {
+	list := f.Orders
+	switch t {
+	case Profiles:
+		return "", f.Profile.Key, f.Profile.Fields
+	case Items:
+		list = f.Items
+	case Orders:
+	}
+	if list == nil {
+		return "", "", nil
+	}
+	return list.Collection, list.Key, list.Fields
+}
+
+// compileTable compiles a table's fields but the key, and adds to paths what to ask Magento
+// for to fill them.
+func compileTable[R any](m *Mapping, t Table, find func(from string) source[R], paths *[]string) (*table, []valuer[R]) {
+	collection, key, fields := m.file.table(t)
+	out := &table{kind: t, collection: collection, key: key}
+	var values []valuer[R]
+	for _, f := range fields {
+		if f.From == sourceKey {
+			continue
+		}
+		s := find(f.From)
+		out.columns = append(out.columns, f)
+		values = append(values, compile(s, f, m))
+		*paths = append(*paths, s.paths...)
+	}
+	return out, values
+}
+
+// compile makes one function of where a value comes from, how it is worded and which
+// form its type has.
+func compile[R any](s source[R], f Field, m *Mapping) valuer[R] {
+	kind, length, zone := f.Type, f.Length, m.zone
+	if f.Values != nil {
+		text, words := s.words(), f.Values
+		s = source[R]{text: func(r R) string { return words[text(r)] }}
+	}
+	switch {
+	case s.time != nil:
+		at := s.time
+		return valuer[R]{value: func(r R) string { return kind.canonicalTime(at(r), zone) }}
+	case s.amount != nil && kind == Float:
+		amount := s.amount
+		return valuer[R]{value: func(r R) string { return cmp.Or(exact(amount(r)), "0") }}
+	case s.amount != nil || s.number != nil:
+		text := s.words()
+		return valuer[R]{value: func(r R) string { return kind.canonical(text(r), length, zone) }}
+	case s.text == nil:
+		none := kind.empty()
+		return valuer[R]{value: func(R) string { return none }}
+	}
+	text := s.text
+	v := valuer[R]{value: func(r R) string { return kind.canonical(text(r), length, zone) }}
+	if f.Required {
+		v.raw = text
+	}
+	return v
+}
+
+// words is a source as text, whatever it is.
+func (s source[R]) words() func(R) string {
+	switch {
+	case s.text != nil:
+		return s.text
+	case s.number != nil:
+		return func(r R) string { return appendID("", s.number(r)) }
+	case s.amount != nil:
+		return func(r R) string { return exact(s.amount(r)) }
+	default:
+		return func(R) string { return "" }
+	}
+}
+
+// fill computes a record's values, and says what is wrong with the first that may not
+// be delivered as it is.
+func fill[R any](t *table, values []valuer[R], r R, into []string, kind Table, id int64) error {
+	var problem error
+	for i := range values {
+		v := &values[i]
+		if v.raw != nil && problem == nil {
+			problem = check(&t.columns[i], v.raw(r), kind, id)
+		}
+		into[i] = v.value(r)
+	}
+	return problem
+}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/magento-copernica/syncd/magento"
 )
 
 // Type is a Copernica field type.
@@ -67,7 +69,10 @@ func (t Type) canonical(v string, length int, zone *time.Location) string {
 		}
 		return strconv.FormatInt(n, 10)
 	case Float:
-		n, err := strconv.ParseFloat(v, 64)
+		if number := exact(magento.Decimal(v)); number != "" {
+			return number
+		}
+		n, err := strconv.ParseFloat(v, 64) // other ways to write a number, such as .5
 		if err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
 			return t.empty()
 		}
@@ -89,6 +94,37 @@ func (t Type) canonical(v string, length int, zone *time.Location) string {
 	default:
 		return cut(strings.ToValidUTF8(v, "\uFFFD"), length)
 	}
+}
+
+// exact is a number in the one form that it has, digit for digit; "" when it is none or
+// left out.
+func exact(d magento.Decimal) string {
+	if plain(string(d)) {
+		return string(d)
+	}
+	parsed, err := magento.ParseDecimal(string(d))
+	if err != nil {
+		return ""
+	}
+	return string(parsed)
+}
+
+// plain tells a number that has its one form already, as nearly every amount does.
+func plain(s string) bool {
+	whole := strings.TrimPrefix(s, "-")
+	if whole == "" || len(whole) > 1 && whole[0] == '0' && whole[1] != '.' || s == "-0" {
+		return false
+	}
+	point := -1
+	for i := range len(whole) {
+		switch c := whole[i]; {
+		case c == '.' && point < 0 && i > 0:
+			point = i
+		case c < '0' || c > '9':
+			return false
+		}
+	}
+	return point < 0 || whole[len(whole)-1] >= '1'
 }
 
 // canonicalTime is canonical for a value that is a time already.
