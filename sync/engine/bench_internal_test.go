@@ -55,7 +55,10 @@ func BenchmarkCustomer(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	lookups := mapping.NewLookups(magento.Stores{}, map[int64]string{1: "General"})
+	r := &run{
+		cfg: &Config{Mapping: compiled}, hasher: hasher,
+		lookups: mapping.NewLookups(magento.Stores{}, map[int64]string{1: "General"}),
+	}
 	q := magento.Query{Before: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Fields: compiled.Paths()}
 
 	b.ReportAllocs()
@@ -69,7 +72,7 @@ func BenchmarkCustomer(b *testing.B) {
 				if done++; done > b.N {
 					break
 				}
-				it := mapped(&got.Items[i], compiled, hasher, lookups)
+				it := r.customer(&got.Items[i])
 				it.plan(facts{})
 				if it.action != create {
 					b.Fatal("not planned")

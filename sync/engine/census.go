@@ -47,7 +47,7 @@ func (r *run) census(ctx context.Context) (adopting bool, err error) {
 // strangers reports whether profiles with our keys and an id above highest exist
 // that the ledger has no row for. Rows left planned by an unclean end are known.
 func (r *run) strangers(ctx context.Context, highest int64) (bool, error) {
-	keys, complete, err := r.writer.db.KeysAbove(ctx, r.writer.key, r.cfg.Mapping.KeyPrefix(), highest)
+	keys, complete, err := r.writer.db.KeysAbove(ctx, r.writer.key, r.cfg.Mapping.ProfilePrefix(), highest)
 	switch {
 	case err != nil:
 		return false, err

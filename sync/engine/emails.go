@@ -18,12 +18,10 @@ import (
 // state keeps keyed hashes of e-mails by website, and a customer whose e-mail is
 // known on another website is read singly. A shop with one website needs none of it.
 
-// learn reads the names behind ids at a run's first record, and again when a
-// record carries an id that has none.
-func (r *run) learn(ctx context.Context, items []magento.Item[magento.Customer]) error {
-	strange := func(i magento.Item[magento.Customer]) bool { return i.Err == nil && !r.lookups.Knows(&i.Value) }
-	first := r.lookups == nil
-	if !first && !slices.ContainsFunc(items, strange) {
+// learn reads the names behind ids at a run's first record, and again when known says
+// that a record carries an id that has none.
+func (r *run) learn(ctx context.Context, known func(*mapping.Lookups) bool) error {
+	if r.lookups != nil && known(r.lookups) {
 		return nil
 	}
 	stores, err := r.cfg.Shop.Stores(ctx)
@@ -40,9 +38,6 @@ func (r *run) learn(ctx context.Context, items []magento.Item[magento.Customer])
 		if w.ID != 0 { // the back end's own
 			r.websites++
 		}
-	}
-	if first && r.websites > 1 {
-		return r.scanEmails(ctx)
 	}
 	return nil
 }
@@ -78,6 +73,7 @@ func (r *run) scanEmails(ctx context.Context) error {
 		if cp, err = r.cfg.Store.Commit(ctx, r.tenure.current(), commit); err != nil {
 			return err
 		}
+		r.cfg.TestHook(PointScanned)
 		if !got.Last && r.spent(0) {
 			return errSpent
 		}
@@ -87,7 +83,7 @@ func (r *run) scanEmails(ctx context.Context) error {
 
 func (r *run) email(id, website int64, address string) state.Email {
 	return state.Email{
-		Hash: r.cfg.Store.Hasher().Sum("email", mapping.FoldEmail(address)),
+		Hash: r.hasher.Sum("email", mapping.FoldEmail(address)),
 		Key:  r.cfg.Mapping.CustomerKey(id), Website: website,
 	}
 }

@@ -40,6 +40,8 @@ type Shop interface {
 	Groups(ctx context.Context) (map[int64]string, error)
 	Customers(ctx context.Context, q magento.Query) iter.Seq2[*magento.Page[magento.Customer], error]
 	Customer(ctx context.Context, id int64, fields []string) (magento.Customer, error)
+	Orders(ctx context.Context, q magento.Query) iter.Seq2[*magento.Page[magento.Order], error]
+	Order(ctx context.Context, id int64, fields []string) (magento.Order, error)
 	Emails(ctx context.Context, q magento.EmailQuery) iter.Seq2[*magento.Page[magento.CustomerEmail], error]
 }
 
@@ -53,15 +55,11 @@ type Database interface {
 	Update(ctx context.Context, id int64, fields map[string]string) error
 	Find(ctx context.Context, key copernica.KeyField, value string) ([]copernica.Profile, error)
 	Profile(ctx context.Context, id int64) (copernica.Profile, error)
+	// Live returns those of ids that are live profiles, ascending.
+	Live(ctx context.Context, ids []int64) ([]int64, error)
+	Collection(name string) (*copernica.Collection, error)
 	KeysAbove(ctx context.Context, key copernica.KeyField, prefix string, id int64) (keys []string, complete bool, err error)
 }
-
-// The streams.
-const (
-	Customers = "customers"
-	// emailScan is the stream of the one-time scan behind shared e-mails.
-	emailScan = "customers/emails"
-)
 
 // Config of an Engine. Shop, Open, Store and Mapping are required; the zero value
 // of anything else is its default.
@@ -130,16 +128,12 @@ type Report struct {
 	Counters state.Counters
 	Letters  int64 // dead letters open in the pipeline
 	Elapsed  time.Duration
-}
-
-// Unreached is how many of the records read had no outcome when the run was cut
-// short: the next run reads them again.
-func (r Report) Unreached() int64 {
-	n := r.Counters
-	if r.Outcome == state.Done {
-		return 0
-	}
-	return max(n.Read-n.Unchanged-n.Created-n.Updated-n.Refused-n.Unknown, 0)
+	// Unreached is how many rows were planned and not sent when the run was cut short:
+	// the next run reads them again.
+	Unreached int64
+	// Waiting says that the run ended before an order whose customer the first pass
+	// over the customers has yet to bring.
+	Waiting bool
 }
 
 // Engine runs the streams of one pipeline. It is safe for concurrent use; the

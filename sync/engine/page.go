@@ -3,90 +3,103 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"time"
 
-	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
 // page is what was read at once, on its way to one commit.
 type page struct {
-	position state.Position
-	moves    bool // its commit moves the checkpoint
-	again    bool // what was refused is tried again
-	read     int
-	intents  []*intent
-	keys     []string
-	emails   []state.Email
+	position  state.Position
+	moves     bool // its commit moves the checkpoint
+	waits     bool // it was cut before an order that waits for its customer
+	again     bool // what was refused is tried again
+	read      int
+	ownerless int
+	intents   []*intent // each after the profile that it stands below
+	keys      []string
+	emails    []state.Email
 
 	outstanding sync.WaitGroup
 }
 
-// prepare turns items into intents: mapped, hashed, compared with the ledger and
-// planned. When it returns, the store knows every key that is about to be sent.
-func (r *run) prepare(ctx context.Context, p *page, items []magento.Item[magento.Customer]) error {
-	if len(items) == 0 {
+// hold keeps later pages from planning with the given keys until this one is committed.
+func (p *page) hold(r *run, keys ...string) {
+	keys = slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(p.keys, key) })
+	r.inflight.hold(keys)
+	p.keys = append(p.keys, keys...)
+}
+
+// cut ends the page before the order at index i.
+func (p *page) cut(orders []*placed, i int) {
+	p.waits, p.read = true, i
+	if i > 0 {
+		p.position = orders[i-1].at
+	}
+}
+
+func (p *page) profileKeys() []string {
+	keys := make([]string, len(p.intents))
+	for i, it := range p.intents {
+		keys[i] = it.row.Key
+	}
+	return keys
+}
+
+// intent is a row with the hashes that the ledger compares.
+func (r *run) intent(row mapping.Row, problem error) *intent {
+	it := &intent{entity: state.Entity(row.Table()), row: row, problem: problem}
+	it.content = r.hasher.Sum(string(it.entity), row.Content()...)
+	it.attempt = r.hasher.Sum("attempt", string(it.content[:]), row.UpdatedAt.String())
+	return it
+}
+
+// unreadable is the intent of a record that the client could not decode.
+func (r *run) unreadable(e state.Entity, key string, id int64, updated time.Time, problem error) *intent {
+	cause, _, _ := letter(problem)
+	return &intent{
+		entity: e, problem: problem,
+		row:     mapping.Row{Key: key, SourceID: id, UpdatedAt: updated},
+		attempt: r.hasher.Sum("unreadable", cause, updated.String()),
+	}
+}
+
+// load joins intents of one entity with their ledger rows.
+func (r *run) load(ctx context.Context, e state.Entity, intents []*intent) error {
+	if len(intents) == 0 {
 		return nil
 	}
-	if err := r.learn(ctx, items); err != nil {
-		return err
+	keys := make([]string, len(intents))
+	for i, it := range intents {
+		keys[i] = it.row.Key
 	}
-	if err := r.exactConsent(ctx, p, items); err != nil {
-		return err
-	}
-	hasher := r.cfg.Store.Hasher()
-	for i := range items {
-		p.intents = append(p.intents, mapped(&items[i], r.cfg.Mapping, hasher, r.lookups))
-	}
-	for _, it := range p.intents {
-		p.keys = append(p.keys, it.row.Key)
-	}
-	r.inflight.hold(p.keys)
-	err := r.planPage(ctx, p)
-	if err != nil {
-		r.inflight.free(p.keys)
+	before, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, e, keys)
+	for _, it := range intents {
+		it.before, it.known = before[it.row.Key]
 	}
 	return err
 }
 
-// mapped maps and hashes one item.
-func mapped(item *magento.Item[magento.Customer], m *mapping.Mapping, hasher state.Hasher, l *mapping.Lookups) *intent {
-	if item.Err != nil {
-		cause, _, _ := letter(item.Err)
-		return &intent{
-			row:     mapping.Row{Key: m.CustomerKey(item.ID), SourceID: item.ID, UpdatedAt: item.UpdatedAt},
-			attempt: hasher.Sum("unreadable", cause, item.UpdatedAt.String()),
-			problem: item.Err,
-		}
-	}
-	row, problem := m.Customer(&item.Value, l)
-	it := &intent{
-		row: row, problem: problem,
-		content: hasher.Sum("profile", row.Content()...),
-		consent: hashConsent(hasher, row.ConsentValue()),
-	}
-	it.attempt = hasher.Sum("attempt", string(it.content[:]), string(it.consent[:]), item.UpdatedAt.String())
-	return it
-}
-
-// planPage compares with the ledger, plans, and records the intent to write.
+// planPage plans what the ledger was asked about, and records the intent to write.
 func (r *run) planPage(ctx context.Context, p *page) error {
-	before, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, p.keys)
-	if err != nil {
-		return err
-	}
-	fresh, writes := false, false
+	fresh, writes, below := false, false, false
 	for _, it := range p.intents {
-		it.before, it.known = before[it.row.Key]
 		it.plan(facts{again: p.again})
 		writes = writes || it.writes()
-		fresh = fresh || it.action == create && !it.lookFirst
+		below = below || it.writes() && it.owner != nil
+		fresh = fresh || it.action == create && !it.lookFirst && it.owner == nil
 	}
 	if !writes {
 		return nil
 	}
-	if err := r.writer.open(ctx); err != nil {
+	open := r.writer.open
+	if below {
+		open = r.writer.openBelow
+	}
+	if err := open(ctx); err != nil {
 		return err
 	}
 	r.cfg.TestHook(PointOpened)
@@ -95,6 +108,7 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 		if err != nil {
 			return err
 		}
+		r.cfg.TestHook(PointCounted)
 		for _, it := range p.intents {
 			it.plan(facts{adopting: adopting, again: p.again})
 		}
@@ -127,7 +141,7 @@ func (r *run) dispatch(p *page) {
 		switch {
 		case it.writes():
 			p.outstanding.Add(1)
-			r.lanes.submit(it.row.Key, func() {
+			r.lanes.submit(it.lane(), func() {
 				defer p.outstanding.Done()
 				if r.halting() {
 					it.result = result{err: errHalted}
@@ -146,17 +160,32 @@ func (r *run) dispatch(p *page) {
 	}
 }
 
+// lane names the profile that a row is part of: what is written to one profile and
+// below it keeps its order (promise 13).
+func (it *intent) lane() string {
+	if it.owner != nil {
+		return it.owner.key
+	}
+	return it.row.Key
+}
+
 // errHalted marks a write that was never started.
 var errHalted = errors.New("stopped before it was sent")
 
-// wrote reports whether Copernica acknowledged a write of the page.
-func (p *page) wrote() bool {
+// wrote lists the tables whose schema the page's acknowledged writes rest on; none
+// when Copernica acknowledged nothing.
+func (p *page) wrote() []mapping.Table {
+	var tables []mapping.Table
 	for _, it := range p.intents {
-		if it.result.created+it.result.updated > 0 {
-			return true
+		if it.result.created+it.result.updated == 0 {
+			continue
 		}
+		if it.owner != nil {
+			return append([]mapping.Table{mapping.Profiles}, belowProfiles()...)
+		}
+		tables = []mapping.Table{mapping.Profiles}
 	}
-	return false
+	return tables
 }
 
 // err returns what stopped the page, preferring a cause over its consequences.
@@ -180,6 +209,7 @@ func (p *page) commit(r *run) state.Commit {
 	c := state.Commit{Emails: p.emails, Run: &r.row}
 	n := &r.row.Counters
 	n.Read += int64(p.read)
+	n.Ownerless += int64(p.ownerless)
 	for _, it := range p.intents {
 		res := &it.result
 		switch {
@@ -193,13 +223,17 @@ func (p *page) commit(r *run) state.Commit {
 		case it.known: // planned, never sent: as it was before
 			c.Records = append(c.Records, it.before)
 		default:
-			c.Forget = append(c.Forget, state.RecordRef{Entity: state.Profile, Key: it.row.Key})
+			c.Forget = append(c.Forget, state.RecordRef{Entity: it.entity, Key: it.row.Key})
+		}
+		if res.record == nil && it.writes() && !res.spared {
+			r.unreached++
 		}
 		if res.problem != nil {
 			c.Letters = append(c.Letters, r.letter(it))
 		}
 		n.Created += res.created
 		n.Updated += res.updated
+		n.Removed += res.removed
 		n.Refused += res.refused
 		n.Unknown += res.unknown
 		n.OptOutsKept += res.kept
@@ -225,7 +259,7 @@ func (r *run) letter(it *intent) state.DeadLetter {
 	cause, message, fix := letter(it.result.problem)
 	now := r.cfg.Now()
 	return state.DeadLetter{
-		Pipeline: r.cfg.Pipeline, Stream: r.stream, Entity: state.Profile, Key: it.row.Key, SourceID: it.row.SourceID,
+		Pipeline: r.cfg.Pipeline, Stream: r.stream, Entity: it.entity, Key: it.row.Key, SourceID: it.row.SourceID,
 		Cause: cause, Message: message, Fix: fix, Content: it.attempt, RunID: r.row.ID,
 		Attempts: 1, FirstSeen: now, LastSeen: now,
 	}

@@ -93,6 +93,7 @@ func (r *run) walk(ctx context.Context, cp state.Checkpoint) (reached bool, err 
 
 // close ends a pass: the horizon is reached, also when nothing was found.
 func (r *run) close(ctx context.Context, cp state.Checkpoint) error {
+	r.cfg.TestHook(PointClosing)
 	cp.Horizon = cp.Target
 	cp.From, cp.Target, cp.Position = time.Time{}, time.Time{}, state.Position{}
 	_, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp})
@@ -107,13 +108,13 @@ const rereads = 2
 // pages on in order. It reports whether it came to the end.
 func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, tokens chan<- struct{}) (bool, error) {
 	q := magento.Query{
-		From: cp.From, Before: cp.Target, Fields: r.cfg.Mapping.Paths(),
+		From: cp.From, Before: cp.Target,
 		After: magento.Cursor{UpdatedAt: cp.Position.UpdatedAt, ID: cp.Position.ID},
 	}
 	read, failures := 0, 0
 	for {
 		more := false
-		for got, err := range r.cfg.Shop.Customers(ctx, q) {
+		for got, err := range r.batches(ctx, q) {
 			if err != nil {
 				failures++
 				if more = failures <= rereads && passing(ctx, err); more {
@@ -125,13 +126,16 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 			switch err := r.admit(ctx, got, work, tokens); {
 			case errors.Is(err, errSpent):
 				return false, nil
+			case errors.Is(err, errWaits):
+				r.waiting.Store(true)
+				return false, nil
 			case err != nil:
 				return false, err
 			}
-			q.After = got.Next
-			read += len(got.Items)
+			q.After = got.next
+			read += got.read
 			switch {
-			case got.Last:
+			case got.last:
 				return true, nil
 			case r.halting(), r.spent(read):
 				return false, nil // who halted knows why
@@ -158,20 +162,25 @@ func (r *run) spent(read int) bool {
 }
 
 // admit prepares one page, starts its writes and queues it for its commit.
-func (r *run) admit(ctx context.Context, got *magento.Page[magento.Customer], work chan<- *page, tokens chan<- struct{}) error {
+func (r *run) admit(ctx context.Context, got *batch, work chan<- *page, tokens chan<- struct{}) error {
 	r.cfg.TestHook(PointPageRead)
-	r.total.CompareAndSwap(0, int64(got.Total))
+	r.total.CompareAndSwap(0, int64(got.total))
 	select {
 	case tokens <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	p := &page{position: state.Position{UpdatedAt: got.Next.UpdatedAt, ID: got.Next.ID}, moves: true, read: len(got.Items)}
-	if err := r.prepare(ctx, p, got.Items); err != nil {
+	p := &page{position: state.Position{UpdatedAt: got.next.UpdatedAt, ID: got.next.ID}, moves: true, read: got.read}
+	if err := got.prepare(ctx, p); err != nil {
+		r.inflight.free(p.keys)
 		return err
 	}
+	p.moves = p.read > 0 || !p.waits
 	r.dispatch(p)
 	work <- p
+	if p.waits {
+		return errWaits
+	}
 	return nil
 }
 
@@ -184,8 +193,8 @@ func (r *run) settle(ctx context.Context, p *page, cp *state.Checkpoint, failed 
 	if failed == nil {
 		failed = p.err()
 	}
-	if p.wrote() {
-		if err := r.writer.confirm(r.writes); err != nil { //nolint:contextcheck // calls to Copernica outlive a stop by the grace
+	if tables := p.wrote(); tables != nil {
+		if err := r.writer.confirm(r.writes, tables...); err != nil { //nolint:contextcheck // calls to Copernica outlive a stop by the grace
 			// A schema that does not fit explains what failed before it.
 			if _, misfit := errors.AsType[*mapping.SchemaError](err); failed == nil || misfit {
 				failed = err
@@ -204,6 +213,7 @@ func (r *run) settle(ctx context.Context, p *page, cp *state.Checkpoint, failed 
 		next.Position = p.position
 		commit.Checkpoint = &next
 	}
+	r.cfg.TestHook(PointCommitting)
 	// The outcomes are facts; a stop does not make them untrue.
 	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()

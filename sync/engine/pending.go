@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,72 +19,141 @@ const pendingAtOnce = 300
 
 // pending takes up rows whose write has no outcome yet and whose time has come, or
 // comes within a write time-out: left by this run, or by one that died when their
-// customer does not come by in the stream again. They are read from the shop anew.
+// record does not come by in the stream again. They are read from the shop anew,
+// whichever stream they came by.
 func (r *run) pending(ctx context.Context) error {
 	rows, err := r.cfg.Store.Pending(ctx, r.cfg.Pipeline, r.cfg.Now().Add(r.cfg.WriteTimeout), pendingAtOnce)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	gone, err := r.single(ctx, rows, &page{})
+	people, orders := r.sources(rows)
+	gonePeople, err := r.singleCustomers(ctx, people, &page{})
 	if err != nil {
 		return err
 	}
-	return r.abandon(ctx, gone)
+	goneOrders, err := r.singleOrders(ctx, orders, &page{})
+	if err != nil {
+		return err
+	}
+	r.cfg.TestHook(PointResumed)
+	return r.abandon(ctx, slices.DeleteFunc(rows, func(rec state.Record) bool {
+		if r.isCustomer(rec) {
+			return !slices.Contains(gonePeople, rec.SourceID)
+		}
+		return !slices.Contains(goneOrders, rec.SourceID)
+	}))
 }
 
-// deliver brings records over by their ids in the shop.
-func (r *run) deliver(ctx context.Context, ids []int64) error {
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = r.cfg.Mapping.CustomerKey(id)
+// isCustomer reports whether a ledger row is made of a customer. All others are made
+// of an order: its own row, its lines, and the profile of its guest.
+func (r *run) isCustomer(rec state.Record) bool {
+	_, ok := r.cfg.Mapping.CustomerID(rec.Key)
+	return ok && rec.Entity == state.Profile
+}
+
+// sources lists the customers and the orders that rows are made of, each once.
+func (r *run) sources(rows []state.Record) (people, orders []source) {
+	for _, rec := range rows {
+		list := &orders
+		if r.isCustomer(rec) {
+			list = &people
+		}
+		if !slices.ContainsFunc(*list, func(s source) bool { return s.id == rec.SourceID }) {
+			*list = append(*list, source{rec.SourceID, rec.SourceUpdatedAt})
+		}
 	}
-	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	return people, orders
+}
+
+// source is a record of the shop that is read singly.
+type source struct {
+	id      int64
+	updated time.Time // as last acknowledged
+}
+
+// deliver brings records of the run's stream over by their ids in the shop.
+func (r *run) deliver(ctx context.Context, ids []int64) error {
+	entity, single := state.Profile, r.singleCustomers
+	if r.stream == Orders {
+		entity, single = state.Order, r.singleOrders
+	}
+	known, err := r.cfg.Store.RecordsBySource(ctx, r.cfg.Pipeline, entity, ids)
 	if err != nil {
 		return err
 	}
-	rows := make([]state.Record, len(ids))
-	for i, id := range ids {
-		rows[i] = known[keys[i]]
-		rows[i].Entity, rows[i].Key, rows[i].SourceID = state.Profile, keys[i], id
+	updated := map[int64]time.Time{}
+	for _, rec := range known {
+		if r.isCustomer(rec) == (r.stream == Customers) {
+			updated[rec.SourceID] = rec.SourceUpdatedAt
+		}
 	}
-	_, err = r.single(ctx, rows, &page{again: true})
+	records := make([]source, len(ids))
+	for i, id := range ids {
+		records[i] = source{id, updated[id]}
+	}
+	_, err = single(ctx, records, &page{again: true})
 	return err
 }
 
-// single takes rows through a page of their own, which moves no checkpoint. It
-// returns those that the shop no longer has.
-func (r *run) single(ctx context.Context, rows []state.Record, p *page) (gone []state.Record, err error) {
-	items, gone, err := r.reread(ctx, rows)
+// singleCustomers takes customers through a page of their own, which moves no
+// checkpoint. It returns the ids of those that the shop no longer has.
+func (r *run) singleCustomers(ctx context.Context, records []source, p *page) (gone []int64, err error) {
+	items, gone, err := reread(ctx, r.cfg.Reads, records, func(ctx context.Context, id int64) (magento.Customer, time.Time, error) {
+		c, err := r.cfg.Shop.Customer(ctx, id, r.cfg.Mapping.Paths())
+		return c, c.UpdatedAt, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	p.read = len(items)
-	if err := r.prepare(ctx, p, items); err != nil {
-		return nil, err
-	}
-	r.dispatch(p)
-	err = r.settle(ctx, p, &state.Checkpoint{}, nil)
-	r.inflight.free(p.keys)
-	return gone, err
+	return gone, r.single(ctx, p, len(items), func() error { return r.prepareCustomers(ctx, p, items) })
 }
 
-// reread reads the customers behind rows, and tells which the shop no longer has.
-func (r *run) reread(ctx context.Context, rows []state.Record) (items []magento.Item[magento.Customer], gone []state.Record, err error) {
+// singleOrders does the same with orders.
+func (r *run) singleOrders(ctx context.Context, records []source, p *page) (gone []int64, err error) {
+	items, gone, err := reread(ctx, r.cfg.Reads, records, func(ctx context.Context, id int64) (magento.Order, time.Time, error) {
+		o, err := r.cfg.Shop.Order(ctx, id, r.cfg.Mapping.OrderPaths())
+		return o, o.UpdatedAt, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(items, func(a, b magento.Item[magento.Order]) int { // of a guest's orders the newest speaks
+		return cmp.Or(a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return gone, r.single(ctx, p, len(items), func() error { return r.prepareOrders(ctx, p, items) })
+}
+
+func (r *run) single(ctx context.Context, p *page, read int, prepare func() error) error {
+	if p.read = read; read == 0 {
+		return nil
+	}
+	defer func() { r.inflight.free(p.keys) }()
+	if err := prepare(); err != nil {
+		return err
+	}
+	r.dispatch(p)
+	return r.settle(ctx, p, &state.Checkpoint{}, nil)
+}
+
+// reread reads records one by one, and tells which the shop no longer has.
+func reread[T any](
+	ctx context.Context, atOnce int, records []source, read func(context.Context, int64) (T, time.Time, error),
+) (items []magento.Item[T], gone []int64, err error) {
 	var mu sync.Mutex
 	reads, ctx := errgroup.WithContext(ctx)
-	reads.SetLimit(r.cfg.Reads)
-	for _, row := range rows {
+	reads.SetLimit(atOnce)
+	for _, rec := range records {
 		reads.Go(func() error {
-			c, err := r.cfg.Shop.Customer(ctx, row.SourceID, r.cfg.Mapping.Paths())
-			item := magento.Item[magento.Customer]{ID: row.SourceID, UpdatedAt: c.UpdatedAt, Value: c}
+			value, updated, err := read(ctx, rec.id)
+			item := magento.Item[T]{ID: rec.id, UpdatedAt: updated, Value: value}
 			if e, ok := errors.AsType[*magento.RecordError](err); ok {
-				item.UpdatedAt, item.Err, err = row.SourceUpdatedAt, e, nil
+				item.UpdatedAt, item.Err, err = rec.updated, e, nil
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case errors.Is(err, magento.ErrNotFound):
-				gone = append(gone, row)
+				gone = append(gone, rec.id)
 			case err != nil:
 				return err
 			default:
@@ -94,33 +166,47 @@ func (r *run) reread(ctx context.Context, rows []state.Record) (items []magento.
 	return items, gone, err
 }
 
-// abandon settles rows whose customer was deleted before their write had an
-// outcome: a profile that did arrive stays known, for erasure to find it.
+// abandon settles rows whose record was deleted before their write had an outcome: a
+// row that did arrive stays known, for erasure to find it.
 func (r *run) abandon(ctx context.Context, gone []state.Record) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	if err := r.writer.open(ctx); err != nil {
+	if err := r.writer.openBelow(ctx); err != nil {
+		return err
+	}
+	parents := make([]string, len(gone))
+	for i, rec := range gone {
+		parents[i] = rec.Parent
+	}
+	owners, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, parents)
+	if err != nil {
 		return err
 	}
 	var c state.Commit
-	for _, row := range gone {
-		it := &intent{before: row, known: true}
-		it.row.Key, it.row.SourceID = row.Key, row.SourceID
-		p, err := r.writer.look(ctx, it, row.CopernicaID)
+	for _, rec := range gone {
+		it := &intent{entity: rec.Entity, before: rec, known: true}
+		it.row.Key, it.row.SourceID = rec.Key, rec.SourceID
+		if rec.Parent != "" {
+			it.owner = &owner{key: rec.Parent, id: usable(owners[rec.Parent])}
+		}
+		var row *standing
+		if it.owner == nil || it.owner.id != 0 {
+			if row, err = r.writer.look(ctx, it, rec.CopernicaID); err != nil {
+				return err
+			}
+		}
 		switch {
-		case err != nil:
-			return err
-		case p == nil && row.CopernicaID == 0:
-			c.Forget = append(c.Forget, state.RecordRef{Entity: row.Entity, Key: row.Key})
-		case p == nil:
+		case row == nil && rec.CopernicaID == 0:
+			c.Forget = append(c.Forget, state.RecordRef{Entity: rec.Entity, Key: rec.Key})
+		case row == nil:
 			c.Records = append(c.Records, it.record(state.Removed))
 		default:
-			rec := it.record(state.Acknowledged)
-			rec.CopernicaID = p.ID
-			c.Records = append(c.Records, rec)
+			settled := it.record(state.Acknowledged)
+			settled.CopernicaID = row.id
+			c.Records = append(c.Records, settled)
 		}
 	}
-	_, err := r.cfg.Store.Commit(ctx, r.tenure.current(), c)
+	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), c)
 	return err
 }

@@ -15,20 +15,24 @@ type action uint8
 
 const (
 	nothing action = iota // Copernica has it, or nothing newer is known
-	create                // the ledger knows no profile: write by key
-	update                // the ledger knows the profile: write by id
+	create                // the ledger knows no row in Copernica: write by key
+	update                // the ledger knows it: write by id
+	remove                // its line is gone from its order: remove by id
 	refuse                // the record cannot be delivered: dead letter, no call
-	settled               // it was refused and is again as Copernica has it: no call
+	settled               // Copernica has it, and the ledger says less than is known: no call
 )
 
-// intent is one record on its way: what was read, what the ledger said, and what
-// to do about it.
+// intent is one row on its way to Copernica: what was read, what the ledger said,
+// and what to do about it.
 type intent struct {
+	entity  state.Entity
 	row     mapping.Row
 	content state.Hash // of the row's content
-	consent state.Hash // of the shop's consent value; zero when it cannot be read
+	consent state.Hash // of the shop's consent value; zero when it has none, or it cannot be read
 	attempt state.Hash // of all of it and of its updated_at: what a refusal is about
 	problem error      // why the content cannot be delivered, if so
+	gone    bool       // the shop no longer has what the row was made of
+	owner   *owner     // the profile that the row stands below; nil for profiles
 
 	before state.Record // the ledger row; zero when there is none
 	known  bool         // there is a ledger row
@@ -61,30 +65,67 @@ func (it *intent) plan(f facts) {
 	switch {
 	case it.known && rec.State == state.Refused && rec.Refused == it.attempt && !f.again:
 		return // its dead letter is open
-	case it.known && it.row.UpdatedAt.Before(rec.SourceUpdatedAt):
+	case it.known && rec.State != state.Removed && it.olderThan(&rec):
 		return // never older over newer (promise 22)
+	case it.gone:
+		if it.known && rec.State != state.Removed {
+			it.action = remove
+		}
+		return
 	case it.problem != nil:
 		// An opt-out is not held up by a name that does not fit (promise 18).
-		if it.action = refuse; it.known && rec.CopernicaID != 0 && !it.consent.IsZero() && (rec.ConsentSource != it.consent || unsettled) {
+		if it.action = refuse; it.known && rec.CopernicaID != 0 && it.consentDue(unsettled) {
 			it.action, it.sendConsent = update, true
 		}
 		return
 	}
-	if !it.known || rec.CopernicaID == 0 || rec.State == state.Removed {
-		it.action, it.sendContent, it.sendConsent = create, true, true
-		// A row without an id had an unclean end, or was refused, and left who knows what.
-		it.lookFirst = it.known || f.adopting
+	if !it.known || rec.CopernicaID == 0 || rec.State == state.Removed || it.moved() {
+		it.action, it.sendContent, it.sendConsent = create, true, it.consented()
+		// A row without an id had an unclean end, or was refused, and left who knows
+		// what. Below a profile no consent is at stake, so adopting needs no look there.
+		it.lookFirst = it.known || f.adopting && it.owner == nil
 		return
 	}
 	it.sendContent = rec.Hash != it.content
-	// Nobody knows which consent an unsettled write left behind.
-	it.sendConsent = rec.ConsentSource != it.consent || unsettled
+	it.sendConsent = it.consentDue(unsettled)
 	switch {
 	case it.sendContent || it.sendConsent || unsettled:
 		it.action = update
 	case rec.State == state.Refused:
 		it.action = settled
+	case it.row.Shared && (it.row.UpdatedAt.After(rec.SourceUpdatedAt) || it.row.SourceID > rec.SourceID):
+		it.action = settled // the newest record speaks, also when it says the same
 	}
+}
+
+// consented reports whether the row says if somebody may be mailed. A guest's does not.
+func (it *intent) consented() bool { return !it.consent.IsZero() }
+
+// consentDue reports whether the shop's consent is to be settled with Copernica.
+// Nobody knows which consent an unsettled write left behind.
+func (it *intent) consentDue(unsettled bool) bool {
+	return it.consented() && (it.before.ConsentSource != it.consent || unsettled)
+}
+
+// olderThan reports whether Copernica acknowledged something newer. Where several
+// records make one row, equal times are decided by the later record.
+func (it *intent) olderThan(rec *state.Record) bool {
+	return it.row.UpdatedAt.Before(rec.SourceUpdatedAt) ||
+		it.row.UpdatedAt.Equal(rec.SourceUpdatedAt) && it.row.SourceID < rec.SourceID
+}
+
+// moved reports whether Copernica has the row below another profile than the one it
+// belongs to now. No call moves a subprofile.
+func (it *intent) moved() bool {
+	return it.owner != nil && it.before.CopernicaID != 0 && it.before.Parent != it.owner.key
+}
+
+// copernicaID is the id under which the row may stand where it belongs, or 0.
+func (it *intent) copernicaID() int64 {
+	if it.moved() {
+		return 0
+	}
+	return it.before.CopernicaID
 }
 
 // letter describes why a record cannot be delivered, without its content.
@@ -96,9 +137,12 @@ func letter(err error) (cause, message, fix string) {
 		return e.Cause, "", "mend the record in Magento; saving it sends it again"
 	}
 	if e, ok := errors.AsType[*duplicateError](err); ok {
-		return "duplicate_key", e.Error(), "remove all but one of them in Copernica, then replay the letter or save the customer in Magento"
+		return "duplicate_key", e.Error(), "remove all but one of them in Copernica, then replay the letter or save the record in Magento"
 	}
-	return "refused", err.Error(), "Copernica refused the record as it stands: see the message; replaying the letter or saving the customer in Magento sends it again"
+	if _, ok := errors.AsType[*ownerError](err); ok {
+		return "profile_missing", err.Error(), "mend the customer first, whose own dead letter says how; then replay this one"
+	}
+	return "refused", err.Error(), "Copernica refused the record as it stands: see the message; replaying the letter or saving the record in Magento sends it again"
 }
 
 // refusal reports whether err is about this record alone.

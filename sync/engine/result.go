@@ -13,17 +13,26 @@ type result struct {
 	record  *state.Record
 	problem error // why it became a dead letter
 	err     error // what stops the run
+	spared  bool  // nothing was sent, and another row's dead letter stands for it
 
-	created, updated, refused, unknown, kept int64
+	created, updated, removed, refused, unknown, kept int64
 }
 
 // writes reports whether the intent goes to Copernica.
-func (it *intent) writes() bool { return it.action == create || it.action == update }
+func (it *intent) writes() bool {
+	return it.action == create || it.action == update || it.action == remove
+}
 
 // record is the ledger row as it was before, or a new one, in another state.
 func (it *intent) record(s state.RecordState) state.Record {
 	rec := it.before
-	rec.Entity, rec.Key, rec.SourceID, rec.State = state.Profile, it.row.Key, it.row.SourceID, s
+	rec.Entity, rec.Key, rec.SourceID, rec.State = it.entity, it.row.Key, it.row.SourceID, s
+	if !it.known {
+		rec.Number = it.row.Number
+		if it.owner != nil {
+			rec.Parent = it.owner.key
+		}
+	}
 	return rec
 }
 
@@ -31,6 +40,19 @@ func (it *intent) record(s state.RecordState) state.Record {
 func (it *intent) acknowledged(id int64) result {
 	rec := it.record(state.Acknowledged)
 	rec.CopernicaID, rec.Hash, rec.SourceUpdatedAt = id, it.content, it.row.UpdatedAt
+	rec.Number = it.row.Number
+	if it.owner != nil {
+		rec.Parent = it.owner.key
+	}
+	rec.Refused, rec.Attempts = state.Hash{}, 0
+	rec.PlannedAt, rec.NextAttempt = time.Time{}, time.Time{}
+	return result{record: &rec}
+}
+
+// removed is the outcome of a row that Copernica no longer has.
+func (it *intent) removed() result {
+	rec := it.record(state.Removed)
+	rec.CopernicaID, rec.Hash, rec.SourceUpdatedAt = 0, state.Hash{}, it.row.UpdatedAt
 	rec.Refused, rec.Attempts = state.Hash{}, 0
 	rec.PlannedAt, rec.NextAttempt = time.Time{}, time.Time{}
 	return result{record: &rec}
@@ -87,15 +109,25 @@ func (it *intent) unknown(sent time.Time, timeout time.Duration) result {
 	return result{record: &rec, unknown: 1}
 }
 
-// duplicateError says that a key names more than one profile.
+// ownerError says that a row has no profile to stand below.
+type ownerError struct{ key string }
+
+func (e *ownerError) Error() string {
+	return fmt.Sprintf("the profile %s that it belongs to could not be delivered", e.key)
+}
+
+// FaultClass makes it a matter of one record.
+func (e *ownerError) FaultClass() fault.Class { return fault.Record }
+
+// duplicateError says that a key names more than one row.
 type duplicateError struct {
 	key string
 	ids []int64
 }
 
 func (e *duplicateError) Error() string {
-	return fmt.Sprintf("key %s is on %d profiles in Copernica: %v", e.key, len(e.ids), e.ids)
+	return fmt.Sprintf("key %s stands %d times in Copernica: %v", e.key, len(e.ids), e.ids)
 }
 
-// FaultClass makes it a matter of one record: which profile is meant is not guessed.
+// FaultClass makes it a matter of one record: which row is meant is not guessed.
 func (e *duplicateError) FaultClass() fault.Class { return fault.Record }

@@ -31,14 +31,18 @@ type run struct {
 	halt     context.CancelFunc
 	writes   context.Context
 
+	hasher state.Hasher
+
 	// Owned by the reader.
 	lookups  *mapping.Lookups
 	websites int
 	total    atomic.Int64 // records expected in this pass
+	waiting  atomic.Bool  // it ended at an order whose customer is yet to come
 
-	inflight keys // of pages not committed yet
-	counted  bool // the census was taken
-	adopting bool // it found profiles that the ledger does not know
+	unreached int64 // rows planned and not sent; owned by the goroutine that commits
+	inflight  keys  // of pages not committed yet
+	counted   bool  // the census was taken
+	adopting  bool  // it found profiles that the ledger does not know
 }
 
 // Run runs a stream up to its horizon, or until its budget is spent or ctx ends.
@@ -65,8 +69,8 @@ func (e *Engine) Deliver(ctx context.Context, stream string, ids []int64) (Repor
 
 // hold does work as the pipeline's one writer and records it as a run.
 func (e *Engine) hold(ctx context.Context, stream string, work func(*run, context.Context) error) (Report, error) {
-	if stream != Customers {
-		return Report{Stream: stream}, fmt.Errorf("unknown stream %q: known is %s", stream, Customers)
+	if err := knownStream(stream); err != nil {
+		return Report{Stream: stream}, err
 	}
 	cfg := &e.cfg
 	began := cfg.Now()
@@ -79,7 +83,7 @@ func (e *Engine) hold(ctx context.Context, stream string, work func(*run, contex
 	}
 	cfg.TestHook(PointLeased)
 
-	r := &run{cfg: cfg, stream: stream, tenure: tenure, began: began, lanes: newLanes(cfg.Writes)}
+	r := &run{cfg: cfg, stream: stream, tenure: tenure, began: began, lanes: newLanes(cfg.Writes), hasher: cfg.Store.Hasher()}
 	r.starting, r.halt = context.WithCancel(held)
 	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
 	r.writes = writes
@@ -151,7 +155,10 @@ func (r *run) finish(ctx context.Context, runErr error) (Report, error) {
 	}
 	report := Report{
 		Stream: r.stream, Run: r.row.ID, Outcome: r.row.Outcome, Counters: r.row.Counters,
-		Elapsed: r.row.Ended.Sub(r.began),
+		Elapsed: r.row.Ended.Sub(r.began), Waiting: r.waiting.Load(),
+	}
+	if report.Outcome != state.Done {
+		report.Unreached = r.unreached
 	}
 	if r.row.ID == 0 {
 		return report, nil

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/magento-copernica/syncd/copernica"
@@ -31,6 +31,11 @@ type writer struct {
 	db      Database
 	key     copernica.KeyField
 	consent string
+
+	// Set by openBelow, before the first lane that needs it starts.
+	below map[state.Entity]collection
+	// seen is when the collections were last read whole, in Unix nanoseconds.
+	seen atomic.Int64
 }
 
 // looks is how often a write without an answer is looked up before the record
@@ -57,11 +62,7 @@ func (w *writer) open(ctx context.Context) error {
 	if err := w.cfg.Mapping.Refuse(schema); err != nil {
 		return err
 	}
-	for _, f := range w.cfg.Mapping.Check(schema) {
-		if f.State != mapping.Present {
-			w.cfg.Log.Warn("the Copernica database deviates from the mapping", "field", f.Need.Name, "finding", f.String())
-		}
-	}
+	w.warn(w.cfg.Mapping.Check(schema))
 	key, err := db.KeyField(w.cfg.Mapping.KeyField())
 	if err != nil {
 		return err
@@ -71,16 +72,69 @@ func (w *writer) open(ctx context.Context) error {
 		return err
 	}
 	w.db, w.key = db, key
+	w.seen.Store(schema.ReadAt.UnixNano())
 	return nil
+}
+
+// belowProfiles are the tables of rows that stand below profiles.
+func belowProfiles() []mapping.Table { return []mapping.Table{mapping.Orders, mapping.Items} }
+
+// openBelow opens the collections at the run's first need of them.
+func (w *writer) openBelow(ctx context.Context) error {
+	if err := w.open(ctx); err != nil || w.below != nil {
+		return err
+	}
+	schema := w.db.Schema()
+	if err := w.cfg.Mapping.Refuse(schema, belowProfiles()...); err != nil {
+		return err
+	}
+	w.warn(w.cfg.Mapping.CheckOf(schema, belowProfiles()...))
+	below := map[state.Entity]collection{}
+	for _, t := range belowProfiles() {
+		rows, err := w.db.Collection(w.cfg.Mapping.Collection(t))
+		if err != nil {
+			return err
+		}
+		name := w.cfg.Mapping.KeyFieldOf(t)
+		key, err := rows.KeyField(name)
+		if err != nil {
+			return err
+		}
+		below[state.Entity(t)] = collection{rows, key, name}
+	}
+	w.below = below
+	w.cfg.TestHook(PointOpenedBelow)
+	return nil
+}
+
+// warn says what in the schema deviates without doing harm.
+func (w *writer) warn(findings []mapping.Finding) {
+	for _, f := range findings {
+		if f.State != mapping.Present {
+			w.cfg.Log.Warn("the Copernica database deviates from the mapping", "field", f.Need.Name, "finding", f.String())
+		}
+	}
 }
 
 // deliver brings one intent to its outcome. Content that is refused does not hold
 // up consent: that is then sent alone.
 func (w *writer) deliver(ctx context.Context, it *intent) result {
-	w.cfg.TestHook(PointSending)
-	defer w.cfg.TestHook(PointSent)
+	w.cfg.TestHook(sending(it.entity))
+	defer w.cfg.TestHook(sent(it.entity))
 
+	switch {
+	case it.action == remove && it.before.CopernicaID != 0:
+		return w.remove(ctx, it)
+	case it.owner != nil && it.owner.profileID() == 0:
+		return it.orphaned(w.cfg.Now(), w.cfg.WriteTimeout)
+	case it.action == remove:
+		return w.remove(ctx, it)
+	}
+	moved := it.moved()
 	res := w.bring(ctx, it)
+	if moved && res.record != nil && res.record.State == state.Acknowledged {
+		return w.leave(ctx, it, res)
+	}
 	if res.problem != nil && it.problem == nil && it.action == update && it.sendConsent {
 		it.problem, it.sendContent = res.problem, false
 		res = w.bring(ctx, it)
@@ -104,7 +158,7 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	if it.action == create && !it.lookFirst {
 		return w.create(ctx, it)
 	}
-	seen, err := w.look(ctx, it, it.before.CopernicaID)
+	seen, err := w.look(ctx, it, it.copernicaID())
 	// A write of a process that died may still arrive: no key that it may have
 	// sent is created before that can no longer happen (promise 13).
 	if wait := it.createNotYet.Sub(w.cfg.Now()); err == nil && seen == nil && wait > 0 {
@@ -131,8 +185,8 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	}
 }
 
-// unread is the outcome of an intent whose profile could not be read, so nothing
-// was sent. A failure of this one profile alone does not hold its page.
+// unread is the outcome of an intent whose row could not be read, so nothing
+// was sent. A failure of this one row alone does not hold its page.
 func (w *writer) unread(it *intent, err error) result {
 	switch {
 	case refusal(err):
@@ -144,43 +198,12 @@ func (w *writer) unread(it *intent, err error) result {
 	}
 }
 
-// look finds the intent's profile by its id and key, or by its key alone. It
-// returns nil when there is none.
-func (w *writer) look(ctx context.Context, it *intent, id int64) (*copernica.Profile, error) {
-	ctx, cancel := w.deadline(ctx)
-	defer cancel()
-	if id != 0 {
-		p, err := w.db.Profile(ctx, id)
-		switch {
-		case err == nil && !p.Removed && p.Fields[w.cfg.Mapping.KeyField()] == it.row.Key:
-			return &p, nil
-		case err != nil && !errors.Is(err, copernica.ErrNoProfile):
-			return nil, err
-		}
-	}
-	found, err := w.db.Find(ctx, w.key, it.row.Key)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(found) == 0:
-		return nil, nil
-	case len(found) > 1:
-		dup := &duplicateError{key: it.row.Key}
-		for _, p := range found {
-			dup.ids = append(dup.ids, p.ID)
-		}
-		slices.Sort(dup.ids)
-		return nil, dup
-	}
-	return &found[0], nil
-}
-
-// create writes a profile by its key, consent included: the shop's word is the
-// only one there is.
+// create writes a row by its key; a customer's profile with consent: the shop's word
+// is the only one there is.
 func (w *writer) create(ctx context.Context, it *intent) result {
 	sent := w.cfg.Now()
 	call, cancel := w.deadline(ctx)
-	done, err := w.db.Upsert(call, w.key, it.row.Key, it.row.Body(true, true))
+	done, err := w.table(it).upsert(call, it.row.Key, it.row.Body(true, it.consented()))
 	cancel()
 	switch copernica.Outcome(err) {
 	case copernica.Acknowledged:
@@ -192,31 +215,36 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 	}
 	// Either nobody knows whether it was written, or it was and its id is not known.
 	it.uncertain = true
-	return w.find(ctx, it, sent, func(p *copernica.Profile) result {
-		if it.row.Same(p.Fields) && p.Fields[w.consent] == it.row.ConsentValue() {
-			return w.made(it, p.ID, copernica.Outcome(err) != copernica.Acknowledged || done.Created)
+	return w.find(ctx, it, sent, func(row *standing) result {
+		if w.shows(it, row, true, it.consented()) {
+			return w.made(it, row.id, copernica.Outcome(err) != copernica.Acknowledged || done.Created)
 		}
-		return w.merge(ctx, it, p)
+		return w.merge(ctx, it, row)
 	})
 }
 
-// merge brings a profile that was just read to what the shop says, and decides
+// shows reports whether a row read back has what was sent.
+func (w *writer) shows(it *intent, row *standing, content, consent bool) bool {
+	return (!content || it.row.Same(row.fields)) && (!consent || row.fields[w.consent] == it.row.ConsentValue())
+}
+
+// merge brings a row that was just read to what the shop says, and decides
 // about consent by what it shows (promise 18).
-func (w *writer) merge(ctx context.Context, it *intent, seen *copernica.Profile) result {
+func (w *writer) merge(ctx context.Context, it *intent, seen *standing) result {
 	content := it.sendContent
 	if (it.lookFirst || it.action == create) && it.problem == nil {
-		content = !it.row.Same(seen.Fields)
+		content = !it.row.Same(seen.fields)
 	}
 	consent, kept := false, false
-	shown := seen.Fields[w.consent]
+	shown := seen.fields[w.consent]
 	if it.sendConsent {
 		consent, kept = it.decideConsent(w.cfg, shown)
 	}
 	var res result
 	if content || consent {
-		res = w.update(ctx, it, seen.ID, content, consent)
+		res = w.update(ctx, it, seen.id, content, consent)
 	} else {
-		res = w.wrote(it, seen.ID, false, false)
+		res = w.wrote(it, seen.id, false, false)
 	}
 	if res.record != nil && res.record.State == state.Acknowledged && it.sendConsent {
 		w.settleConsent(it, res.record, shown, consent)
@@ -233,7 +261,7 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 	sent := w.cfg.Now()
 	for range looks {
 		call, cancel := w.deadline(ctx)
-		err := w.db.Update(call, id, it.row.Body(content, consent))
+		err := w.table(it).update(call, id, it.row.Body(content, consent))
 		cancel()
 		switch copernica.Outcome(err) {
 		case copernica.Acknowledged:
@@ -241,17 +269,16 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 		case copernica.NotSent:
 			return w.refusedOr(it, err)
 		case copernica.Refused:
-			if !errors.Is(err, copernica.ErrNoProfile) {
+			if !goneInCopernica(err) {
 				return w.refusedOr(it, err)
 			}
-			return w.find(ctx, it, sent, func(p *copernica.Profile) result { return w.merge(ctx, it, p) })
+			return w.find(ctx, it, sent, func(row *standing) result { return w.merge(ctx, it, row) })
 		}
 		it.uncertain = true
 		var again bool
-		res := w.find(ctx, it, sent, func(p *copernica.Profile) result {
-			shows := (!content || it.row.Same(p.Fields)) && (!consent || p.Fields[w.consent] == it.row.ConsentValue())
-			again = !shows
-			return w.wrote(it, p.ID, false, true)
+		res := w.find(ctx, it, sent, func(row *standing) result {
+			again = !w.shows(it, row, content, consent)
+			return w.wrote(it, row.id, false, true)
 		})
 		if !again {
 			return res
@@ -260,20 +287,20 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 	return it.unknown(sent, w.cfg.WriteTimeout)
 }
 
-// find looks a profile up after a write that left questions, ever more slowly, and
-// hands it to then. A profile that stays absent leaves the write unknown: it may
+// find looks a row up after a write that left questions, ever more slowly, and
+// hands it to then. A row that stays absent leaves the write unknown: it may
 // still arrive, so its key is not created again now (promise 10).
-func (w *writer) find(ctx context.Context, it *intent, sent time.Time, then func(*copernica.Profile) result) result {
+func (w *writer) find(ctx context.Context, it *intent, sent time.Time, then func(*standing) result) result {
 	pause := w.cfg.LookPause
 	for range looks {
 		if !w.sleep(ctx, pause) {
 			break
 		}
 		pause *= 2
-		p, err := w.look(ctx, it, it.before.CopernicaID)
+		row, err := w.look(ctx, it, it.copernicaID())
 		switch {
-		case err == nil && p != nil:
-			return then(p)
+		case err == nil && row != nil:
+			return then(row)
 		case err != nil && refusal(err):
 			return it.refused(err)
 		case err != nil && fault.ClassOf(err) != fault.Retry:
@@ -285,9 +312,12 @@ func (w *writer) find(ctx context.Context, it *intent, sent time.Time, then func
 	return it.unknown(sent, w.cfg.WriteTimeout)
 }
 
-// made is the outcome of a profile that was written whole, consent included.
+// made is the outcome of a row that was written whole, a customer's consent included.
 func (w *writer) made(it *intent, id int64, created bool) result {
 	res := w.wrote(it, id, created, true)
+	if !it.consented() {
+		return res
+	}
 	res.record.ConsentSource, res.record.ConsentWritten = it.consent, w.hashConsent(it.row.ConsentValue())
 	return res
 }
@@ -331,15 +361,21 @@ func (w *writer) deadline(ctx context.Context) (context.Context, context.CancelF
 const confirmWithin = 2 * time.Second
 
 // confirm looks whether the schema still fits after a page's writes.
-func (w *writer) confirm(ctx context.Context) error {
+func (w *writer) confirm(ctx context.Context, tables ...mapping.Table) error {
 	schema := w.db.Schema()
-	if w.cfg.Now().Sub(schema.ReadAt) > confirmWithin {
+	read := schema.ReadAt
+	if len(tables) > 1 { // the collections come with a reading of the whole schema only
+		read = time.Unix(0, w.seen.Load())
+	}
+	if w.cfg.Now().Sub(read) > confirmWithin {
 		var err error
 		if schema, err = w.db.Refresh(ctx); err != nil {
 			return err
 		}
+		w.seen.Store(schema.ReadAt.UnixNano())
+		w.cfg.TestHook(PointConfirmed)
 	}
-	return w.cfg.Mapping.Refuse(schema)
+	return w.cfg.Mapping.Refuse(schema, tables...)
 }
 
 // sleep pauses and reports whether it was not cut short.

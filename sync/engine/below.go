@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// owner is a profile that rows of a page stand below. One page has one owner a key,
+// and the lane of that key is where its id is learnt and used.
+type owner struct {
+	key     string
+	id      int64   // as the ledger has it; 0 = not known
+	profile *intent // the profile itself, when the page may write it; else nil
+}
+
+// profileID returns the profile's id, or 0 when it is not known (yet).
+func (o *owner) profileID() int64 {
+	if o.profile != nil && o.profile.result.record != nil {
+		return o.profile.result.record.CopernicaID
+	}
+	return o.id
+}
+
+// orphaned is the outcome of a row whose profile has no id: nothing was sent. It
+// shares the profile's fate, so that what settles the profile settles the row; of an
+// order and its lines, the order has the dead letter.
+func (it *intent) orphaned(now time.Time, timeout time.Duration) result {
+	switch p := it.owner.profile; {
+	case p != nil && p.result.err != nil:
+		return result{err: errHalted}
+	case p != nil && p.result.problem == nil && p.before.State != state.Refused:
+		return it.unknown(now, timeout)
+	case it.entity == state.Order:
+		return it.refused(&ownerError{it.owner.key})
+	default:
+		return result{spared: true}
+	}
+}
+
+// remove takes a row away whose line is gone from its order: one that we made, by
+// its id or key. Copernica calls a row that is gone already removed as well.
+func (w *writer) remove(ctx context.Context, it *intent) result {
+	w.cfg.TestHook(PointRemoving)
+	id := it.before.CopernicaID
+	if id == 0 {
+		row, err := w.look(ctx, it, 0)
+		switch {
+		case err != nil:
+			return w.unread(it, err)
+		case row == nil && it.createNotYet.After(w.cfg.Now()):
+			return result{unknown: 1} // it may still arrive: the row stays as it was
+		case row == nil:
+			return it.removed()
+		}
+		id = row.id
+	}
+	sent := w.cfg.Now()
+	err := w.take(ctx, w.below[it.entity].rows, id)
+	switch copernica.Outcome(err) {
+	case copernica.Acknowledged:
+		res := it.removed()
+		res.removed = 1
+		return res
+	case copernica.Unknown:
+		return it.unknown(sent, w.cfg.WriteTimeout)
+	default:
+		return w.refusedOr(it, err)
+	}
+}
+
+// leave ends a move: the row stands below its new profile, and the one that we made
+// below the old one is removed. Where that fails the ledger still knows the old one,
+// and the next run comes back to it.
+func (w *writer) leave(ctx context.Context, it *intent, res result) result {
+	sent := w.cfg.Now()
+	err := w.take(ctx, w.below[it.entity].rows, it.before.CopernicaID)
+	switch {
+	case err == nil:
+		return res
+	case copernica.Outcome(err) == copernica.Unknown || fault.ClassOf(err) == fault.Retry:
+		return it.unknown(sent, w.cfg.WriteTimeout)
+	default:
+		return w.refusedOr(it, err)
+	}
+}
+
+// take removes a subprofile, which may be tried again: removing twice is removing once.
+func (w *writer) take(ctx context.Context, rows *copernica.Collection, id int64) error {
+	pause := w.cfg.LookPause
+	for try := 1; ; try++ {
+		call, cancel := w.deadline(ctx)
+		err := rows.Remove(call, id)
+		cancel()
+		if goneInCopernica(err) {
+			return nil
+		}
+		if copernica.Outcome(err) != copernica.Unknown || try == looks || !w.sleep(ctx, pause) {
+			return err
+		}
+		pause *= 2
+	}
+}

@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// prepareCustomers turns customers into intents: mapped, hashed, compared with the
+// ledger and planned. When it returns, the store knows every key that is about to be
+// sent.
+func (r *run) prepareCustomers(ctx context.Context, p *page, items []magento.Item[magento.Customer]) error {
+	if len(items) == 0 {
+		return nil
+	}
+	first := r.lookups == nil
+	if err := r.learn(ctx, func(l *mapping.Lookups) bool { return knows(l, items) }); err != nil {
+		return err
+	}
+	for i := range items {
+		r.lookups.Accept(&items[i].Value)
+	}
+	if first && r.websites > 1 {
+		if err := r.scanEmails(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.exactConsent(ctx, p, items); err != nil {
+		return err
+	}
+	for i := range items {
+		p.intents = append(p.intents, r.customer(&items[i]))
+	}
+	p.hold(r, p.profileKeys()...)
+	if err := r.load(ctx, state.Profile, p.intents); err != nil {
+		return err
+	}
+	return r.planPage(ctx, p)
+}
+
+func knows(l *mapping.Lookups, items []magento.Item[magento.Customer]) bool {
+	for i := range items {
+		if items[i].Err == nil && !l.Knows(&items[i].Value) {
+			return false
+		}
+	}
+	return true
+}
+
+// customer maps and hashes one customer.
+func (r *run) customer(item *magento.Item[magento.Customer]) *intent {
+	if item.Err != nil {
+		return r.unreadable(state.Profile, r.cfg.Mapping.CustomerKey(item.ID), item.ID, item.UpdatedAt, item.Err)
+	}
+	row, problem := r.cfg.Mapping.Customer(&item.Value, r.lookups)
+	it := r.intent(row, problem)
+	it.consent = hashConsent(r.hasher, row.ConsentValue())
+	it.attempt = r.hasher.Sum("attempt", string(it.content[:]), string(it.consent[:]), item.UpdatedAt.String())
+	return it
+}

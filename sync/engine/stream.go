@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/magento-copernica/syncd/magento"
+)
+
+// The streams.
+const (
+	Customers = "customers"
+	Orders    = "orders"
+	// emailScan is the stream of the one-time scan behind shared e-mails.
+	emailScan = "customers/emails"
+)
+
+// Streams lists the streams in the order in which they run: an order stands below
+// its customer's profile.
+func Streams() []string { return []string{Customers, Orders} }
+
+func knownStream(stream string) error {
+	if slices.Contains(Streams(), stream) {
+		return nil
+	}
+	return fmt.Errorf("unknown stream %q: known are %s", stream, strings.Join(Streams(), " and "))
+}
+
+// batch is one page of a stream as the shop gave it.
+type batch struct {
+	next        magento.Cursor
+	last        bool
+	total, read int
+	prepare     func(context.Context, *page) error
+}
+
+// batches walks the stream's listing in the shop.
+func (r *run) batches(ctx context.Context, q magento.Query) iter.Seq2[*batch, error] {
+	if r.stream == Orders {
+		q.Fields = r.cfg.Mapping.OrderPaths()
+		return batched(r.cfg.Shop.Orders(ctx, q), r.prepareOrders)
+	}
+	q.Fields = r.cfg.Mapping.Paths()
+	return batched(r.cfg.Shop.Customers(ctx, q), r.prepareCustomers)
+}
+
+func batched[T any](
+	pages iter.Seq2[*magento.Page[T], error], prepare func(context.Context, *page, []magento.Item[T]) error,
+) iter.Seq2[*batch, error] {
+	return func(yield func(*batch, error) bool) {
+		for got, err := range pages {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			b := &batch{
+				next: got.Next, last: got.Last, total: got.Total, read: len(got.Items),
+				prepare: func(ctx context.Context, p *page) error { return prepare(ctx, p, got.Items) },
+			}
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
