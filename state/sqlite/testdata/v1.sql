@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 04:12:39');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 04:12:39');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 04:22:03');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 04:22:03');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f133b113cea1ca657ca8de9fe11f8ded9c3fee59dce9c1df2db2432f3e04a7f07e41ecea8c3f414fc7aa8b3f357ab9c93aa8b8a9d116643d2542d2244e29');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133533a52cfd6eca0b8435b2bfa4ed4c1306f8e8d4b53af060af14a2508d06bec6adfa7f1ede68ddbe3536df5c72084b7956621afa39857d4e13cc564e0');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9978780');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9989165');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -62,7 +62,10 @@ CREATE TABLE records (
     run_id            INTEGER NOT NULL,
     PRIMARY KEY (pipeline, entity, key)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, 'shop-p1', '000000001', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'item', 'shop-i71', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, NULL, 'unknown', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'item', 'shop-i72', 7, 'shop-c1', '', 0, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, 'refused', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'order', 'shop-o7', 7, 'shop-c1', '000000007', 17, x'03000000000000000000000000000004', NULL, NULL, NULL, 1795161900250, 'acknowledged', 0, NULL, NULL, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, '', '', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
 INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
 INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
 CREATE TABLE emails (
@@ -85,7 +88,7 @@ CREATE TABLE runs (
     problem  TEXT NOT NULL,
     counters TEXT NOT NULL CHECK (json_valid(counters))
 ) STRICT;
-INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"refused":0,"unknown":0,"opt_outs_kept":0,"ownerless":0,"magento_calls":0,"copernica_calls":9}');
+INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"removed":0,"refused":0,"unknown":0,"opt_outs_kept":0,"ownerless":3,"magento_calls":0,"copernica_calls":9}');
 CREATE TABLE dead_letters (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline   TEXT NOT NULL REFERENCES pipelines (name),
@@ -112,6 +115,9 @@ CREATE TABLE record_counts (
     rows     INTEGER NOT NULL,
     PRIMARY KEY (pipeline, entity, state)
 ) STRICT, WITHOUT ROWID;
+INSERT INTO record_counts VALUES ('shop', 'item', 'refused', 1);
+INSERT INTO record_counts VALUES ('shop', 'item', 'unknown', 1);
+INSERT INTO record_counts VALUES ('shop', 'order', 'acknowledged', 1);
 INSERT INTO record_counts VALUES ('shop', 'profile', 'acknowledged', 1);
 INSERT INTO record_counts VALUES ('shop', 'profile', 'planned', 1);
 INSERT INTO record_counts VALUES ('shop', 'profile', 'removed', 1);
@@ -119,6 +125,7 @@ CREATE TABLE marks (
     name TEXT PRIMARY KEY CHECK (name <> ''),
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+INSERT INTO marks VALUES ('census', 1795162440250);
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
