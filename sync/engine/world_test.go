@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -37,19 +38,28 @@ type world struct {
 	mapping      *mapping.Mapping
 	zone         *time.Location
 	unsubscribed map[string]bool
+	owners       map[int64]string // of orders delivered before their customer was deleted
 	pageSize     int
 }
 
 // inWorld runs a test in a bubble with a world of n customers.
 func inWorld(t *testing.T, n int, test func(*testing.T, *world)) {
 	t.Helper()
+	inShop(t, magentotest.Config{Customers: n}, test)
+}
+
+// inShop runs a test in a bubble with a world around the shop of cfg.
+func inShop(t *testing.T, cfg magentotest.Config, test func(*testing.T, *world)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		cfg.Seed, cfg.Now = cmp.Or(cfg.Seed, 3), time.Now
 		w := &world{
 			t:            t,
-			shop:         magentotest.New(magentotest.Config{Seed: 3, Customers: n, Now: time.Now}),
+			shop:         magentotest.New(cfg),
 			account:      copernicatest.New(copernicatest.Config{Now: time.Now}),
 			unsubscribed: map[string]bool{},
+			owners:       map[int64]string{},
 			pageSize:     50,
 		}
 		var err error
@@ -63,9 +73,17 @@ func inWorld(t *testing.T, n int, test func(*testing.T, *world)) {
 		if w.mapping, err = file.Compile(mapping.Options{Shop: "shop", Zone: w.zone}); err != nil {
 			t.Fatal(err)
 		}
-		for _, need := range w.mapping.Needs() {
-			field := copernicatest.Field{Name: need.Name, Type: string(need.Type), Length: need.Length, Index: need.Index}
-			if err := w.account.AddFields(database, field); err != nil {
+		for _, table := range w.mapping.Tables() {
+			var fields []copernicatest.Field
+			for _, need := range w.mapping.NeedsOf(table) {
+				fields = append(fields, copernicatest.Field{Name: need.Name, Type: string(need.Type), Length: need.Length, Index: need.Index})
+			}
+			if table == mapping.Profiles {
+				err = w.account.AddFields(database, fields...)
+			} else {
+				_, err = w.account.CreateCollection(database, w.mapping.Collection(table), fields...)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -144,6 +162,16 @@ func (w *world) run() engine.Report {
 	return report
 }
 
+// runOrders brings the orders over and expects it to end well.
+func (w *world) runOrders() engine.Report {
+	w.t.Helper()
+	report, err := w.engine(nil).Run(w.t.Context(), engine.Orders)
+	if err != nil {
+		w.t.Fatalf("run orders: %v", err)
+	}
+	return report
+}
+
 // settle lets the shop's clock pass the settle time.
 func (w *world) settle() { time.Sleep(time.Minute) }
 
@@ -154,6 +182,23 @@ func (w *world) inStep() {
 	if diff := oracle.Compare(want, w.account.Profiles(database)); !diff.None() {
 		w.t.Errorf("%s\n%s", diff, strings.Join(diff.Examples, "\n"))
 	}
+}
+
+// ordersInStep asks the oracle about profiles, guests, orders and lines.
+func (w *world) ordersInStep() {
+	w.t.Helper()
+	opts := oracle.Options{Shop: "shop", Zone: w.zone, Unsubscribed: w.unsubscribed, Owners: w.owners}
+	people, orders := oracle.Expect(w.shop.Data(), opts), oracle.ExpectOrders(w.shop.Data(), opts)
+	profiles := w.account.Profiles(database)
+	check := func(what string, diff oracle.Difference) {
+		w.t.Helper()
+		if !diff.None() {
+			w.t.Errorf("%s: %s", what, diff.Report(true))
+		}
+	}
+	check("profiles", oracle.Compare(append(people, orders.Guests...), profiles))
+	check("orders", oracle.CompareRows(orders.Orders, oracle.KeyOrders, w.account.Subprofiles(database, "Orders"), profiles))
+	check("items", oracle.CompareRows(orders.Items, oracle.KeyItems, w.account.Subprofiles(database, "Orders_Items"), profiles))
 }
 
 // profile returns the one profile with a customer's key.
