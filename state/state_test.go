@@ -91,6 +91,19 @@ func TestValidKey(t *testing.T) {
 	}
 }
 
+// The number of an order is any text: a shop may begin it with zeros, letters or nothing.
+func TestValidNumber(t *testing.T) {
+	t.Parallel()
+	for number, valid := range map[string]bool{
+		"000000001": true, "": true, "AB-1/é": true, strings.Repeat("9", 255): true,
+		strings.Repeat("9", 256): false, "1\x00": false, "1\xff": false,
+	} {
+		if err := state.ValidNumber(number); (err == nil) != valid {
+			t.Errorf("%q: %v", number, err)
+		}
+	}
+}
+
 func TestErrorsSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

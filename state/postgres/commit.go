@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -39,7 +38,7 @@ const (
 
 // Commit records the outcomes of a page in one transaction (promise 9).
 func (s *Store) Commit(ctx context.Context, l state.Lease, c state.Commit) (state.Checkpoint, error) {
-	if err := validCommit(l, c); err != nil {
+	if err := state.ValidCommit(l, c); err != nil {
 		return state.Checkpoint{}, fmt.Errorf("commit: %w", err)
 	}
 	var saved state.Checkpoint
@@ -135,64 +134,6 @@ func last[R any, K comparable](rows []R, key func(R) K) []R {
 		}
 	}
 	return keep
-}
-
-// validCommit refuses what belongs to another pipeline or cannot be kept.
-func validCommit(l state.Lease, c state.Commit) error {
-	foreign := func(what, pipeline string) error {
-		if pipeline != "" && pipeline != l.Pipeline {
-			return fmt.Errorf("the %s is of pipeline %q, the lease of %q", what, pipeline, l.Pipeline)
-		}
-		return nil
-	}
-	if c.Checkpoint != nil {
-		if err := foreign("checkpoint", c.Checkpoint.Pipeline); err != nil {
-			return err
-		}
-		if c.Checkpoint.Stream == "" {
-			return errors.New("the checkpoint names no stream")
-		}
-	}
-	if c.Run != nil {
-		if err := foreign("run", c.Run.Pipeline); err != nil {
-			return err
-		}
-	}
-	for _, r := range c.Records {
-		if err := validRecord(r); err != nil {
-			return err
-		}
-	}
-	for _, e := range c.Emails {
-		if err := state.ValidKey(e.Key); err != nil {
-			return fmt.Errorf("e-mail of %q: %w", e.Key, err)
-		}
-	}
-	for _, d := range c.Letters {
-		if err := foreign("dead letter", d.Pipeline); err != nil {
-			return err
-		}
-		if err := state.ValidKey(d.Key); err != nil {
-			return fmt.Errorf("dead letter of %q: %w", d.Key, err)
-		}
-	}
-	return nil
-}
-
-// validRecord refuses what no store could keep as it stands.
-func validRecord(r state.Record) error {
-	if err := state.ValidKey(r.Key); err != nil {
-		return fmt.Errorf("record %q: %w", r.Key, err)
-	}
-	if r.Parent != "" {
-		if err := state.ValidKey(r.Parent); err != nil {
-			return fmt.Errorf("parent of record %q: %w", r.Key, err)
-		}
-	}
-	if err := state.ValidNumber(r.Number); err != nil {
-		return fmt.Errorf("record %q: %w", r.Key, err)
-	}
-	return nil
 }
 
 // stored keeps the keys that can have been stored, once each and in order, so that

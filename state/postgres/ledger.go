@@ -178,13 +178,8 @@ func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash
 
 // Plan records the intent to write, before the calls (promise 13).
 func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) error {
-	for _, r := range rows {
-		if err := validRecord(r); err != nil {
-			return fmt.Errorf("plan: %w", err)
-		}
-		if r.State != state.Planned && r.State != state.Unknown {
-			return fmt.Errorf("plan: record %q would be %q, which is an outcome", r.Key, r.State)
-		}
+	if err := state.ValidPlan(rows); err != nil {
+		return fmt.Errorf("plan: %w", err)
 	}
 	rows = merged(rows)
 	return s.writeFenced(ctx, "plan", l, func(tx pgx.Tx) error {

@@ -73,7 +73,7 @@ func (s *Store) writeFenced(ctx context.Context, what string, l state.Lease, do 
 
 // Commit records the outcomes of a page in one transaction (promise 9).
 func (s *Store) Commit(ctx context.Context, l state.Lease, c state.Commit) (state.Checkpoint, error) {
-	if err := validCommit(l, c); err != nil {
+	if err := state.ValidCommit(l, c); err != nil {
 		return state.Checkpoint{}, fmt.Errorf("commit: %w", err)
 	}
 	var saved state.Checkpoint
@@ -130,46 +130,4 @@ func (s *Store) commitRows(ctx context.Context, tx *sql.Tx, pipeline string, c s
 	return each(ctx, tx, upsertEmail, c.Emails, func(e state.Email) []any {
 		return []any{pipeline, e.Key, digest(e.Hash), e.Website}
 	})
-}
-
-// validCommit refuses what belongs to another pipeline or cannot be kept.
-func validCommit(l state.Lease, c state.Commit) error {
-	foreign := func(what, pipeline string) error {
-		if pipeline != "" && pipeline != l.Pipeline {
-			return fmt.Errorf("the %s is of pipeline %q, the lease of %q", what, pipeline, l.Pipeline)
-		}
-		return nil
-	}
-	if c.Checkpoint != nil {
-		if err := foreign("checkpoint", c.Checkpoint.Pipeline); err != nil {
-			return err
-		}
-		if c.Checkpoint.Stream == "" {
-			return errors.New("the checkpoint names no stream")
-		}
-	}
-	if c.Run != nil {
-		if err := foreign("run", c.Run.Pipeline); err != nil {
-			return err
-		}
-	}
-	for _, r := range c.Records {
-		if err := validRecord(r); err != nil {
-			return err
-		}
-	}
-	for _, e := range c.Emails {
-		if err := state.ValidKey(e.Key); err != nil {
-			return fmt.Errorf("e-mail of %q: %w", e.Key, err)
-		}
-	}
-	for _, d := range c.Letters {
-		if err := foreign("dead letter", d.Pipeline); err != nil {
-			return err
-		}
-		if err := state.ValidKey(d.Key); err != nil {
-			return fmt.Errorf("dead letter of %q: %w", d.Key, err)
-		}
-	}
-	return nil
 }

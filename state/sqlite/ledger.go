@@ -192,13 +192,8 @@ func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash
 
 // Plan records the intent to write, before the calls (promise 13).
 func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) error {
-	for _, r := range rows {
-		if err := validRecord(r); err != nil {
-			return fmt.Errorf("plan: %w", err)
-		}
-		if r.State != state.Planned && r.State != state.Unknown {
-			return fmt.Errorf("plan: record %q would be %q, which is an outcome", r.Key, r.State)
-		}
+	if err := state.ValidPlan(rows); err != nil {
+		return fmt.Errorf("plan: %w", err)
 	}
 	return s.writeFenced(ctx, "plan", l, func(tx *sql.Tx) error {
 		return each(ctx, tx, planRecord, rows, func(r state.Record) []any {
@@ -223,20 +218,4 @@ func scanRecord(row scanner) (state.Record, error) {
 	r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = moment(sourceUpdated), moment(planned), moment(nextAttempt)
 	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)
 	return r, err
-}
-
-// validRecord refuses what no store could keep as it stands.
-func validRecord(r state.Record) error {
-	if err := state.ValidKey(r.Key); err != nil {
-		return fmt.Errorf("record %q: %w", r.Key, err)
-	}
-	if r.Parent != "" {
-		if err := state.ValidKey(r.Parent); err != nil {
-			return fmt.Errorf("parent of record %q: %w", r.Key, err)
-		}
-	}
-	if err := state.ValidNumber(r.Number); err != nil {
-		return fmt.Errorf("record %q: %w", r.Key, err)
-	}
-	return nil
 }
