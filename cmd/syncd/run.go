@@ -82,7 +82,7 @@ func summary(r engine.Report) string {
 	}{
 		{n.Refused, grouped(n.Refused) + " refused"},
 		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
-		{r.Unreached(), grouped(r.Unreached()) + " not reached"},
+		{r.Unreached, grouped(r.Unreached) + " not reached"},
 		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
 	} {
 		if part.count > 0 {
