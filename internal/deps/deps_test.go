@@ -69,6 +69,10 @@ var rules = []rule{
 		pkg: "sync/engine", allowed: []string{"sync/mapping", "magento", "copernica", "state", "internal/httpx", "internal/fault"},
 		reason: "the engine works with whichever store, is given its settings, and never meets an emulator",
 	},
+	{
+		pkg: "sync/doctor", allowed: []string{"sync/mapping", "magento", "copernica", "state", "internal/httpx", "internal/fault"},
+		reason: "the checks look at both peers and the state through what the commands open, and know no settings",
+	},
 
 	{pkg: "cmd/syncd", allowed: []string{anything}, reason: tieReason},
 	{pkg: "internal/pgtest", tests: true, reason: "it gives tests a database, whatever they keep there"},
