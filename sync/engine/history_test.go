@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -40,16 +41,24 @@ func firstSeed() uint64 {
 // Random histories of a shop and an account, with peers that fail and runs that are
 // cut short in between: in the end one clean run makes both sides equal, and nobody
 // who opted out on either side is subscribed at any time a run has ended well.
-func TestRandomHistoriesEndInStep(t *testing.T) { playHistories(t, histories(40)) }
+func TestRandomHistoriesEndInStep(t *testing.T) {
+	playHistories(t, histories(40), magentotest.Config{Customers: 60})
+}
 
-func playHistories(t *testing.T, n int) {
+// The same with orders: people and guests order, lines come and go, and both streams
+// run in any order, each cut short anywhere.
+func TestRandomHistoriesOfOrdersEndInStep(t *testing.T) {
+	playHistories(t, histories(40), magentotest.Config{Customers: 40, Orders: 60})
+}
+
+func playHistories(t *testing.T, n int, shop magentotest.Config) {
 	t.Helper()
 	seed := firstSeed()
 	t.Logf("SYNCD_TEST_SEED=%d repeats these histories", seed)
 	for i := range n {
 		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
-			inWorld(t, 60, func(_ *testing.T, w *world) {
-				h := &history{world: w, random: rand.New(rand.NewPCG(seed+uint64(i), 0))}
+			inShop(t, shop, func(_ *testing.T, w *world) {
+				h := &history{world: w, random: rand.New(rand.NewPCG(seed+uint64(i), 0)), orders: shop.Orders > 0}
 				h.play()
 			})
 		})
@@ -59,8 +68,17 @@ func playHistories(t *testing.T, n int) {
 type history struct {
 	*world
 	random *rand.Rand
+	orders bool
 	kept   int64
 	news   int
+}
+
+// streams are those that run in this history.
+func (h *history) streams() []string {
+	if h.orders {
+		return engine.Streams()
+	}
+	return []string{engine.Customers}
 }
 
 func (h *history) play() {
@@ -79,11 +97,17 @@ func (h *history) play() {
 		time.Sleep(2 * time.Hour)
 		report := h.run()
 		h.kept += report.Counters.OptOutsKept
+		if h.orders {
+			h.runOrders()
+		}
 	}
 	h.judge()
-	before := h.account.Log().Total()
-	if report := h.run(); h.account.Log().Total() != before {
-		h.t.Errorf("a run with nothing to write made calls: %+v", report.Counters)
+	for _, stream := range h.streams() {
+		before := h.account.Log().Total()
+		report, err := h.engine(nil).Run(h.t.Context(), stream)
+		if err != nil || h.account.Log().Total() != before {
+			h.t.Errorf("a run with nothing to write made calls: %+v, %v", report.Counters, err)
+		}
 	}
 }
 
@@ -97,6 +121,10 @@ func (h *history) someone() magentotest.Customer {
 func (h *history) happen() {
 	c := h.someone()
 	key := h.mapping.CustomerKey(c.ID)
+	if h.orders && h.random.IntN(3) > 0 {
+		h.order(c)
+		return
+	}
 	switch h.random.IntN(7) {
 	case 0:
 		h.news++
@@ -116,6 +144,53 @@ func (h *history) happen() {
 		}
 	default:
 		h.shop.Edit(c.ID, func(c *magentotest.Customer) { c.GroupID = int64(h.random.IntN(5)) })
+	}
+}
+
+// order is one thing that happens to orders.
+func (h *history) order(c magentotest.Customer) {
+	all := h.shop.Data().Orders
+	any := all[h.random.IntN(len(all))]
+	lines := func(n int) []magentotest.Line {
+		var lines []magentotest.Line
+		for i := range n {
+			lines = append(lines, magentotest.Line{SKU: fmt.Sprintf("sku-%d", i), Name: "Thing", Price: "9.90", Ordered: "2", ProductID: int64(i + 1)})
+		}
+		return lines
+	}
+	switch h.random.IntN(6) {
+	case 0:
+		h.shop.CreateOrder(magentotest.Order{
+			StoreID: c.StoreID, CustomerID: c.ID, CustomerGroupID: c.GroupID, Email: c.Email,
+			FirstName: c.FirstName, LastName: c.LastName, Lines: lines(1 + h.random.IntN(3)),
+		})
+	case 1: // of few guests, so that they come again
+		address := []string{"guest%d@example.test", "Guest%d@Example.test", " guest%d@example.test"}[h.random.IntN(3)]
+		h.shop.CreateOrder(magentotest.Order{
+			StoreID: 1, Guest: true, Email: fmt.Sprintf(address, h.random.IntN(4)),
+			FirstName: fmt.Sprintf("Guest %d", h.random.IntN(9)), LastName: "Of the shop", Lines: lines(1),
+		})
+	case 2:
+		h.shop.EditOrder(any.ID, func(o *magentotest.Order) { o.Status = []string{"processing", "complete", "holded"}[h.random.IntN(3)] })
+	case 3:
+		h.shop.EditOrder(any.ID, func(o *magentotest.Order) { // a line of its own goes
+			for i := range o.Lines {
+				alone := o.Lines[i].ParentID == 0 && !slices.ContainsFunc(o.Lines, func(l magentotest.Line) bool { return l.ParentID == o.Lines[i].ID })
+				if alone && len(o.Lines) > 1 {
+					o.Lines = slices.Delete(o.Lines, i, i+1)
+					return
+				}
+			}
+		})
+	case 4:
+		status := fmt.Sprintf("late_%d", h.random.IntN(9))
+		h.shop.EditOrderLate(any.ID, func(o *magentotest.Order) { o.Status = status }, time.Duration(h.random.IntN(60))*time.Second)
+	default:
+		h.shop.EditOrder(any.ID, func(o *magentotest.Order) {
+			if len(o.Lines) > 0 {
+				o.Lines[0].Name += "+"
+			}
+		})
 	}
 }
 
@@ -154,7 +229,7 @@ func (h *history) attempt() {
 				stop()
 			}
 		}
-	}).Run(ctx, engine.Customers)
+	}).Run(ctx, h.streams()[h.random.IntN(len(h.streams()))])
 	h.kept += report.Counters.OptOutsKept
 	if err == nil && report.Outcome == state.Done && report.Counters.Unknown == 0 {
 		h.nobodyResubscribed()
@@ -185,7 +260,11 @@ func (h *history) judge() {
 			row.Fields[ours] = out
 		}
 	}
-	if diff := oracle.Compare(want, have); !diff.None() {
-		h.t.Errorf("%s\n%s", diff, diff.Report(false))
+	if !h.orders {
+		h.same("profiles", oracle.Compare(want, have))
+		return
 	}
+	orders := oracle.ExpectOrders(h.shop.Data(), oracle.Options{Shop: "shop", Zone: h.zone, Unsubscribed: h.unsubscribed})
+	h.same("profiles", oracle.Compare(append(want, orders.Guests...), have))
+	h.ordersSame(orders, have)
 }

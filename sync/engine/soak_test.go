@@ -12,7 +12,12 @@ import (
 )
 
 // TestSoakHistories plays many more of the random histories.
-func TestSoakHistories(t *testing.T) { playHistories(t, 5_000) }
+func TestSoakHistories(t *testing.T) { playHistories(t, 5_000, magentotest.Config{Customers: 60}) }
+
+// TestSoakOrders plays many more of those with orders.
+func TestSoakOrders(t *testing.T) {
+	playHistories(t, 5_000, magentotest.Config{Customers: 40, Orders: 60})
+}
 
 // TestSoakBurst is promise 3 at its full size: 50,000 rows in one second at 5,000 a run.
 func TestSoakBurst(t *testing.T) {

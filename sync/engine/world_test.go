@@ -190,15 +190,21 @@ func (w *world) ordersInStep() {
 	opts := oracle.Options{Shop: "shop", Zone: w.zone, Unsubscribed: w.unsubscribed, Owners: w.owners}
 	people, orders := oracle.Expect(w.shop.Data(), opts), oracle.ExpectOrders(w.shop.Data(), opts)
 	profiles := w.account.Profiles(database)
-	check := func(what string, diff oracle.Difference) {
-		w.t.Helper()
-		if !diff.None() {
-			w.t.Errorf("%s: %s", what, diff.Report(true))
-		}
+	w.same("profiles", oracle.Compare(append(people, orders.Guests...), profiles))
+	w.ordersSame(orders, profiles)
+}
+
+func (w *world) ordersSame(want oracle.Orders, profiles []copernicatest.Profile) {
+	w.t.Helper()
+	w.same("orders", oracle.CompareRows(want.Orders, oracle.KeyOrders, w.account.Subprofiles(database, "Orders"), profiles))
+	w.same("items", oracle.CompareRows(want.Items, oracle.KeyItems, w.account.Subprofiles(database, "Orders_Items"), profiles))
+}
+
+func (w *world) same(what string, diff oracle.Difference) {
+	w.t.Helper()
+	if !diff.None() {
+		w.t.Errorf("%s: %s", what, diff.Report(true))
 	}
-	check("profiles", oracle.Compare(append(people, orders.Guests...), profiles))
-	check("orders", oracle.CompareRows(orders.Orders, oracle.KeyOrders, w.account.Subprofiles(database, "Orders"), profiles))
-	check("items", oracle.CompareRows(orders.Items, oracle.KeyItems, w.account.Subprofiles(database, "Orders_Items"), profiles))
 }
 
 // profile returns the one profile with a customer's key.
