@@ -124,13 +124,13 @@ func check(f *Field, v string, of Table, id int64) error {
 		e.Cause = f.From + "_empty"
 		e.Fix = "give the customer a value for " + f.From + " in Magento; saving it sends it again"
 		if of == Orders {
-			e.Fix = "it is a guest's: give it a value for " + f.From + " in Magento's admin; saving it sends it again"
+			e.Fix = "give the guest's order a value for " + f.From + " in Magento's admin; saving it sends it again"
 		}
 	case utf8.RuneCountInString(v) > f.Length:
 		e.Cause = f.From + "_too_long"
 		e.Fix = fmt.Sprintf("shorten the customer's %s to %d characters in Magento; saving it sends it again", f.From, f.Length)
 		if of == Orders {
-			e.Fix = fmt.Sprintf("it is a guest's: shorten its %s to %d characters in Magento's admin; saving it sends it again", f.From, f.Length)
+			e.Fix = fmt.Sprintf("shorten the %s of the guest's order to %d characters in Magento's admin; saving it sends it again", f.From, f.Length)
 		}
 	default:
 		return nil

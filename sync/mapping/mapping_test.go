@@ -33,10 +33,12 @@ func compiled(t testing.TB) *mapping.Mapping {
 
 func lookups() *mapping.Lookups {
 	return mapping.NewLookups(magento.Stores{
-		Websites: []magento.Website{{ID: 1, Name: "Main Website"}},
-		Groups:   []magento.StoreGroup{{ID: 1, WebsiteID: 1, Name: "Main Website Store"}},
-		Views:    []magento.StoreView{{ID: 1, WebsiteID: 1, GroupID: 1, Name: "Default Store View"}},
-	}, map[int64]string{1: "General"})
+		Websites: []magento.Website{{ID: 0, Name: "Admin"}, {ID: 1, Name: "Main Website"}, {ID: 2, Name: "UK Website"}},
+		Groups:   []magento.StoreGroup{{ID: 0, Name: "Default"}, {ID: 1, WebsiteID: 1, Name: "Main Website Store"}, {ID: 2, WebsiteID: 2, Name: "UK Store"}},
+		Views: []magento.StoreView{
+			{ID: 0, Name: "Admin"}, {ID: 1, WebsiteID: 1, GroupID: 1, Name: "Default Store View"}, {ID: 4, WebsiteID: 2, GroupID: 2, Name: "UK Store View"},
+		},
+	}, map[int64]string{0: "NOT LOGGED IN", 1: "General"})
 }
 
 func jan() magento.Customer {
