@@ -2,6 +2,7 @@ package copernica_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -51,9 +52,13 @@ func TestAccountTokens(t *testing.T) {
 			if fault.ClassOf(err) != fault.Credentials || !strings.Contains(err.Error(), "API access-tokens") {
 				t.Errorf("after the access token was revoked: %v of class %s", err, fault.ClassOf(err))
 			}
+			if !errors.Is(err, copernica.ErrTokenRevoked) && s.AuthHostFailure != http.StatusForbidden {
+				t.Errorf("%v does not say that the token was revoked", err)
+			}
 			a.Grant(copernicatest.AccessToken)
+			now.Advance(10 * time.Minute)
 			if err := identify(t, c); err != nil {
-				t.Errorf("after it was granted again: %v", err)
+				t.Errorf("ten minutes after it was granted again: %v", err)
 			}
 		})
 	}

@@ -53,17 +53,43 @@ type answer struct {
 	failed  bool   // the body has an error structure
 }
 
-// stay is a RoundTripper that takes away what http.Client follows or puts into
-// error texts: it reduces Location to its path, under another name.
+// stay is a RoundTripper that keeps tokens from what http.Client follows, copies or
+// puts into error texts: it reduces Location to its path, under another name, and adds
+// the secrets of a query to a copy of the request that nobody sees but the transport.
 type stay struct{ base http.RoundTripper }
+
+// secretQuery is what a call's context has for [stay] to add to the query, escaped.
+type secretQuery struct{ text []byte }
+
+type secretQueryKey struct{}
+
+// withSecretQuery gives a call parameters that are secret: name, value, name, value ….
+func withSecretQuery(ctx context.Context, parameters ...string) context.Context {
+	q := &secretQuery{}
+	for i := 0; i+1 < len(parameters); i += 2 {
+		q.text = escape(append(append(and(q.text), parameters[i]...), '='), parameters[i+1])
+	}
+	return context.WithValue(ctx, secretQueryKey{}, q)
+}
 
 // locationPath carries the path of a Location header past http.Client.
 const locationPath = "Syncd-Location-Path"
 
 func (s stay) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := s.base.RoundTrip(req)
-	if err != nil || resp.Header == nil {
-		return resp, err
+	sent := req
+	if q, ok := req.Context().Value(secretQueryKey{}).(*secretQuery); ok {
+		sent = req.WithContext(req.Context())
+		address := *req.URL
+		address.RawQuery = string(append(and([]byte(address.RawQuery)), q.text...))
+		sent.URL = &address
+	}
+	resp, err := s.base.RoundTrip(sent)
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = req
+	if resp.Header == nil {
+		return resp, nil
 	}
 	for _, name := range [...]string{"X-Location", "Location"} {
 		v := resp.Header.Get(name)
@@ -143,18 +169,18 @@ func (c *Client) call(ctx context.Context, method, route, path string, body []by
 			return nil, err
 		}
 		if !a.failed && success(a) {
-			t.accept()
+			c.tokens.accept(ctx, t)
 			return a, nil
 		}
 		refusal := c.refusal(route, a.status, a.message, a.shape)
 		if refusal.Class != fault.Renew {
 			if refusal.refused {
-				t.accept()
+				c.tokens.accept(ctx, t)
 			}
 			return nil, refusal
 		}
 		if again {
-			return nil, credentials(refusal)
+			return nil, c.tokens.credentials(ctx, refusal, true)
 		}
 		// A refused token is noticed before anything else, so the call had no
 		// effect and may be made again.
@@ -163,15 +189,10 @@ func (c *Client) call(ctx context.Context, method, route, path string, body []by
 			return nil, unsent{err}
 		}
 		if fresh == nil {
-			return nil, credentials(refusal)
+			return nil, c.tokens.credentials(ctx, refusal, t.renewed)
 		}
 		t = fresh
 	}
-}
-
-func credentials(e *Error) *Error {
-	e.Class, e.fix = fault.Credentials, "Copernica refuses the access token, also after renewal: "+whereTokens
-	return e
 }
 
 // success reports whether the status means yes. A 303 is one when it points back
@@ -190,8 +211,13 @@ func success(a *answer) bool {
 
 // once puts one request on the wire.
 func (c *Client) once(ctx context.Context, t *token, method, route, path string, body []byte) (*answer, error) {
+	if t.header == nil {
+		ctx = withSecretQuery(ctx, "access_token", t.value)
+	}
 	req := c.rest.R().SetContext(ctx)
-	req.Header["Authorization"] = t.header
+	if t.header != nil {
+		req.Header["Authorization"] = t.header
+	}
 	if body != nil {
 		req.Header["Content-Type"] = jsonType
 		req.Body = bytes.NewReader(body)

@@ -1,5 +1,6 @@
-// Package copernica speaks the REST API of Copernica Marketing Software, version 4,
-// as far as profiles, their subprofiles and the schema around them go.
+// Package copernica speaks the REST API of Copernica Marketing Software, versions 1 to
+// 4, as far as profiles, their subprofiles and the schema around them go, and connects
+// accounts by OAuth ([OAuth]).
 //
 // # Guarantees
 //
@@ -13,16 +14,29 @@
 //   - No redirect is followed. Copernica's Location headers are cut down to their
 //     path before anything sees them, since older versions repeat the token there.
 //   - No token, e-mail or field value stands in an error, a log line or a URL other
-//     than the key that a filter needs.
+//     than the key that a filter needs. Versions 1 to 3 want the access token in the
+//     query: it is added as the last thing before the transport, and the request that
+//     comes back with the answer is without it.
 //   - Every error has a class ([fault.ClassOf], promise 20), and every error of a
 //     write one of three outcomes ([Outcome], promise 10).
 //
 // # Authorization
 //
-// The API access token from the dashboard is exchanged for an authorization token
-// that lives for a day. It is renewed by one caller when three quarters of its life
-// are over, and once when a call says that it is refused. A second refusal is an
-// error of class [fault.Credentials].
+// In version 4 the API access token is exchanged for an authorization token that lives
+// for a day. It is renewed by one caller when three quarters of its life are over, and
+// once when a call says that it is refused. Versions 1 to 3 take the access token as it
+// is, so there is nothing to renew.
+//
+// A refusal that remains is an error of class [fault.Credentials], and
+// [ErrTokenRevoked] where Copernica no longer knows the token. For ten minutes after it
+// no call is made, and for other processes too with Config.Refusals: every call then
+// ends in the same error at once.
+//
+// # Versions
+//
+// [Database] and [Collection] mean the same under each version. What differs is in the
+// wire: bodies, paths, status codes, and whether an answer names the row. In version 1,
+// whose documents know no upsert of a subprofile, [Collection.Upsert] looks first.
 //
 // # Calls are billed
 //
@@ -32,7 +46,6 @@
 package copernica
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -48,7 +61,7 @@ import (
 )
 
 const (
-	defaultAPIURL  = "https://api.copernica.com/v4"
+	defaultAPIURL  = "https://api.copernica.com"
 	defaultAuthURL = "https://authenticate.copernica.com/"
 	// maxSchemaAge is the ceiling that promise 12 sets.
 	maxSchemaAge = 60 * time.Second
@@ -57,15 +70,27 @@ const (
 // Config says which account a [Client] speaks to. The zero value of each field but
 // AccessToken is its default.
 type Config struct {
-	// APIURL is the address of the REST API. Default https://api.copernica.com/v4;
-	// an address without a path gets /v4.
+	// Version is that of the REST API, 1 to 4. Default 4. Versions 1 to 3 carry the
+	// access token in the address of every call, which proxies and logs of others see.
+	Version int
+	// APIURL is the address of the REST API. Default https://api.copernica.com/v4, or
+	// the path of the version; an address without a path gets that path.
 	APIURL string
 	// AuthURL is the host that turns access tokens into authorization tokens.
-	// Default https://authenticate.copernica.com.
+	// Default https://authenticate.copernica.com. Only version 4 has it.
 	AuthURL string
 	// AccessToken is the API access token from the dashboard (Configuration >
-	// Account > API access-tokens). Required.
+	// Account > API access-tokens), or the one that [OAuth.Exchange] brought. Required.
 	AccessToken string
+	// Connected says that the token came by OAuth, so that errors name
+	// `syncd connect copernica` as the way to renew it.
+	Connected bool
+	// Refusals remembers refusals of this access token beyond this process. Default:
+	// nothing does, so that every process tries for itself.
+	Refusals Refusals
+	// TryRefused tries the token though Refusals tells of a refusal a short while ago:
+	// for a command that somebody waits for.
+	TryRefused bool
 	// UserAgent names us to Copernica, as "syncd/1.2". Default "syncd".
 	UserAgent string
 	// Transport carries the calls: in production the chain of internal/httpx, which
@@ -82,6 +107,7 @@ type Config struct {
 
 // Client speaks to one Copernica account. It is safe for concurrent use.
 type Client struct {
+	version      dialect
 	api          string // without a trailing slash, ends in the version
 	rest         *resty.Client
 	tokens       *tokens
@@ -94,11 +120,9 @@ type Client struct {
 // [fault.Configuration].
 func New(cfg Config) (*Client, error) {
 	var errs []error
-	api, err := baseURL(cfg.APIURL, defaultAPIURL, "/v4")
+	speaks, api, err := apiOf(cfg.Version, cfg.APIURL)
 	if err != nil {
-		errs = append(errs, settingError("API URL: "+err.Error()))
-	} else if v := api[strings.LastIndexByte(api, '/')+1:]; v == "v1" || v == "v2" || v == "v3" {
-		errs = append(errs, settingError("API URL: only version 4 is supported: end it in /v4"))
+		errs = append(errs, err)
 	}
 	auth, err := baseURL(cfg.AuthURL, defaultAuthURL, "/")
 	if err != nil {
@@ -133,19 +157,42 @@ func New(cfg Config) (*Client, error) {
 	}
 	rest := newResty(cfg.Transport, cfg.UserAgent)
 	c := &Client{
+		version:      speaks,
 		api:          api,
 		rest:         rest,
 		schemaMaxAge: cfg.SchemaMaxAge,
 		now:          cfg.Now,
 		log:          cfg.Log,
-		tokens:       &tokens{url: auth, access: cfg.AccessToken, rest: rest, now: cfg.Now, log: cfg.Log},
+		tokens: &tokens{
+			url: auth, access: cfg.AccessToken, plain: speaks.queryToken, connected: cfg.Connected,
+			refusals: cfg.Refusals, tryRefused: cfg.TryRefused, rest: rest, now: cfg.Now, log: cfg.Log,
+		},
 	}
 	for _, u := range []string{api, auth} {
-		if unencrypted(u) {
+		if unencrypted(u) && (u == api || !speaks.queryToken) {
 			c.log.Warn("copernica tokens travel unencrypted, use https", "url", u)
 		}
 	}
 	return c, nil
+}
+
+// Version returns the version of the API that the client speaks.
+func (c *Client) Version() int { return c.version.number }
+
+// apiOf returns the dialect of a version and the address of its API.
+func apiOf(number int, address string) (dialect, string, error) {
+	if number == 0 {
+		number = newest
+	}
+	if number < 1 || number > newest {
+		return version(newest), "", settingError(fmt.Sprintf("version %d of the API: must be 1, 2, 3 or 4", number))
+	}
+	speaks := version(number)
+	api, err := baseURL(address, defaultAPIURL+speaks.path(), speaks.path())
+	if err != nil {
+		return speaks, "", settingError("API URL: " + err.Error())
+	}
+	return speaks, api, speaks.fits(api)
 }
 
 // TokenExchanges returns how many calls went to the authentication host so far, each
@@ -216,28 +263,3 @@ type settingError string
 
 func (e settingError) Error() string           { return "copernica: " + string(e) }
 func (e settingError) FaultClass() fault.Class { return fault.Configuration }
-
-// Identity is the account behind the access token.
-type Identity struct {
-	ID                         int64
-	Name, Description, Company string
-}
-
-// Identity asks who we are; it is the cheapest proof that the access token works.
-func (c *Client) Identity(ctx context.Context) (Identity, error) {
-	var answer struct {
-		ID          phpInt
-		Name        phpString
-		Description phpString
-		Company     phpString
-	}
-	if err := c.get(ctx, "GET /identity", "/identity", &answer); err != nil {
-		return Identity{}, err
-	}
-	return Identity{
-		ID:          int64(answer.ID),
-		Name:        string(answer.Name),
-		Description: string(answer.Description),
-		Company:     string(answer.Company),
-	}, nil
-}

@@ -29,7 +29,7 @@ func TestNew(t *testing.T) {
 		"trailing slash":      {copernica.Config{APIURL: "https://api.copernica.com/v4/"}, "https://api.copernica.com/v4/identity", ""},
 		"emulator":            {copernica.Config{APIURL: "http://127.0.0.1:8080"}, "http://127.0.0.1:8080/v4/identity", ""},
 		"below a path":        {copernica.Config{APIURL: "https://proxy.example/copernica/v4"}, "https://proxy.example/copernica/v4/identity", ""},
-		"version 2":           {copernica.Config{APIURL: "https://api.copernica.com/v2/"}, "", "only version 4"},
+		"version 2":           {copernica.Config{APIURL: "https://api.copernica.com/v2/"}, "", "the version is 4"},
 		"token in the query":  {copernica.Config{APIURL: "https://api.copernica.com/v4?access_token=" + accessToken}, "", "tokens have their own setting"},
 		"token as user":       {copernica.Config{APIURL: "https://x:" + accessToken + "@api.copernica.com/v4"}, "", "tokens have their own setting"},
 		"token in a bad URL":  {copernica.Config{APIURL: "https://api.copernica.com:" + accessToken + "/v4"}, "", "not an address"},

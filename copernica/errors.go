@@ -18,6 +18,9 @@ var (
 	ErrNoProfile = errors.New("no such profile")
 	// ErrNoSubprofile says that the collection has no subprofile with that id.
 	ErrNoSubprofile = errors.New("no such subprofile")
+	// ErrTokenRevoked says that Copernica does not know the access token: it was revoked,
+	// or was never one of its own, which nothing tells apart.
+	ErrTokenRevoked = errors.New("the access token was revoked, or was never one of Copernica's")
 	// errNoCollection says that a collection of the schema is there no longer.
 	errNoCollection = errors.New("no such collection")
 	// errNotCreated says that a subprofile was refused without a reason.
@@ -26,13 +29,18 @@ var (
 	errRemoved = errors.New("already removed")
 )
 
-// whereTokens is what an operator does about a refused token.
-const whereTokens = "make an API access token for REST in the Copernica dashboard " +
-	"(Configuration > Account > API access-tokens) and set SYNCD_COPERNICA_ACCESS_TOKEN"
+const (
+	// whereTokens is what an operator does about a refused token.
+	whereTokens = "make an API access token for REST in the Copernica dashboard " +
+		"(Configuration > Account > API access-tokens) and set SYNCD_COPERNICA_ACCESS_TOKEN"
+	// whereConnect is the same for a token that came by OAuth.
+	whereConnect = "run `syncd connect copernica` again"
+)
 
 // Error is an answer of Copernica that is no success.
 type Error struct {
-	// Status is the HTTP status; it can be a 2xx with an error in its body.
+	// Status is the HTTP status; it can be a 2xx with an error in its body, and is 0
+	// when an earlier answer kept the call from being made.
 	Status int
 	// Message is a message from Copernica's known ones, or what remains of an
 	// unknown one without anything that could be data: printable, digits, e-mails
@@ -50,21 +58,27 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "copernica: %s: %d %s", e.Route, e.Status, e.Message)
+	fmt.Fprintf(&b, "copernica: %s: ", e.Route)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, "%d ", e.Status)
+	}
+	b.WriteString(e.Message)
 	if e.fix != "" {
 		b.WriteString(": " + e.fix)
 	}
 	return b.String()
 }
 
-// Unwrap returns ErrNoDatabase, ErrNoProfile or ErrNoSubprofile where they apply.
+// Unwrap returns ErrNoDatabase, ErrNoProfile, ErrNoSubprofile or ErrTokenRevoked where
+// they apply.
 func (e *Error) Unwrap() error { return e.cause }
 
 // FaultClass implements [fault.Classified].
 func (e *Error) FaultClass() fault.Class { return e.Class }
 
-// NotSent implements [fault.Unsent]: a call turned away with 429 was never worked on.
-func (e *Error) NotSent() bool { return e.Status == http.StatusTooManyRequests }
+// NotSent implements [fault.Unsent]: a call turned away with 429 was never worked on,
+// one without a status never made.
+func (e *Error) NotSent() bool { return e.Status == http.StatusTooManyRequests || e.Status == 0 }
 
 // GuardError is a write that this package refused to send, since it could have
 // touched other rows than the intended one, or lost a value (promise 12). Nothing

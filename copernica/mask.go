@@ -15,7 +15,7 @@ const (
 // mask reduces a text of unknown origin to what may be kept (promise 7): no tokens,
 // no addresses, no numbers, nothing unprintable.
 func mask(text string) string {
-	return cut(maskDigits(maskWords(text, longWord)), maxMessage)
+	return cut(maskDigits(maskWords(text, longWord)))
 }
 
 // maskWords makes a text one printable line and replaces words that are e-mails,
@@ -61,7 +61,9 @@ func maskDigits(s string) string {
 	return b.String()
 }
 
-func cut(s string, n int) string {
+// cut keeps the first maxMessage characters of a text.
+func cut(s string) string {
+	n := maxMessage
 	for i := range s {
 		if n == 0 {
 			return s[:i] + "…"

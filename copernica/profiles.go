@@ -52,11 +52,11 @@ func (d *Database) Upsert(ctx context.Context, key KeyField, value string, field
 	path = append(path, d.path("/profiles?")...)
 	path = filter(path, key.name, equals, value)
 	path = append(path, "&create=1"...)
-	a, err := d.client.write(d.withSchema(ctx, h), http.MethodPut, "PUT "+routeProfiles, string(path), fieldsBody(fields))
+	a, err := d.client.write(d.withSchema(ctx, h), http.MethodPut, "PUT "+routeProfiles, string(path), d.client.version.profileBody(fields))
 	if err != nil {
 		return Upserted{}, err
 	}
-	return upserted(a, "profile"), nil
+	return d.client.upserted(a, "profile"), nil
 }
 
 // Update writes the given fields of one profile and leaves the others. It succeeds
@@ -66,7 +66,7 @@ func (d *Database) Update(ctx context.Context, id int64, fields map[string]strin
 	if id <= 0 {
 		return d.refuse("", "no profile id given")
 	}
-	return d.update(ctx, "PUT "+routeProfile, profilePath(id), fields)
+	return d.update(ctx, "PUT "+routeProfile, profilePath(id), fields, fieldsBody)
 }
 
 // Remove removes a profile and its subprofiles; one already removed is success.

@@ -149,8 +149,9 @@ func (t *table) withoutKey(key KeyField, l listing) error {
 	return t.refuse(key.name, "Copernica gives "+l.rows+" without the key field, it was renamed or removed: rename it back, then start again")
 }
 
-// update writes the given fields of one row; no fields are no call.
-func (t *table) update(ctx context.Context, route, path string, fields map[string]string) error {
+// update writes the given fields of one row; no fields are no call. encoded gives them
+// the form that the path wants.
+func (t *table) update(ctx context.Context, route, path string, fields map[string]string, encoded func(map[string]string) []byte) error {
 	if len(fields) == 0 {
 		return nil
 	}
@@ -161,7 +162,7 @@ func (t *table) update(ctx context.Context, route, path string, fields map[strin
 	if err := t.guardFields(h, fields); err != nil {
 		return err
 	}
-	_, err = t.client.write(ctx, http.MethodPut, route, path, fieldsBody(fields))
+	_, err = t.client.write(ctx, http.MethodPut, route, path, encoded(fields))
 	return err
 }
 
@@ -175,7 +176,10 @@ func (c *Client) remove(ctx context.Context, route, path string) error {
 }
 
 // upserted reads the answer to an upsert.
-func upserted(a *answer, entity string) Upserted {
-	id := a.created(entity)
+func (c *Client) upserted(a *answer, entity string) Upserted {
+	id := positive(a.header.Get("X-Created"))
+	if !c.version.locates {
+		id = a.created(entity)
+	}
 	return Upserted{Created: id > 0 || a.status == http.StatusCreated, ID: id}
 }

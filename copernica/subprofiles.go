@@ -2,6 +2,7 @@ package copernica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -40,7 +41,8 @@ const (
 // ErrNoProfile) says that there never was such a profile.
 //
 // Copernica may leave out the new id, and even that it created something (behaviour
-// 5): [Collection.Find] learns it.
+// 5): [Collection.Find] learns it. Version 1 has no upsert of subprofiles: a look and a
+// write take its place, two calls or more.
 func (c *Collection) Upsert(ctx context.Context, profile int64, key KeyField, value string, fields map[string]string) (Upserted, error) {
 	if profile <= 0 {
 		return Upserted{}, c.refuse("", "no profile id given")
@@ -48,6 +50,9 @@ func (c *Collection) Upsert(ctx context.Context, profile int64, key KeyField, va
 	h, err := c.guardUpsert(ctx, key, value, fields)
 	if err != nil {
 		return Upserted{}, err
+	}
+	if c.client.version.looksFirst {
+		return c.lookAndWrite(ctx, profile, key, value, fields)
 	}
 	path := c.belowPath(make([]byte, 0, 128), profile)
 	path = filter(append(path, '?'), key.name, equals, value)
@@ -57,7 +62,38 @@ func (c *Collection) Upsert(ctx context.Context, profile int64, key KeyField, va
 	if err != nil {
 		return Upserted{}, c.blame(ctx, err)
 	}
-	return upserted(a, "subprofile"), nil
+	return c.client.upserted(a, "subprofile"), nil
+}
+
+// lookAndWrite is an upsert of the calls that version 1 has: a look, and then a write of
+// each row found, or a creation. What the look and the creation have between them is
+// what the caller's lane keeps others out of.
+func (c *Collection) lookAndWrite(ctx context.Context, profile int64, key KeyField, value string, fields map[string]string) (Upserted, error) {
+	found, err := c.Find(ctx, profile, key, value)
+	if e, ok := errors.AsType[*Error](err); ok && e.refused {
+		return Upserted{}, err
+	}
+	if err != nil {
+		return Upserted{}, unsent{err}
+	}
+	for _, s := range found {
+		if err := c.Update(ctx, s.ID, fields); err != nil {
+			return Upserted{}, err
+		}
+	}
+	if len(found) > 0 {
+		return Upserted{}, nil
+	}
+	const route = "POST " + routeSubprofiles
+	a, err := c.client.write(ctx, http.MethodPost, route, string(c.belowPath(nil, profile)), flatBody(fields))
+	if err != nil {
+		return Upserted{}, c.blame(ctx, err)
+	}
+	id := a.created("subprofile")
+	if id == 0 {
+		return Upserted{}, malformed(route, "a creation without an id")
+	}
+	return Upserted{Created: true, ID: id}, nil
 }
 
 // Update writes the given fields of one subprofile and leaves the others. It succeeds
@@ -67,15 +103,23 @@ func (c *Collection) Update(ctx context.Context, id int64, fields map[string]str
 	if id <= 0 {
 		return c.refuse("", "no subprofile id given")
 	}
-	return c.update(ctx, "PUT "+routeSubprofile, subprofilePath(id), fields)
+	if c.client.version.looksFirst {
+		return c.update(ctx, "PUT "+routeSubprofile+"/fields", subprofilePath(id)+"/fields", fields, flatBody)
+	}
+	return c.update(ctx, "PUT "+routeSubprofile, subprofilePath(id), fields, fieldsBody)
 }
 
-// Remove removes a subprofile; one already removed is success.
+// Remove removes a subprofile; one already removed is success. The documents of version
+// 1 have no such call: where it is refused the error has class Configuration and says so.
 func (c *Collection) Remove(ctx context.Context, id int64) error {
 	if id <= 0 {
 		return c.refuse("", "no subprofile id given")
 	}
-	return c.client.remove(ctx, "DELETE "+routeSubprofile, subprofilePath(id))
+	err := c.client.remove(ctx, "DELETE "+routeSubprofile, subprofilePath(id))
+	if e, ok := errors.AsType[*Error](err); ok && c.client.version.looksFirst && e.Class == fault.Configuration {
+		e.fix = "version 1 of the API removes no subprofiles: set SYNCD_COPERNICA_API_VERSION=4"
+	}
+	return err
 }
 
 // Subprofile reads one subprofile, also a removed one. errors.Is(err,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,23 +30,33 @@ const (
 	authRoute  = "authentication host: POST /"
 )
 
-// tokens holds the authorization token and renews it (promise 20: once, by one
-// caller).
+// tokens holds the token of the calls and renews it (promise 20: once, by one caller).
 type tokens struct {
 	url, access string
+	plain       bool // calls carry the access token itself
+	connected   bool // it came by OAuth
+	refusals    Refusals
+	tryRefused  bool
 	rest        *resty.Client
 	now         func() time.Time
 	log         *slog.Logger
 
-	held     atomic.Pointer[token]
+	held     atomic.Pointer[token] // nil once it was refused for good
+	shown    atomic.Pointer[shown]
+	refused  atomic.Pointer[refusal]
+	noted    atomic.Bool // refusals hold a refusal
 	flight   flight
 	attempts atomic.Int64
 }
 
-// token is one authorization token.
+// shown are the tokens that answers and errors may still repeat.
+type shown struct{ latest, before string }
+
+// token is what one call after another carries: an authorization token, or the access
+// token itself.
 type token struct {
 	value    string
-	header   []string // the Authorization header; shared, never written
+	header   []string // the Authorization header; shared, never written; nil in a query
 	obtained time.Time
 	early    time.Time // from here on somebody renews it, others go on with it
 	end      time.Time
@@ -58,17 +69,11 @@ type token struct {
 	pause atomic.Int64
 }
 
-func (t *token) accept() {
-	if !t.accepted.Load() {
-		t.accepted.Store(true)
-	}
-}
-
 // current returns a token that has not reached its end, renewing it where due.
 func (s *tokens) current(ctx context.Context) (*token, error) {
 	now := s.now()
 	t := s.held.Load()
-	if t != nil && now.Before(t.early) {
+	if t != nil && (t.end.IsZero() || now.Before(t.early)) {
 		return t, nil
 	}
 	if t != nil && now.Before(t.end) {
@@ -78,7 +83,11 @@ func (s *tokens) current(ctx context.Context) (*token, error) {
 		err := s.flight.try(ctx, func() bool { return s.held.Load() == t }, func(ctx context.Context) error {
 			err := s.fetch(ctx, false)
 			if err != nil {
-				t.pause.Store(s.now().Add(renewPause).UnixNano())
+				pause := renewPause
+				if fault.ClassOf(err) == fault.Credentials {
+					pause = refusedPause
+				}
+				t.pause.Store(s.now().Add(pause).UnixNano())
 			}
 			return err
 		})
@@ -86,27 +95,38 @@ func (s *tokens) current(ctx context.Context) (*token, error) {
 			s.log.Warn("authorization token not renewed yet", "error", err, "expires", t.end.UTC())
 			return t, nil
 		}
-		return s.held.Load(), nil
+		if t := s.held.Load(); t != nil {
+			return t, nil
+		}
 	}
-	needed := func() bool {
-		t := s.held.Load()
-		return t == nil || !s.now().Before(t.end)
+	for {
+		needed := func() bool {
+			t := s.held.Load()
+			return t == nil || !t.end.IsZero() && !s.now().Before(t.end)
+		}
+		if err := s.flight.do(ctx, needed, func(ctx context.Context) error { return s.fetch(ctx, false) }); err != nil {
+			return nil, err
+		}
+		// Another caller's refusal may have taken it away; fetch then says so.
+		if t := s.held.Load(); t != nil {
+			return t, nil
+		}
 	}
-	if err := s.flight.do(ctx, needed, func(ctx context.Context) error { return s.fetch(ctx, false) }); err != nil {
-		return nil, err
-	}
-	return s.held.Load(), nil
 }
 
 // renew replaces a token that was refused. It returns nil when asking again is
-// pointless: the token was itself such a replacement and never worked.
+// pointless: there is nothing to exchange, the token was itself such a replacement and
+// never worked, or another call has learnt that none will.
 func (s *tokens) renew(ctx context.Context, refused *token) (*token, error) {
-	if s.held.Load() == refused && refused.renewed && !refused.accepted.Load() &&
+	if s.plain || s.held.Load() == refused && refused.renewed && !refused.accepted.Load() &&
 		s.now().Before(refused.obtained.Add(renewPause)) {
 		return nil, nil
 	}
 	needed := func() bool { return s.held.Load() == refused }
 	if err := s.flight.do(ctx, needed, func(ctx context.Context) error { return s.fetch(ctx, true) }); err != nil {
+		if fault.ClassOf(err) == fault.Credentials {
+			s.held.CompareAndSwap(refused, nil)
+		}
 		return nil, err
 	}
 	return s.held.Load(), nil
@@ -115,7 +135,14 @@ func (s *tokens) renew(ctx context.Context, refused *token) (*token, error) {
 // fetch exchanges the access token. The exchange changes nothing at Copernica, so
 // the transport may repeat it.
 func (s *tokens) fetch(ctx context.Context, renewed bool) error {
+	if err := s.mayTry(ctx); err != nil {
+		return err
+	}
 	asked := s.now()
+	if s.plain {
+		s.held.Store(&token{value: s.access})
+		return nil
+	}
 	req := s.rest.R().SetContext(httpx.CountAttempts(httpx.WithPolicy(ctx, httpx.Idempotent), &s.attempts))
 	req.Header["Accept"] = []string{"*/*"}
 	req.FormData.Set("access_token", s.access)
@@ -129,11 +156,11 @@ func (s *tokens) fetch(ctx context.Context, renewed bool) error {
 		return &callError{route: authRoute, text: s.why(err), err: err}
 	}
 	if a.status != http.StatusOK && a.status != http.StatusCreated || a.failed {
-		return s.denial(a)
+		return s.denial(ctx, a)
 	}
 	value, ok := tokenIn(a.body)
 	if !ok {
-		return s.denial(a)
+		return s.denial(ctx, a)
 	}
 	life := lifeOf(value, asked)
 	t := &token{
@@ -144,13 +171,18 @@ func (s *tokens) fetch(ctx context.Context, renewed bool) error {
 		end:      asked.Add(life),
 		renewed:  renewed,
 	}
+	recent := &shown{latest: value}
+	if old := s.shown.Load(); old != nil {
+		recent.before = old.latest
+	}
+	s.shown.Store(recent)
 	s.held.Store(t)
 	return nil
 }
 
 // denial types an answer of the authentication host that is no token. What this
 // host says to a bad token is undocumented, so any 4xx of its own counts as one.
-func (s *tokens) denial(a *answer) error {
+func (s *tokens) denial(ctx context.Context, a *answer) error {
 	e := &Error{Status: a.status, Route: authRoute, Class: fault.Retry, Message: s.mask(a.message)}
 	if e.Message == "" {
 		e.Message = a.shape.String()
@@ -160,7 +192,11 @@ func (s *tokens) denial(a *answer) error {
 	case a.status >= 500 || a.status == http.StatusTooManyRequests || a.status == http.StatusRequestTimeout:
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden || a.failed,
 		a.status == http.StatusBadRequest && a.shape != shapeHTML:
-		e.Class, e.fix = fault.Credentials, "Copernica refuses the access token: "+whereTokens
+		e.Class, e.fix = fault.Credentials, "Copernica refuses the access token: "+s.where()
+		if a.status != http.StatusForbidden {
+			e.cause = ErrTokenRevoked
+		}
+		s.note(ctx, e)
 	case a.status >= 300 && a.status < 500 && a.status != http.StatusBadRequest:
 		e.Class, e.fix = fault.Configuration, fixHost
 	case a.shape == shapeHTML:
@@ -237,14 +273,23 @@ func (s *tokens) mask(text string) string { return mask(s.scrub(text)) }
 // why describes a transport error without tokens, URLs or e-mails; addresses and
 // ports stay, the operator needs them.
 func (s *tokens) why(err error) string {
-	return cut(maskWords(s.scrub(whyUnanswered(err)), longHost), maxMessage)
+	return cut(maskWords(s.scrub(whyUnanswered(err)), longHost))
 }
 
-// scrub removes our tokens from a text.
+// scrub removes our tokens from a text, also as a URL has them.
 func (s *tokens) scrub(text string) string {
-	text = strings.ReplaceAll(text, s.access, "<token>")
-	if t := s.held.Load(); t != nil {
-		text = strings.ReplaceAll(text, t.value, "<token>")
+	text = scrub(text, s.access)
+	if t := s.shown.Load(); t != nil {
+		text = scrub(scrub(text, t.latest), t.before)
 	}
 	return text
+}
+
+// scrub removes one secret from a text.
+func scrub(text, secret string) string {
+	if secret == "" {
+		return text
+	}
+	text = strings.ReplaceAll(text, secret, "<token>")
+	return strings.ReplaceAll(text, url.QueryEscape(secret), "<token>")
 }

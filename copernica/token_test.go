@@ -322,19 +322,26 @@ func TestRevokedAccessToken(t *testing.T) {
 		now := newClock()
 		w := identityWire(func(string) bool { return !refuse })
 		c := newClient(t, w, now.Now)
-		for range 10 {
+		for i := range 10 {
 			err := identify(t, c)
 			if fault.ClassOf(err) != fault.Credentials || !strings.Contains(err.Error(), "Configuration > Account > API access-tokens") {
 				t.Fatalf("error %v of class %s", err, fault.ClassOf(err))
 			}
-			if e, ok := errors.AsType[*copernica.Error](err); !ok || e.Status != 400 || copernica.Outcome(err) != copernica.Refused {
+			status, outcome := 400, copernica.Refused
+			if i > 0 {
+				status, outcome = 0, copernica.NotSent
+			}
+			if e, ok := errors.AsType[*copernica.Error](err); !ok || e.Status != status || copernica.Outcome(err) != outcome {
 				t.Errorf("error %+v, outcome %s", e, copernica.Outcome(err))
 			}
+			if errors.Is(err, copernica.ErrTokenRevoked) {
+				t.Errorf("%v: the authentication host knows this token", err)
+			}
 		}
-		if n := w.exchanges(); n != 2 {
-			t.Errorf("%d exchanges for 10 calls, want 2", n)
+		if n, calls := w.exchanges(), len(w.sent("GET ")); n != 2 || calls != 2 {
+			t.Errorf("%d exchanges and %d calls for 10 attempts, want 2 of each", n, calls)
 		}
-		now.Advance(2 * time.Minute)
+		now.Advance(10 * time.Minute)
 		refuse = false
 		if err := identify(t, c); err != nil {
 			t.Errorf("after the operator mended it: %v", err)
