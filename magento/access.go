@@ -30,8 +30,10 @@ type Access struct {
 // Access tells how the client authenticates. It makes no call.
 func (c *Client) Access() Access { return c.access }
 
-// The settings that the ways to authenticate are made of.
+// The settings that errors name.
 const (
+	settingBaseURL        = "SYNCD_MAGENTO_BASE_URL"
+	settingOAuthURL       = "SYNCD_MAGENTO_OAUTH_URL"
 	settingUsername       = "SYNCD_MAGENTO_USERNAME"
 	settingPassword       = "SYNCD_MAGENTO_PASSWORD" //nolint:gosec // a variable's name
 	settingTOTP           = "SYNCD_MAGENTO_TOTP_SECRET"

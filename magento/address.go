@@ -8,8 +8,8 @@ import (
 // normalise turns an address as people paste it into scheme://host[:port][/path] of
 // the shop. The path is cut at the first segment that belongs to Magento itself
 // (rest, index.php, admin…, V1); what stands before is the folder the shop lives in.
-func normalise(pasted string) (string, error) {
-	const setting = "SYNCD_MAGENTO_BASE_URL"
+// An error names the setting it was pasted into.
+func normalise(setting, pasted string) (string, error) {
 	text := strings.TrimSpace(pasted)
 	if text == "" {
 		return "", configurationError(setting + " is empty: set it to the shop's address, such as https://shop.example")

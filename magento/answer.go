@@ -193,7 +193,6 @@ func (e *Error) classify(resp *http.Response) {
 	switch {
 	case e.Status == http.StatusUnauthorized:
 		e.Class = fault.Credentials
-		e.Hint = missingPermission(e.Parameters["resources"])
 	case e.Status == http.StatusNotFound && html:
 		e.Class = fault.Configuration
 		e.Hint = "it answers HTML: is SYNCD_MAGENTO_BASE_URL the shop's address?"
@@ -255,14 +254,6 @@ func (e *Error) missingRecord() bool {
 		return false
 	}
 	return strings.HasPrefix(e.Message, "No such entity") || strings.HasPrefix(e.Message, "The entity that was requested doesn't exist.") || e.Parameters["fieldName"] != "" && e.Parameters["fieldValue"] != ""
-}
-
-func missingPermission(resource string) string {
-	what := "the call"
-	if resource != "" {
-		what = resource
-	}
-	return "the token is not accepted for " + what + ": give the integration (System > Extensions > Integrations, API tab) or the admin user's role that resource, check SYNCD_MAGENTO_ACCESS_TOKEN, and from Magento 2.4.4 on set oauth/consumer/enable_integration_as_bearer to 1"
 }
 
 // elsewhere names where a redirect points to, without path and query.

@@ -3,19 +3,19 @@ package magento
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/magento-copernica/syncd/internal/fault"
 )
-
-const tokenRoute = "/integration/admin/token"
 
 // signInPause is how long after a refusal a password is not tried again. The sixth
 // refusal in a row locks the account, and Magento forgets refusals when 1,800 seconds
@@ -32,14 +32,23 @@ type Refusals interface {
 	NoteRefused(ctx context.Context, at time.Time) error
 }
 
-// auth holds the token of one shop: an integration's, which never changes, or an
-// admin user's, which it fetches and renews. Safe for concurrent use.
+// auth is how the client gets in: it holds the token of one shop, which was pasted and
+// never changes, or which it fetches and renews for an admin user. Calls that are signed
+// have none. Safe for concurrent use.
 type auth struct {
-	fixed              string
+	kind               AccessKind
+	fixed              string // the pasted token
+	expires            time.Time
 	username, password string
+	codes              *codes   // of two factors; else nil
 	refusals           Refusals // may be nil
+	clock              *clock
 	now                func() time.Time
 	log                *slog.Logger
+
+	// taken are the routes that the shop took the pasted token for. What it refuses
+	// after another one lacks a permission; what it took before was revoked.
+	taken sync.Map
 
 	// turn is held by whoever reads or renews the fields below, across the call to
 	// the shop: a renewal is made by one caller while the others wait for it.
@@ -48,21 +57,38 @@ type auth struct {
 	token   string
 	renewAt time.Time // on our own clock; zero when the token does not say when it ends
 	proved  bool      // the shop accepted this token at least once
-	refused error     // the shop refused the password: this process never tries again
+	refused error     // the shop refused to sign us in
+	until   time.Time // when that is tried again; zero: not by this process
 }
 
-func newAuth(cfg Config) *auth {
-	a := &auth{fixed: cfg.AccessToken, now: cfg.Now, log: cfg.Log, turn: make(chan struct{}, 1)}
-	if a.fixed == "" {
+func newAuth(cfg Config, access Access, clock *clock) (*auth, error) {
+	a := &auth{
+		kind: access.Kind, expires: access.Expires,
+		clock: clock, now: cfg.Now, log: cfg.Log, turn: make(chan struct{}, 1),
+	}
+	switch access.Kind {
+	case AccessBearer, AccessAdmin:
+		a.fixed = cfg.AccessToken
+	case AccessPassword, AccessTwoFactor:
 		a.username, a.password, a.refusals = cfg.Username, cfg.Password, cfg.Refusals
 	}
-	return a
+	if access.Kind == AccessTwoFactor {
+		key, err := totpKey(cfg.TOTPSecret)
+		if err != nil {
+			return nil, err
+		}
+		a.codes = &codes{key: key, clock: clock}
+	}
+	return a, nil
 }
 
+// signsIn reports whether the token is one that we fetch ourselves.
+func (a *auth) signsIn() bool { return a.kind == AccessPassword || a.kind == AccessTwoFactor }
+
 // current returns a token that is good as far as we know, fetching one when there
-// is none or it is about to end.
+// is none or it is about to end. It is empty where calls are signed.
 func (a *auth) current(ctx context.Context, c *Client, s *session) (string, error) {
-	if a.fixed != "" {
+	if !a.signsIn() {
 		return a.fixed, nil
 	}
 	if err := a.lock(ctx); err != nil {
@@ -75,29 +101,35 @@ func (a *auth) current(ctx context.Context, c *Client, s *session) (string, erro
 	return a.fetch(ctx, c, s)
 }
 
-// replace returns a token to use instead of one the shop has just refused, and ""
-// when there is nothing better: an integration's token is all we have, and one that
-// was refused straight after sign-in lacks a permission.
-func (a *auth) replace(ctx context.Context, c *Client, s *session, refused string) (string, error) {
-	if a.fixed != "" {
-		return "", nil
+// replace returns a token to use instead of one the shop has just refused, and false
+// when there is nothing better: a pasted token is all we have, and one that was refused
+// straight after sign-in lacks a permission. A signature is better the second time when
+// the shop minded its nonce or its time.
+func (a *auth) replace(ctx context.Context, c *Client, s *session, refused string, why *Error) (string, bool, error) {
+	if !a.signsIn() {
+		return a.fixed, a.kind == AccessOAuth && why.ofNonce(), nil
 	}
 	if err := a.lock(ctx); err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer a.unlock()
 	if a.token != refused && a.token != "" {
-		return a.token, nil
+		return a.token, true, nil
 	}
 	if !a.proved && a.token != "" {
-		return "", nil
+		return "", false, nil
 	}
-	return a.fetch(ctx, c, s)
+	token, err := a.fetch(ctx, c, s)
+	return token, err == nil, err
 }
 
-// accepted notes that the shop took the token.
-func (a *auth) accepted(ctx context.Context, token string) {
-	if a.fixed != "" || a.lock(ctx) != nil {
+// accepted notes that the shop took the token on a route.
+func (a *auth) accepted(ctx context.Context, token, route string) {
+	if !a.signsIn() {
+		a.taken.Store(route, true)
+		return
+	}
+	if a.lock(ctx) != nil {
 		return
 	}
 	defer a.unlock()
@@ -117,43 +149,23 @@ func (a *auth) lock(ctx context.Context) error {
 
 func (a *auth) unlock() { <-a.turn }
 
-// fetch signs in. The call is a POST, so the transport repeats it only when it was
-// provably never processed: six refused sign-ins lock the account for half an hour.
+// fetch signs in.
 func (a *auth) fetch(ctx context.Context, c *Client, s *session) (string, error) {
-	if a.refused != nil {
+	if a.refused != nil && (a.until.IsZero() || a.now().Before(a.until)) {
 		return "", a.refused
 	}
-	a.token, a.proved, a.renewAt = "", false, time.Time{}
+	a.token, a.proved, a.renewAt, a.refused = "", false, time.Time{}, nil
 	last, err := a.mayTry(ctx)
 	if err != nil {
 		return "", err
 	}
-	credentials := map[string]string{"username": a.username, "password": a.password}
-	resp, err := s.send(ctx, http.MethodPost, c.base+tokenRoute, "", credentials)
+	token, header, err := a.signIn(ctx, c, s)
+	if e, ok := errors.AsType[*Error](err); ok && e.ofCode() {
+		// Of another step, as the clock of the shop now shows, or of the next one.
+		token, header, err = a.signIn(ctx, c, s)
+	}
 	if err != nil {
-		return "", transportError(ctx, signInRoute, err)
-	}
-	defer finish(resp)
-	if failure := answerError(signInRoute, resp); failure != nil {
-		explainSignIn(failure)
-		if failure.Class == fault.Credentials {
-			a.refused = failure
-		}
-		// Whatever stands before the shop may have changed the body, so that any 401
-		// counts; two factors are asked for only after a right password.
-		if failure.Status == http.StatusUnauthorized {
-			a.refused = a.note(ctx, failure)
-			return "", a.refused
-		}
-		return "", failure
-	}
-	body, err := content(resp)
-	if err != nil {
-		return "", bodyError(ctx, signInRoute, resp, err)
-	}
-	var token string
-	if err := json.NewDecoder(io.LimitReader(body, 1<<20)).Decode(&token); err != nil || strings.TrimSpace(token) == "" {
-		return "", &Error{Status: resp.StatusCode, Route: signInRoute, Class: fault.Retry, Shape: ShapeCut, Filled: "the answer is no token"}
+		return "", a.failed(ctx, err)
 	}
 	if !last.IsZero() {
 		// What stays noted has run out and stops nobody.
@@ -162,8 +174,60 @@ func (a *auth) fetch(ctx context.Context, c *Client, s *session) (string, error)
 		}
 	}
 	a.token = token
-	a.renewAt = renewal(token, resp.Header.Get("Date"), a.now())
+	a.renewAt = renewal(token, header.Get("Date"), a.now())
 	return token, nil
+}
+
+// signIn asks for a token once. The call is a POST, so the transport repeats it only
+// when it was provably never processed: six refused sign-ins lock the account for half
+// an hour.
+func (a *auth) signIn(ctx context.Context, c *Client, s *session) (string, http.Header, error) {
+	path, credentials := passwordPath, map[string]string{"username": a.username, "password": a.password}
+	if a.codes != nil {
+		code, err := a.codes.next(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		path, credentials["otp"] = codePath, code
+	}
+	route := http.MethodPost + " " + strings.TrimPrefix(path, "/")
+	resp, err := s.send(ctx, http.MethodPost, c.base+path, "", credentials)
+	if err != nil {
+		return "", nil, transportError(ctx, route, err)
+	}
+	defer finish(resp)
+	if failure := answerError(route, resp); failure != nil {
+		a.explainSignIn(failure)
+		return "", nil, failure
+	}
+	body, err := content(resp)
+	if err != nil {
+		return "", nil, bodyError(ctx, route, resp, err)
+	}
+	var token string
+	if err := json.NewDecoder(io.LimitReader(body, 1<<20)).Decode(&token); err != nil || strings.TrimSpace(token) == "" {
+		return "", nil, &Error{Status: resp.StatusCode, Route: route, Class: fault.Retry, Shape: ShapeCut, Filled: "the answer is no token"}
+	}
+	return token, resp.Header, nil
+}
+
+// failed keeps what must not be tried again at once.
+func (a *auth) failed(ctx context.Context, err error) error {
+	failure, ok := errors.AsType[*Error](err)
+	if !ok || failure.Class != fault.Credentials {
+		return err
+	}
+	a.refused, a.until = failure, time.Time{}
+	switch {
+	case failure.ofCode():
+		// The password was right; a clock may be put right meanwhile.
+		a.until = a.now().Add(signInPause)
+	case failure.Status == http.StatusUnauthorized:
+		// Whatever stands before the shop may have changed the body, so that any other
+		// 401 counts; two factors are asked for only after a right password.
+		a.refused = a.note(ctx, failure)
+	}
+	return a.refused
 }
 
 // mayTry returns an error when the password was refused a short while ago, by this
@@ -236,20 +300,42 @@ func renewal(token, date string, now time.Time) time.Time {
 }
 
 const (
-	signInRoute = "POST integration/admin/token"
-	hintSignIn  = "check SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD"
+	passwordPath = "/integration/admin/token"
+	codePath     = "/tfa/provider/google/authenticate"
+	signInRoute  = "POST integration/admin/token" // of what is not even sent
+	hintSignIn   = "check " + settingUsername + " and " + settingPassword
+	// hintIntegration is the way out for whom a sign-in cannot work.
+	hintIntegration = "make an integration (System > Extensions > Integrations) and set " + settingToken + " instead"
 )
 
+// ofCode recognises the refusal of a code: the user name and password were right
+// (recording auth-token-admin-2fa-google-badotp).
+func (e *Error) ofCode() bool {
+	return e.Status == http.StatusUnauthorized && e.Route == http.MethodPost+" "+codePath[1:] && e.Message == "Invalid code."
+}
+
 // explainSignIn gives a failed sign-in its class and says how to go on.
-func explainSignIn(e *Error) {
+func (a *auth) explainSignIn(e *Error) {
 	message := strings.ToLower(e.Message)
-	_, providers := e.Parameters["active_providers"]
+	providers, listed := e.Parameters["active_providers"]
 	switch {
+	case e.ofCode():
+		e.Class = fault.Credentials
+		e.Hint = "check " + settingTOTP + ", and that the clock of the shop is right: its codes hold for 30 seconds; two were refused, and the next is sent after 31 minutes or a restart"
 	case e.Status == http.StatusUnauthorized:
 		e.Class = fault.Credentials
 		e.Hint = hintSignIn + " and start again; six refusals lock the account for 30 minutes, so the same password is not tried again within 31 minutes, a corrected one at once"
-	case e.Status == http.StatusBadRequest && (providers || strings.Contains(message, "2fa")):
+	case e.Status == http.StatusBadRequest && listed && !strings.Contains(providers, "google"):
 		e.Class = fault.Credentials
-		e.Hint = "this admin user needs two-factor authentication, which syncd cannot give: make an integration (System > Extensions > Integrations) and set SYNCD_MAGENTO_ACCESS_TOKEN instead"
+		e.Hint = "this admin user needs two-factor authentication by " + providers + ", and syncd can give the codes of Google Authenticator only: " + hintIntegration
+	case e.Status == http.StatusBadRequest && (listed || strings.Contains(message, "2fa")):
+		e.Class = fault.Credentials
+		e.Hint = "this admin user needs two-factor authentication: set " + settingTOTP + " to the key that Magento shows beside the QR code of Google Authenticator when the user sets it up, or " + hintIntegration
+	case a.codes != nil && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Message, "Provider is not allowed"):
+		e.Class = fault.Credentials
+		e.Hint = "this admin user has no Google Authenticator, or the shop does not allow it (Stores > Configuration > Security > 2FA): have the user set it up, or leave out " + settingTOTP + ", or " + hintIntegration
+	case a.codes != nil && e.Status == http.StatusNotFound && strings.HasPrefix(e.Message, "Request does not match any route"):
+		e.Class = fault.Credentials
+		e.Hint = "this shop has no two-factor authentication: leave out " + settingTOTP
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // get makes one authorised GET and hands header and JSON body of its 200 to read. A
-// refused token is renewed once. Errors of read count as a broken body unless they
+// refused token or signature is renewed once. Errors of read count as a broken body unless they
 // are typed already.
 func (c *Client) get(ctx context.Context, s *session, route, path, query string, read func(http.Header, io.Reader) error) error {
 	route = "GET " + route
@@ -27,20 +27,20 @@ func (c *Client) get(ctx context.Context, s *session, route, path, query string,
 		}
 		if failure := answerError(route, resp); failure != nil {
 			finish(resp)
-			if failure.Status != http.StatusUnauthorized || renewed {
-				return failure
+			if failure.Status == http.StatusUnauthorized && !renewed {
+				better, ok, err := c.auth.replace(ctx, c, s, token, failure)
+				if err != nil {
+					return err
+				}
+				if ok {
+					token = better
+					continue
+				}
 			}
-			better, err := c.auth.replace(ctx, c, s, token)
-			if err != nil {
-				return err
-			}
-			if better == "" {
-				return failure
-			}
-			token = better
-			continue
+			c.auth.explain(failure)
+			return failure
 		}
-		c.auth.accepted(ctx, token)
+		c.auth.accepted(ctx, token, route)
 		return c.consume(ctx, route, resp, read)
 	}
 }

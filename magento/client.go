@@ -65,6 +65,8 @@ type Client struct {
 	base      string // scheme://host[/path]/rest/all/V1
 	access    Access
 	auth      *auth
+	clock     *clock
+	calls     http.RoundTripper // of the REST API; signed where that is the way in
 	customers *pager
 	emails    *pager
 	orders    *pager
@@ -78,7 +80,7 @@ func (c *Client) Address() string { return strings.TrimSuffix(c.base, "/rest/all
 // New returns a client of the shop; it makes no call. An error has the class
 // Configuration and names the variable to mend.
 func New(cfg Config) (*Client, error) {
-	base, err := normalise(cfg.BaseURL)
+	base, err := normalise(settingBaseURL, cfg.BaseURL)
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +113,22 @@ func New(cfg Config) (*Client, error) {
 		cfg:       cfg,
 		base:      base + "/rest/all/V1",
 		access:    access,
+		calls:     cfg.Transport,
 		customers: newPager(customerPageSize, cfg.PageSize, cfg.PageTarget),
 		emails:    newPager(emailPageSize, emailPageSize, cfg.PageTarget),
 		orders:    newPager(orderPageSize, min(orderPageSize, cfg.PageSize), cfg.PageTarget),
 		singles:   make(chan *session, cfg.Concurrency),
 	}
-	c.auth = newAuth(cfg)
+	shop := &clock{own: cfg.Now}
+	if c.auth, err = newAuth(cfg, access, shop); err != nil {
+		return nil, err
+	}
+	c.clock = shop
+	if access.Kind == AccessOAuth {
+		if c.calls, err = newSigner(cfg, base, cfg.Transport, shop); err != nil {
+			return nil, err
+		}
+	}
 	for range cfg.Concurrency {
 		c.singles <- c.newSession()
 	}

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-
-	"github.com/magento-copernica/syncd/internal/fault"
 )
 
 // Permission is one resource of Magento's access control that the client needs.
@@ -33,25 +31,37 @@ func (p Permission) Refused() bool {
 	return ok && e.Status == http.StatusUnauthorized
 }
 
+// need is a resource and the cheapest call that needs it.
+type need struct {
+	Permission
+	route  string
+	fields string
+}
+
+// needed lists what the client asks for.
+func needed() []need {
+	return []need{
+		{Permission{Resource: "Magento_Customer::customer", Tick: "Customers", Needed: "customers"}, "customers/search", "items[id],total_count"},
+		{Permission{Resource: "Magento_Sales::actions_view", Tick: "Sales > Operations > Orders > Actions > View", Needed: "orders"}, "orders", "items[entity_id],total_count"},
+		{Permission{Resource: "Magento_Backend::store", Tick: "Stores > Settings > All Stores", Needed: "stores"}, "store/websites", ""},
+		{Permission{Resource: "Magento_Customer::group", Tick: "Customers > Customer Groups", Needed: "customer groups"}, "customerGroups/search", "items[id],total_count"},
+	}
+}
+
 // Permissions tries each needed resource once, with a call that costs the shop next
 // to nothing. The error is of a call that found out nothing at all: a sign-in that
 // failed, no answer, or a shop that refuses every resource, which then is about the
-// token itself.
+// credentials themselves.
 func (c *Client) Permissions(ctx context.Context) ([]Permission, error) {
-	one := criteria{size: 1, fields: "items[id],total_count"}.encode()
-	probes := []struct {
-		Permission
-		route, query string
-	}{
-		{Permission{Resource: "Magento_Customer::customer", Tick: "Customers", Needed: "customers"}, "customers/search", one},
-		{Permission{Resource: "Magento_Sales::actions_view", Tick: "Sales > Operations > Orders > Actions > View", Needed: "orders"}, "orders", criteria{size: 1, fields: "items[entity_id],total_count"}.encode()},
-		{Permission{Resource: "Magento_Backend::store", Tick: "Stores > Settings > All Stores", Needed: "stores"}, "store/websites", ""},
-		{Permission{Resource: "Magento_Customer::group", Tick: "Customers > Customer Groups", Needed: "customer groups"}, "customerGroups/search", one},
-	}
 	var all []Permission
 	refused := 0
-	for _, p := range probes {
-		p.Err = c.read(ctx, p.route, "/"+p.route, p.query, func(_ http.Header, body io.Reader) error {
+	for _, n := range needed() {
+		query := ""
+		if n.fields != "" {
+			query = criteria{size: 1, fields: n.fields}.encode()
+		}
+		p := n.Permission
+		p.Err = c.read(ctx, n.route, "/"+n.route, query, func(_ http.Header, body io.Reader) error {
 			_, err := io.Copy(io.Discard, body)
 			return err
 		})
@@ -60,16 +70,22 @@ func (c *Client) Permissions(ctx context.Context) ([]Permission, error) {
 		case p.Err == nil:
 		case !typed || e.Status == 0 || strings.HasPrefix(e.Route, http.MethodPost):
 			return nil, p.Err
-		case e.Class == fault.Credentials:
+		case e.Status == http.StatusUnauthorized:
 			refused++
 			if named := e.Parameters["resources"]; named != "" {
 				p.Resource = named
 			}
 		}
-		all = append(all, p.Permission)
+		all = append(all, p)
 	}
 	if refused == len(all) {
 		return all, all[0].Err
+	}
+	// One that was refused before the shop took us at all now is known to lack a permission.
+	for _, p := range all {
+		if e, ok := errors.AsType[*Error](p.Err); ok && p.Refused() {
+			c.auth.explain(e)
+		}
 	}
 	return all, nil
 }
@@ -79,7 +95,7 @@ func (c *Client) Permissions(ctx context.Context) ([]Permission, error) {
 // where a shop does not tell, as many do not. The call needs no credentials.
 func (c *Client) Version(ctx context.Context) (string, error) {
 	const route = "GET magento_version"
-	resp, err := c.newSession().send(ctx, http.MethodGet, c.Address()+"/magento_version", "", nil)
+	resp, err := c.newSessionOver(c.cfg.Transport).send(ctx, http.MethodGet, c.Address()+"/magento_version", "", nil)
 	if err != nil {
 		return "", transportError(ctx, route, err)
 	}

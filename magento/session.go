@@ -24,13 +24,16 @@ const (
 // PHP locks a session for the length of a request, so only one request at a time
 // may use it.
 type session struct {
-	rest *resty.Client
+	rest  *resty.Client
+	clock *clock
 }
 
 // newSession returns a session without a cookie; the shop's first answer sets it.
-func (c *Client) newSession() *session {
+func (c *Client) newSession() *session { return c.newSessionOver(c.calls) }
+
+func (c *Client) newSessionOver(transport http.RoundTripper) *session {
 	rest := resty.NewWithClient(&http.Client{
-		Transport: c.cfg.Transport,
+		Transport: transport,
 		Jar:       &jar{},
 		// A redirect means a wrong address, and following it could carry the token elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -39,7 +42,7 @@ func (c *Client) newSession() *session {
 	rest.SetLogger(silent{})
 	rest.SetHeader("Accept", "application/json")
 	rest.SetHeader("User-Agent", c.cfg.UserAgent)
-	return &session{rest: rest}
+	return &session{rest: rest, clock: c.clock}
 }
 
 // single lends a session to one single read and returns what gives it back.
@@ -108,6 +111,7 @@ func (s *session) send(ctx context.Context, method, address, token string, body 
 		}
 		return nil, err
 	}
+	s.clock.observe(resp.RawResponse.Header)
 	return resp.RawResponse, nil
 }
 
