@@ -14,9 +14,12 @@ import (
 
 // provisionCommand brings the Copernica database to what the mapping needs. It
 // creates and never deletes, renames or retypes: what differs is shown and left to
-// the operator. With --dry-run it writes nothing.
+// the operator. With --dry-run it writes nothing. A database that is missing beside
+// others may be a misspelt one, so it is created only with --create-database; an account
+// that has none gets its first.
 type provisionCommand struct {
-	DryRun bool `help:"Show what would be created, and create nothing."`
+	DryRun         bool `help:"Show what would be created, and create nothing."`
+	CreateDatabase bool `help:"Create the database also beside others; without it only an account that has none gets one."`
 }
 
 func (c *provisionCommand) Run(ctx context.Context, a *app) error {
@@ -76,11 +79,46 @@ func (c *provisionCommand) database(ctx context.Context, client *copernica.Clien
 		return db, false, err
 	case strings.Trim(nameOrID, "0123456789") == "":
 		return nil, false, err // an id cannot be created, and a name of digits could not be found again
-	case c.DryRun:
+	}
+	if err := c.mayCreate(ctx, client, nameOrID); err != nil {
+		return nil, false, err
+	}
+	if c.DryRun {
 		return nil, true, nil
 	}
 	db, err = client.CreateDatabase(ctx, nameOrID, "Filled by syncd")
 	return db, true, err
+}
+
+// mayCreate returns an error with the names that exist when the missing one may be a
+// misspelt one of them.
+func (c *provisionCommand) mayCreate(ctx context.Context, client *copernica.Client, name string) error {
+	if c.CreateDatabase {
+		return nil
+	}
+	existing, err := client.Databases(ctx)
+	if err != nil || len(existing) == 0 {
+		return err
+	}
+	return &config.Error{
+		Variable: config.Prefix + "COPERNICA_DATABASE",
+		Problem: fmt.Sprintf("is %s, and the account has no database of that name, but %s: set it to one of these, or run `syncd provision --create-database`",
+			name, databaseNames(existing)),
+	}
+}
+
+// databaseNames lists the names of databases for a message.
+func databaseNames(databases []copernica.DatabaseInfo) string {
+	const most = 10
+	names := make([]string, 0, most)
+	for _, d := range databases[:min(most, len(databases))] {
+		names = append(names, d.Name)
+	}
+	text := strings.Join(names, ", ")
+	if more := len(databases) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // provisionLine is what becomes of one field.
