@@ -69,7 +69,7 @@ func TestLookup(t *testing.T) {
 	refusing.Remove()
 	s.ends(exitDone, s.run("dead", "replay", "1"))
 	r = s.lookup(number(refused)).one(t)
-	if r.Ledger.State != state.Acknowledged || r.LastRun.ID != 2 || len(r.Letters) != 1 || r.Letters[0].Resolution != "delivered" {
+	if r.Ledger.State != state.Acknowledged || r.LastRun.ID != 3 || len(r.Letters) != 1 || r.Letters[0].Resolution != "delivered" {
 		t.Errorf("delivered: %+v", r)
 	}
 

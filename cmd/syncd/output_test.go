@@ -66,6 +66,19 @@ func TestNumbersInWords(t *testing.T) {
 		"1 call to Copernica, 1 to Magento; 0s; failed, the next run resumes here"; got != want {
 		t.Errorf("summary %q, want %q", got, want)
 	}
+	got = summary(engine.Report{
+		Stream: "orders", Outcome: state.Done, Horizon: time.Date(2026, 3, 29, 0, 30, 0, 0, time.UTC), Elapsed: 2345 * time.Millisecond,
+		Counters: state.Counters{Read: 4000, Created: 15211, Removed: 3, Refused: 2, Ownerless: 12, TargetCalls: 15430, SourceCalls: 40},
+	})
+	if want := "orders: 4,000 read, 15,211 rows created, 0 updated, 0 unchanged, 3 rows removed, 2 refused, 12 of deleted accounts; " +
+		"15,430 calls to Copernica, 40 to Magento; 2.35s; in step up to 2026-03-29T00:30:00Z"; got != want {
+		t.Errorf("summary %q, want %q", got, want)
+	}
+	got = summary(engine.Report{Stream: "orders", Outcome: state.Paused, Waiting: true, Counters: state.Counters{Read: 1, Created: 1}})
+	if want := "orders: 1 read, 1 row created, 0 updated, 0 unchanged; 0 calls to Copernica, 0 to Magento; 0s; " +
+		"waits for customers: the first pass over the customers is not finished"; got != want {
+		t.Errorf("summary %q, want %q", got, want)
+	}
 }
 
 func TestProgressLines(t *testing.T) {
@@ -115,7 +128,7 @@ func TestJSONLogs(t *testing.T) {
 				code  int
 				says  string
 			}{
-				{[]string{"run", "orders"}, func(*stage) {}, exitConfiguration, "orders"},
+				{[]string{"run", "carts"}, func(*stage) {}, exitConfiguration, "carts"},
 				{[]string{"run"}, set("MAGENTO_ACCESS_TOKEN", "hunter2"), exitPeer, "SYNCD_MAGENTO_ACCESS_TOKEN"},
 				{[]string{"run"}, set("OVERLAP", "soon"), exitConfiguration, "SYNCD_OVERLAP"},
 			} {

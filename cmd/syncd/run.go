@@ -16,13 +16,14 @@ import (
 type runCommand struct {
 	AcceptNewAddress bool `help:"The shop has moved to another address and is the same shop."`
 
-	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers. Default: all of them." enum:"customers"`
+	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers, orders. Default: all of them, in this order." enum:"customers,orders"`
 }
 
 // Help is shown by `syncd run --help`.
 func (*runCommand) Help() string {
 	return "Reads what changed in the shop since the last run, up to a horizon just behind the shop's clock, " +
-		"and writes what differs to Copernica. A run that is cut short is resumed by the next one. " +
+		"and writes what differs to Copernica: the customers first, then the orders, which stand below them. " +
+		"A run that is cut short is resumed by the next one. " +
 		"Schema is never created: that is `syncd provision`."
 }
 
@@ -34,7 +35,7 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	}
 	streams := c.Streams
 	if len(streams) == 0 {
-		streams = []string{engine.Customers}
+		streams = engine.Streams()
 	}
 	a.newAddress = c.AcceptNewAddress
 	bar := a.progress(log)
@@ -46,7 +47,7 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 		log.Info("stopping: waiting for calls under way, some seconds at most; another signal ends at once")
 	})
 	defer stopping()
-	var open int64
+	var open, unknown int64
 	for _, stream := range streams {
 		report, runErr := p.engine.Run(ctx, stream)
 		bar.end()
@@ -57,9 +58,10 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 		if err = runErr; err != nil {
 			break
 		}
-		if n := report.Counters.Unknown; n > 0 {
-			err = &unknownError{writes: n}
-		}
+		unknown += report.Counters.Unknown
+	}
+	if err == nil && unknown > 0 {
+		err = &unknownError{writes: unknown}
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("stopped: the next run resumes where this one was")
@@ -73,14 +75,20 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 // summary says in one line what a run did.
 func summary(r engine.Report) string {
 	n := r.Counters
+	created := grouped(n.Created)
+	if r.Stream == engine.Orders { // an order makes several
+		created = counted(n.Created, "row")
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s read, %s created, %s updated, %s unchanged",
-		r.Stream, grouped(n.Read), grouped(n.Created), grouped(n.Updated), grouped(n.Unchanged))
+		r.Stream, grouped(n.Read), created, grouped(n.Updated), grouped(n.Unchanged))
 	for _, part := range []struct {
 		count int64
 		words string
 	}{
+		{n.Removed, counted(n.Removed, "row") + " removed"},
 		{n.Refused, grouped(n.Refused) + " refused"},
+		{n.Ownerless, grouped(n.Ownerless) + " of deleted accounts"},
 		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
 		{r.Unreached, grouped(r.Unreached) + " not reached"},
 		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
@@ -90,12 +98,14 @@ func summary(r engine.Report) string {
 		}
 	}
 	fmt.Fprintf(&b, "; %s to Copernica, %s to Magento; %s", counted(n.TargetCalls, "call"), grouped(n.SourceCalls), r.Elapsed.Round(10*time.Millisecond))
-	switch r.Outcome {
-	case state.Done:
+	switch {
+	case r.Waiting && r.Outcome == state.Paused:
+		b.WriteString("; waits for customers: the first pass over the customers is not finished")
+	case r.Outcome == state.Done:
 		fmt.Fprintf(&b, "; in step up to %s", r.Horizon.UTC().Format(time.RFC3339))
-	case state.Paused:
+	case r.Outcome == state.Paused:
 		b.WriteString("; not finished, the next run resumes here")
-	case state.Failed:
+	case r.Outcome == state.Failed:
 		b.WriteString("; failed, the next run resumes here")
 	}
 	return b.String()
