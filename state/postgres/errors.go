@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -117,7 +119,7 @@ func explain(ctx context.Context, what string, err error) error {
 		return &Error{Op: what, Problem: adviceCertificate, Setup: true, Err: err}
 	case strings.Contains(err.Error(), "server refused TLS connection"): // pgconn has no type for it
 		return &Error{Op: what, Problem: adviceNoTLS, Setup: true, Err: err}
-	case is[*pgconn.ConnectError](err) && !errors.Is(err, ErrUnknown):
+	case (is[*pgconn.ConnectError](err) || broken(err)) && !errors.Is(err, ErrUnknown):
 		return &Error{Op: what, Problem: adviceUnreachable, Err: err}
 	}
 	return fmt.Errorf("%s: %w", what, err)
@@ -125,6 +127,11 @@ func explain(ctx context.Context, what string, err error) error {
 
 func certificate(err error) bool {
 	return is[*tls.CertificateVerificationError](err) || is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err)
+}
+
+// broken reports whether the connection went away under a call.
+func broken(err error) bool {
+	return is[*net.OpError](err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func is[E error](err error) bool {
@@ -151,6 +158,14 @@ func undone(err error) bool {
 		return class(e) == classRollback || class(e) == classIntegrity
 	}
 	return errors.Is(err, pgx.ErrTxCommitRollback)
+}
+
+// code is that of what the server said, or empty.
+func code(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
 }
 
 func class(e *pgconn.PgError) string { return e.Code[:min(2, len(e.Code))] }

@@ -1,9 +1,15 @@
 package postgres
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Setting returns a setting of a connection of the store.
 func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
 	err = s.pool.QueryRow(ctx, "SELECT current_setting($1)", name).Scan(&value)
 	return value, err
 }
+
+// Hurry makes the store give up after so many tries, and so long after a COMMIT.
+func (s *Store) Hurry(tries int, patience time.Duration) { s.tries, s.patience = tries, patience }

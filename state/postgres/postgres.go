@@ -87,6 +87,9 @@ type Store struct {
 	log    *slog.Logger
 	hasher state.Hasher
 	closed atomic.Bool
+
+	tries    int
+	patience time.Duration
 }
 
 var _ state.Store = (*Store)(nil)
@@ -111,7 +114,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, explain(ctx, "open the state", err)
 	}
-	s := &Store{pool: pool, now: cfg.Now, log: cfg.Log}
+	s := &Store{pool: pool, now: cfg.Now, log: cfg.Log, tries: tries, patience: patience}
 	if err := s.open(ctx, cfg, box); err != nil {
 		pool.Close()
 		return nil, err

@@ -19,6 +19,8 @@ type proxy struct {
 	cut  int // further COMMITs to spoil
 	when cutAt
 	cuts int
+	away bool // connections are refused
+	open map[net.Conn]bool
 }
 
 // cutAt says where a connection breaks.
@@ -48,7 +50,7 @@ func newProxy(t *testing.T, address string) *proxy {
 	query.Set("host", filepath.Dir(l.Addr().String()))
 	query.Set("port", "5432")
 	u.Host, u.RawQuery = "", query.Encode()
-	p := &proxy{url: u.String()}
+	p := &proxy{url: u.String(), open: make(map[net.Conn]bool)}
 	var wg sync.WaitGroup
 	t.Cleanup(wg.Wait)
 	t.Cleanup(func() { l.Close() })
@@ -61,6 +63,11 @@ func newProxy(t *testing.T, address string) *proxy {
 			server, err := net.Dial(network, target)
 			if err != nil {
 				client.Close()
+				continue
+			}
+			if !p.admit(client) {
+				client.Close()
+				server.Close()
 				continue
 			}
 			wg.Go(func() {
@@ -85,6 +92,39 @@ func (p *proxy) spoilt() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cuts
+}
+
+// admit remembers a connection, unless the server is to seem away.
+func (p *proxy) admit(client net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open[client] = !p.away
+	return !p.away
+}
+
+// leave cuts every connection and takes no other one.
+func (p *proxy) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = true
+	for client := range p.open {
+		client.Close()
+	}
+}
+
+// leaveAt makes leave happen at the next COMMIT.
+func (p *proxy) leaveAt(when cutAt) {
+	p.spoil(1, when)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = true
+}
+
+// comeBack takes connections again.
+func (p *proxy) comeBack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = false
 }
 
 // forward passes messages on: a first one without a type, then type, length, body.

@@ -77,7 +77,13 @@ func (s *Store) repeat(ctx context.Context, what string, step func() (again bool
 		if is[*state.HeldError](err) || is[*state.TargetError](err) {
 			return err // they say all there is
 		}
-		if !again || n == tries || ctx.Err() != nil {
+		if code(err) == codeReadOnly {
+			// A session keeps the default that it began with, also when the server takes
+			// writes again, so the others are not trusted either.
+			s.pool.Reset()
+			again = n == 1
+		}
+		if !again || n == s.tries || ctx.Err() != nil {
 			return explain(ctx, what, err)
 		}
 		s.log.DebugContext(ctx, "state call repeated", "call", what, "attempt", n, "error", err)
@@ -118,7 +124,7 @@ func (s *Store) transact(ctx context.Context, do func(tx pgx.Tx) error) (again b
 		return failed(err)
 	}
 	// A caller that gives up now must not leave a transaction half ended.
-	steady, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	steady, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
 	defer cancel()
 	defer tx.Rollback(steady) //nolint:errcheck // after a commit there is nothing to roll back
 
@@ -154,7 +160,7 @@ func (s *Store) transact(ctx context.Context, do func(tx pgx.Tx) error) (again b
 // kept, or it never will be.
 func (s *Store) settle(ctx context.Context, token []byte) (done bool, err error) {
 	// The caller's stop changes nothing about what the server did.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, time.Second) {
 		if done, err = ask(ctx, s.pool, token); err == nil {

@@ -47,8 +47,10 @@ func TestViewsForAReader(t *testing.T) {
 	}
 	if _, err := s.Commit(t.Context(), l, state.Commit{
 		Checkpoint: &state.Checkpoint{Stream: "customers", Horizon: now.Add(-time.Hour)},
-		Records:    []state.Record{row(1), row(2)},
-		Letters:    []state.DeadLetter{{Entity: state.Profile, Key: "shop-c3", Cause: "refused"}},
+		Records: []state.Record{
+			row(1), row(2), {Entity: state.Order, Key: "shop-o1", State: state.Acknowledged}, {Entity: state.Item, Key: "shop-i1", State: state.Refused},
+		},
+		Letters: []state.DeadLetter{{Entity: state.Profile, Key: "shop-c3", Cause: "refused"}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -60,14 +62,14 @@ func TestViewsForAReader(t *testing.T) {
 		ALTER ROLE syncd_reader SET search_path = syncd`)
 	reader := server.TCP("syncd_reader", "hunter2", "views")
 	for query, want := range map[string]string{
-		"SELECT stream, round(lag_seconds / 60), pass_open FROM syncd_checkpoints":    "customers 60 f",
-		"SELECT stream, outcome, read, created, updated, seconds FROM syncd_runs":     "customers done 7 3 0 60",
-		"SELECT key, cause, attempts FROM syncd_dead_letters WHERE resolved IS NULL":  "shop-c3 refused 1",
-		"SELECT entity, state, rows FROM syncd_records":                               "profile acknowledged 2",
-		"SELECT has_table_privilege('syncd.records', 'SELECT')":                       "f",
-		"SELECT has_table_privilege('syncd.sealed', 'SELECT')":                        "f",
-		"SELECT has_table_privilege('syncd.syncd_records', 'INSERT, UPDATE, DELETE')": "f",
-		"SELECT has_schema_privilege('syncd', 'CREATE')":                              "f",
+		"SELECT stream, round(lag_seconds / 60), pass_open FROM syncd_checkpoints":                                                    "customers 60 f",
+		"SELECT stream, outcome, read, created, updated, seconds FROM syncd_runs":                                                     "customers done 7 3 0 60",
+		"SELECT key, cause, attempts FROM syncd_dead_letters WHERE resolved IS NULL":                                                  "shop-c3 refused 1",
+		"SELECT string_agg(concat(entity, ' ', state, ' ', rows), ', ') FROM (SELECT * FROM syncd_records ORDER BY entity DESC) AS r": "profile acknowledged 2, order acknowledged 1, item refused 1",
+		"SELECT has_table_privilege('syncd.records', 'SELECT')":                                                                       "f",
+		"SELECT has_table_privilege('syncd.sealed', 'SELECT')":                                                                        "f",
+		"SELECT has_table_privilege('syncd.syncd_records', 'INSERT, UPDATE, DELETE')":                                                 "f",
+		"SELECT has_schema_privilege('syncd', 'CREATE')":                                                                              "f",
 	} {
 		rows := pgtest.Query(t, reader, query)
 		if len(rows) != 1 || strings.Join(rows[0], " ") != want {
