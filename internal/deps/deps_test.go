@@ -73,6 +73,10 @@ var rules = []rule{
 		pkg: "sync/doctor", allowed: []string{"sync/mapping", "magento", "copernica", "state", "internal/httpx", "internal/fault"},
 		reason: "the checks look at both peers and the state through what the commands open, and know no settings",
 	},
+	{
+		pkg: "sync/schedule", allowed: []string{"sync/engine", "sync/mapping", "magento", "copernica", "state", "internal/httpx", "internal/fault"},
+		reason: "the schedule decides when the engine works, on whichever store, and never how",
+	},
 
 	{pkg: "cmd/syncd", allowed: []string{anything}, reason: tieReason},
 	{pkg: "internal/pgtest", tests: true, reason: "it gives tests a database, whatever they keep there"},
