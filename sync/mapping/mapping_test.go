@@ -228,8 +228,16 @@ func TestParseRefusesWhatCouldDoHarm(t *testing.T) {
 			}
 		})
 	}
-	if _, err := mapping.Parse([]byte(head + key)); err != nil {
-		t.Errorf("the example itself: %v", err)
+	file, err := mapping.Parse([]byte(head + key))
+	if err != nil {
+		t.Fatalf("the example itself: %v", err)
+	}
+	m, err := file.Compile(mapping.Options{Shop: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Tables(); len(got) != 1 || got[0] != mapping.Profiles || m.OrderPaths() != nil || m.NeedsOf(mapping.Orders) != nil {
+		t.Errorf("a mapping of customers only: tables %v, paths %v", got, m.OrderPaths())
 	}
 }
 
