@@ -1,6 +1,6 @@
 // Package copernicatest is a Copernica account that a test, the demo or
-// `syncd emulate copernica` can start: REST API version 4, authentication host and
-// consent page in one handler.
+// `syncd emulate copernica` can start: REST API versions 1 to 4, authentication host
+// and consent page in one handler.
 //
 // It is written from Copernica's documentation and from what others observed of
 // the live API, not from our client, and imports nothing of it: the two check each
@@ -19,7 +19,12 @@
 //   - A look-up, an upsert or an update by an equality filter or by id costs the same
 //     in a database of 10 and of 100,000 profiles.
 //
-// Versions 1 to 3 are not served: their paths answer "Invalid method".
+// # Versions
+//
+// Each version has its own path, and all of them work on the same account. Version 4
+// wants a Bearer token, 1 to 3 the access token in the query. What else differs stands
+// in version.go. Calls that the documents of a version do not have answer "Invalid
+// method".
 package copernicatest
 
 import (
@@ -104,7 +109,7 @@ func New(cfg Config) *Account {
 	return a
 }
 
-// Handler serves the account: the API under /v4/, the authentication host at "/"
+// Handler serves the account: the API under /v1/ to /v4/, the authentication host at "/"
 // and the consent page at /en/authorize and /nl/authorize.
 func (a *Account) Handler() http.Handler { return a.handler }
 

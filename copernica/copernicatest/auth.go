@@ -46,7 +46,7 @@ func (a *Account) authenticate(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && a.cfg.TokenByGET:
 		given, _ = query(parseQuery(r.URL.RawQuery)).get("access_token")
 	default:
-		send(w, r, fail(msgMethod))
+		a.send(w, r, newest, fail(msgMethod))
 		return
 	}
 	token, ok := a.issue(given)
@@ -55,7 +55,7 @@ func (a *Account) authenticate(w http.ResponseWriter, r *http.Request) {
 		if status == 0 {
 			status = http.StatusBadRequest
 		}
-		send(w, r, failStatus(status, msgToken))
+		a.send(w, r, newest, failStatus(status, msgToken))
 		return
 	}
 	body, contentType := token, "text/plain; charset=utf-8"
@@ -98,6 +98,15 @@ func (a *Account) issue(access string) (string, bool) {
 	return token, true
 }
 
+// entitled reports whether a call carries what its version asks for.
+func (a *Account) entitled(req *request, authorization string) bool {
+	if req.version == newest {
+		return a.authorized(authorization, req.now)
+	}
+	token, _ := req.query.get("access_token")
+	return a.access[token] && !a.cfg.OnlyVersion4
+}
+
 func (a *Account) authorized(header string, now time.Time) bool {
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
@@ -110,8 +119,8 @@ func (a *Account) authorized(header string, now time.Time) bool {
 	return ok && now.Before(g.expires) && (a.cfg.TokensOutliveRevocation || a.access[g.access])
 }
 
-// authorize is the consent page. The user is taken to have pressed "Give access": the
-// redirect comes at once. A state that is too short brings a redirect without code.
+// authorize is the consent page. The user answers at once as [Switches.Consent] says. A
+// state that is too short brings a redirect without code.
 func (a *Account) authorize(w http.ResponseWriter, r *http.Request) {
 	q := query(parseQuery(r.URL.RawQuery))
 	client, _ := q.get("client_id")
@@ -123,12 +132,19 @@ func (a *Account) authorize(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This application cannot be authorized.", http.StatusBadRequest)
 		return
 	}
+	if a.cfg.Consent == ConsentForged {
+		state = opaque(32)
+	}
 	added := "state=" + url.QueryEscape(state)
 	least := a.cfg.StateLength
 	if least == 0 {
 		least = 32
 	}
-	if len(state) >= least {
+	switch {
+	case a.cfg.Consent == ConsentRefused:
+		added += "&error=access_denied&error_description=" + url.QueryEscape("The user refused access")
+	case a.cfg.Consent == ConsentSilent:
+	case len(state) >= least:
 		a.mu.Lock()
 		code := opaque(16)
 		a.codes[code] = pendingUse{redirect: redirect, expires: a.now().Add(codeLifetime)}

@@ -34,7 +34,15 @@ func (a *Account) identity(req *request) answer {
 	if req.method != http.MethodGet {
 		return fail(msgMethod)
 	}
-	return answer{body: []byte(`{"id":"34","name":"Emulator","description":"An emulated account","company":"Emulator BV"}`)}
+	const name = `"name":"Emulator","description":"An emulated account","company":"Emulator BV"`
+	switch req.version {
+	case 1:
+		return answer{body: []byte(`{"ID":"34",` + name + `}`)}
+	case 3:
+		return answer{body: []byte(`{"id":"34",` + name + `,"customer":{"id":"7","name":"Emulator BV","isPartner":false},"usedBy":[],"license":{"id":"9","isTrial":false}}`)}
+	default:
+		return answer{body: []byte(`{"id":"34",` + name + `}`)}
+	}
 }
 
 // consumption counts API calls; nothing else is used here.
@@ -117,6 +125,9 @@ func (a *Account) routeRow(req *request, rows map[int64]*row, missing string) an
 	id, ok := number(req.path[1])
 	r := rows[id]
 	if !ok || r == nil {
+		if req.method == http.MethodDelete && a.cfg.DeleteMissingSucceeds {
+			return answer{status: http.StatusNoContent}
+		}
 		return fail(missing)
 	}
 	sub := req.elem(2)

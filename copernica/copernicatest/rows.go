@@ -43,6 +43,7 @@ func (a *Account) bodyFields(req *request, t *table, parent *row) (map[*field]st
 	body := req.body
 	wrapped := body.get("fields")
 	switch o, ok := wrapped.(object); {
+	case t.database == nil && req.version == 1: // flat
 	case t.database == nil && wrapped != nil && !ok:
 		return refused(msgData)
 	case t.database == nil:
@@ -87,9 +88,7 @@ func (a *Account) given(t *table, flat object) (given map[*field]string, unknown
 // createRow never looks for an equal row: doubles are made without complaint
 // (behaviour 34).
 func (a *Account) createRow(t *table, parent *row, given map[*field]string) answer {
-	kind := "subprofile"
 	if t.database == nil {
-		kind = "profile"
 		for f, v := range given {
 			if f.typ == "email" && a.refusedDomain(v) {
 				return fail(msgProfile)
@@ -97,7 +96,7 @@ func (a *Account) createRow(t *table, parent *row, given map[*field]string) answ
 		}
 	}
 	r := a.addRow(t, parent, given)
-	return answer{status: http.StatusCreated, created: r.id, kind: kind}
+	return answer{status: http.StatusCreated, created: r.id, touched: r.id, kind: kindOf(t)}
 }
 
 func (a *Account) refusedDomain(email string) bool {
@@ -131,7 +130,8 @@ func (a *Account) putRows(req *request, t *table, parent *row) answer {
 			given, _ = a.bodyFields(req, t, parent) // the schema may have changed
 		}
 		ans := a.createRow(t, parent, given)
-		if async || t.database != nil && a.cfg.SubprofileUpsertWithoutID {
+		unnamed := a.cfg.SubprofileUpsertWithoutID || req.version <= 2 && !a.cfg.SubprofileUpsertRepaired
+		if async || t.database != nil && unnamed {
 			ans.created = 0
 		}
 		if async && ans.status < 300 {
@@ -139,10 +139,20 @@ func (a *Account) putRows(req *request, t *table, parent *row) answer {
 		}
 		return ans
 	}
+	ans := answer{status: http.StatusNoContent}
 	for _, r := range matches {
 		a.update(r, given)
+		ans.touched, ans.kind = r.id, kindOf(t)
 	}
-	return answer{status: http.StatusNoContent}
+	return ans
+}
+
+// kindOf is the word for a table's rows in a path.
+func kindOf(t *table) string {
+	if t.database == nil {
+		return "profile"
+	}
+	return "subprofile"
 }
 
 // base returns the rows of one parent, or nil for all of the table.
@@ -253,19 +263,22 @@ func (a *Account) putRow(req *request, r *row, flat bool) answer {
 		return fail(msgData)
 	}
 	a.update(r, given)
-	return answer{status: http.StatusNoContent}
+	return answer{status: http.StatusNoContent, touched: r.id, kind: kindOf(r.table)}
 }
 
 func (a *Account) deleteRow(r *row) answer {
-	kind, again := "profile", msgRemoved
+	again := msgRemoved
 	if r.parent != nil {
-		kind, again = "subprofile", msgSubRemoved
+		again = msgSubRemoved
 	}
-	if r.removed != 0 {
+	switch {
+	case r.removed != 0 && a.cfg.DeleteMissingSucceeds:
+		return answer{status: http.StatusNoContent}
+	case r.removed != 0:
 		return fail(again)
 	}
 	a.remove(r)
-	return answer{status: http.StatusNoContent, kind: kind, deleted: r.id}
+	return answer{status: http.StatusNoContent, kind: kindOf(r.table), deleted: r.id}
 }
 
 // deleteRows removes the profiles whose ids the body lists; others are passed over.

@@ -35,12 +35,14 @@ const maxBody = 64 << 20
 
 // answer is what a call leads to. Its zero value is 200 with an empty body.
 type answer struct {
-	status   int
-	created  int64  // X-Created, 0: none
-	kind     string // profile, subprofile, field …: with created or deleted
-	deleted  int64  // X-deleted, 0: none
-	body     []byte
-	location string // of a 303, without host
+	status    int
+	created   int64  // X-Created, 0: none
+	kind      string // profile, subprofile, field …: with created or deleted
+	deleted   int64  // X-deleted, 0: none
+	touched   int64  // the row that was written, 0: none or many things
+	body      []byte
+	location  string // of a 303, without host
+	xlocation string // without host, where it is not that of created
 }
 
 func fail(message string) answer { return failStatus(http.StatusBadRequest, message) }
@@ -59,13 +61,14 @@ func missingElement(n int) answer {
 
 // request is a call to the API, its body read and its path split.
 type request struct {
-	method string
-	path   []string // behind the version, unescaped
-	query  query
-	body   object
-	bad    bool   // the body is no object
-	rawURI string // path and query as sent, without the version
-	now    time.Time
+	version int
+	method  string
+	path    []string // behind the version, unescaped
+	query   query
+	body    object
+	bad     bool   // the body is no object
+	rawURI  string // path and query as sent, without the version
+	now     time.Time
 }
 
 // elem returns a path element, "" if there is none.
@@ -84,20 +87,20 @@ func (a *Account) serve(w http.ResponseWriter, r *http.Request) {
 		a.authenticate(w, r)
 	case path == "/en/authorize" || path == "/nl/authorize":
 		a.authorize(w, r)
-	case strings.HasPrefix(path, "/v4/"):
-		a.serveAPI(w, r, strings.TrimPrefix(path, "/v4"))
+	case len(path) > 3 && path[:2] == "/v" && path[2] >= '1' && path[2] <= '4' && path[3] == '/':
+		a.serveAPI(w, r, int(path[2]-'0'), path[3:])
 	default:
-		send(w, r, fail(msgMethod))
+		a.send(w, r, newest, fail(msgMethod))
 	}
 }
 
-func (a *Account) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
+func (a *Account) serveAPI(w http.ResponseWriter, r *http.Request, version int, path string) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		// The sender went away in the middle: nothing was received, nothing is done.
 		panic(http.ErrAbortHandler)
 	}
-	req := &request{method: r.Method, query: parseQuery(r.URL.RawQuery), rawURI: path}
+	req := &request{version: version, method: r.Method, query: parseQuery(r.URL.RawQuery), rawURI: path}
 	if r.URL.RawQuery != "" {
 		req.rawURI += "?" + r.URL.RawQuery
 	}
@@ -114,7 +117,7 @@ func (a *Account) serveAPI(w http.ResponseWriter, r *http.Request, path string) 
 		// the write may come after its time-out.
 		time.Sleep(a.cfg.Latency)
 	}
-	send(w, r, a.call(req, r.Header.Get("Authorization")))
+	a.send(w, r, version, a.call(req, r.Header.Get("Authorization")))
 }
 
 // call works one API call at one instant.
@@ -125,7 +128,7 @@ func (a *Account) call(req *request, authorization string) answer {
 	if req.elem(0) == "token" {
 		return a.exchange(req)
 	}
-	if !a.authorized(authorization, req.now) {
+	if !a.entitled(req, authorization) {
 		status := a.cfg.AuthFailure
 		if status == 0 {
 			status = http.StatusBadRequest
@@ -133,33 +136,23 @@ func (a *Account) call(req *request, authorization string) answer {
 		return failStatus(status, msgToken)
 	}
 	a.calls[req.now.Format(time.DateOnly)]++
+	if !a.has(req) {
+		return fail(msgMethod)
+	}
 	ans := a.route(req)
-	if req.method == http.MethodPut && ans.status < 300 {
-		a.putStatus(req, &ans)
+	if ans.status < 300 {
+		a.inWordsOf(req, &ans)
 	}
 	return ans
 }
 
-// putStatus gives a successful PUT the status that the account is switched to.
-func (a *Account) putStatus(req *request, ans *answer) {
-	switch a.cfg.PutStatus {
-	case http.StatusSeeOther:
-		// The request's own address, for a creation as well; /fields is cut off.
-		ans.location = strings.Replace(req.rawURI, "/fields", "", 1)
-		if strings.HasSuffix(req.elem(len(req.path)-1), "profiles") {
-			ans.location = req.rawURI
-		}
-		ans.status = http.StatusSeeOther
-	case 0:
-	default:
-		ans.status = a.cfg.PutStatus
-	}
-}
-
 // send writes an answer. Every answer carries its length.
-func send(w http.ResponseWriter, r *http.Request, ans answer) {
+func (a *Account) send(w http.ResponseWriter, r *http.Request, version int, ans answer) {
 	if ans.status == 0 {
 		ans.status = http.StatusOK
+	}
+	if ans.status == http.StatusBadRequest && a.cfg.ErrorStatus != 0 {
+		ans.status = a.cfg.ErrorStatus
 	}
 	h := w.Header()
 	base := "http://" + r.Host
@@ -170,7 +163,10 @@ func send(w http.ResponseWriter, r *http.Request, ans answer) {
 	if ans.created != 0 {
 		id := strconv.FormatInt(ans.created, 10)
 		h.Set("X-Created", id)
-		h.Set("X-location", base+"/v4/"+ans.kind+"/"+id)
+		h.Set("X-location", base+versionPath(version)+"/"+ans.kind+"/"+id)
+	}
+	if ans.xlocation != "" {
+		h.Set("X-location", base+ans.xlocation)
 	}
 	if ans.deleted != 0 {
 		h.Set("X-deleted", ans.kind+" "+strconv.FormatInt(ans.deleted, 10))

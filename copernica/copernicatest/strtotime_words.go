@@ -23,6 +23,7 @@ func (p *dateParser) offset() bool {
 		if p.take(':') {
 			m, ok := p.upTo(59)
 			if !ok {
+				p.at = mark
 				return false
 			}
 			minutes = m

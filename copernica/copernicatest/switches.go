@@ -26,6 +26,17 @@ const (
 	UnknownFilterIgnored
 )
 
+// Consent says what the user does on the consent page.
+type Consent uint8
+
+// What the user does. How Copernica tells of a refusal is undocumented.
+const (
+	ConsentGiven   Consent = iota // access is given: a code comes back
+	ConsentRefused                // an error comes back, as RFC 6749 has it
+	ConsentSilent                 // the state comes back and nothing else
+	ConsentForged                 // a good code comes back with a state that nobody gave
+)
+
 // Switches decides what Copernica does where nobody knows, or where documentation
 // and observation differ. Every zero value is the likeliest answer.
 type Switches struct {
@@ -50,6 +61,15 @@ type Switches struct {
 	// AuthHostFailure is the authentication host's status for a bad access token; zero: 400.
 	AuthHostFailure int
 
+	// OnlyVersion4 refuses the access tokens in the query of versions 1 to 3, as those
+	// that were made for version 4 alone.
+	OnlyVersion4 bool
+	// ErrorStatus is the status of every refusal that is a 400 otherwise: 200, which is
+	// thought possible (behaviour 11). Zero: 400.
+	ErrorStatus int
+
+	// Consent is what the user does on the consent page.
+	Consent Consent
 	// StateLength is the shortest `state` that the consent page accepts; zero: 32, the
 	// length of the MD5 sum that the documentation suggests.
 	StateLength int
@@ -71,13 +91,27 @@ type Switches struct {
 	// create profile" (behaviour 13, seen once, for 126.com).
 	RefusedDomains []string
 
-	// PutStatus is the status of a successful PUT: 200 as the documentation of version 2
-	// says, or 303 with Location as versions 1 and 2 really answered (behaviours 1, 2).
-	// Zero: 204, and 201 when something was created.
+	// PutStatus is the status of a successful PUT: 200 as the documentation of versions 1
+	// and 2 says, or 303 with Location as they really answered (behaviours 1, 2). Zero: 303
+	// in versions 1 and 2; in 3 and 4 it is 204, and 201 when something was created.
 	PutStatus int
+	// LocationNamesRow makes the Location of a 303, or the X-location of another status, of
+	// a PUT in versions 1 and 2 name the row that was written, new or old, as their
+	// documentation says. Default: the request's own address, and no X-location for a row
+	// that was there before.
+	LocationNamesRow bool
 	// SubprofileUpsertWithoutID leaves X-Created out when an upsert creates a subprofile
-	// (behaviour 5, seen in version 2).
+	// (behaviour 5, seen in version 2), in versions 3 and 4 as well.
 	SubprofileUpsertWithoutID bool
+	// SubprofileUpsertRepaired gives X-Created there in versions 1 and 2, where it was
+	// missing when others looked.
+	SubprofileUpsertRepaired bool
+	// Version1Upserts makes version 1 take the calls to subprofiles that only the documents
+	// of version 2 have: PUT of many, PUT and DELETE of one. Default: "Invalid method".
+	Version1Upserts bool
+	// DeleteMissingSucceeds answers 204 to a DELETE of what is not there, or there no
+	// longer, as the documentation of version 2 says. Default: 400, as seen.
+	DeleteMissingSucceeds bool
 	// UpsertRace is the time between an upsert's look and its creation. When set, two
 	// concurrent upserts of one new key both create. Default: a call is one instant.
 	UpsertRace time.Duration
