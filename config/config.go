@@ -77,6 +77,7 @@ type Magento struct {
 	ConsumerKey       Secret `env:"CONSUMER_KEY" desc:"Consumer key of the integration, for a shop that takes no integration's token by itself (Magento 2.4.4 and later): every call is then signed (OAuth 1.0a). Needs all four of the integration's secrets, SYNCD_MAGENTO_ACCESS_TOKEN among them."`
 	ConsumerSecret    Secret `env:"CONSUMER_SECRET" desc:"Consumer secret of the integration, with SYNCD_MAGENTO_CONSUMER_KEY."`
 	AccessTokenSecret Secret `env:"ACCESS_TOKEN_SECRET" desc:"Access token secret of the integration, with SYNCD_MAGENTO_CONSUMER_KEY."`
+	OAuthURL          string `env:"OAUTH_URL" show:"SYNCD_MAGENTO_BASE_URL" example:"https://shop.example.com" desc:"Address of the shop as the shop itself sees it, for signed calls through a proxy that changes scheme, host or port."`
 
 	Concurrency int    `env:"CONCURRENCY, default=2" desc:"Most calls in flight to the shop. 1 to 32."`
 	PageSize    int    `env:"PAGE_SIZE, default=300" desc:"Most records asked for in one call; a slow shop is asked for fewer. 10 to 1000."`

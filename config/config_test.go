@@ -297,6 +297,24 @@ func TestSignedCalls(t *testing.T) {
 	}
 }
 
+// TestSignedAddress may begin with http://: it is signed and never called.
+func TestSignedAddress(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"http://inner.example:8080": "",
+		"https://shop.example.com":  "",
+		"ftp://shop.example.com":    "SYNCD_MAGENTO_OAUTH_URL is not an address of a web server: write one such as https://host.example.com",
+	} {
+		got := ""
+		if _, err := load(t, append(minimal, "SYNCD_MAGENTO_OAUTH_URL="+value)...); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestApplicationInPlaceOfToken(t *testing.T) {
 	t.Parallel()
 	if _, err := load(t, apply(minimal, []string{"SYNCD_COPERNICA_ACCESS_TOKEN", "SYNCD_COPERNICA_CLIENT_KEY=a", "SYNCD_COPERNICA_CLIENT_SECRET=b"})...); err != nil {

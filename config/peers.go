@@ -21,9 +21,18 @@ func (m Magento) check(p *problems) {
 		p.address("MAGENTO_BASE_URL", m.BaseURL)
 	}
 	m.checkAccess(p)
+	if m.OAuthURL != "" {
+		p.oauthAddress("MAGENTO_OAUTH_URL", m.OAuthURL)
+	}
 	if _, err := m.RootCAs(); err != nil {
 		*p = append(*p, err)
 	}
+}
+
+// oauthAddress checks an address that is signed and not called: http:// is what a shop
+// behind a proxy that ends TLS may see.
+func (p *problems) oauthAddress(name, value string) {
+	p.address(name, strings.Replace(value, "http://", "https://", 1))
 }
 
 // checkAccess holds the settings to exactly one way to authenticate: a user with a

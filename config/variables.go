@@ -59,7 +59,7 @@ func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
 	for _, v := range Variables() {
-		standing := v.Shown
+		standing := quoted.ReplaceAllString(v.Shown, "`$1$2`")
 		if v.Default != "" {
 			standing = "`" + v.Default + "`"
 		}

@@ -141,14 +141,13 @@ func TestBadInput(t *testing.T) {
 
 		// Credentials.
 		{
-			name: "the Copernica token was revoked", spoil: func(s *stage) { s.account.Revoke() },
-			mend: func(s *stage) { s.account.Grant(stageToken) },
+			name: "the Copernica token was revoked", spoil: func(s *stage) { s.account.Revoke() }, mend: anotherToken,
 			code: exitPeer, says: []string{"refuses the access token", "SYNCD_COPERNICA_ACCESS_TOKEN"},
 		},
 		{
 			name: "the Copernica token is revoked in the middle of a run", midway: true,
 			spoil: afterWrites(15, func(s *stage) { s.account.Revoke() }),
-			mend:  func(s *stage) { unmasked(s); s.account.Grant(stageToken) },
+			mend:  func(s *stage) { unmasked(s); anotherToken(s) },
 			code:  exitPeer, says: []string{"refuses the access token", "SYNCD_COPERNICA_ACCESS_TOKEN"},
 		},
 		{
@@ -265,6 +264,12 @@ func (s *stage) must(err error) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// anotherToken is how a revoked one is mended: the same would not be tried for a while.
+func anotherToken(s *stage) {
+	s.account.Grant("granted-once-more")
+	s.environ["SYNCD_COPERNICA_ACCESS_TOKEN"] = "granted-once-more"
 }
 
 func dropField(name string) func(*stage) {

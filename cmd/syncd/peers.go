@@ -21,64 +21,104 @@ import (
 // openMagento returns a client of the configured shop and the transport it speaks
 // through. It makes no call. The store remembers a refused password; nil: nobody does.
 func (a *app) openMagento(cfg config.Config, log *slog.Logger, store state.Store) (*magento.Client, *httpx.Transport, error) {
-	roots, err := cfg.Magento.RootCAs()
+	chain, err := a.magentoChain(cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	transport, err := httpx.New(httpx.Config{
+	transport, err := httpx.New(chain)
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := a.magentoSettings(cfg, log)
+	settings.Transport = transport
+	if store != nil {
+		settings.Refusals = newRefusals(store, cfg)
+	}
+	client, err := magento.New(settings)
+	return client, transport, err
+}
+
+// magentoChain says how calls to the shop are made.
+func (a *app) magentoChain(cfg config.Config, log *slog.Logger) (httpx.Config, error) {
+	roots, err := cfg.Magento.RootCAs()
+	return httpx.Config{
 		Peer:        "magento",
 		RootCAs:     roots,
 		CAHint:      config.Prefix + "MAGENTO_CA_BUNDLE",
 		Concurrency: cfg.Magento.Concurrency,
 		Now:         a.now,
 		Log:         log,
-	})
-	if err != nil {
-		return nil, nil, err
+	}, err
+}
+
+// magentoSettings are those of a client of the configured shop, without a transport.
+func (a *app) magentoSettings(cfg config.Config, log *slog.Logger) magento.Config {
+	return magento.Config{
+		BaseURL:           cfg.Magento.BaseURL,
+		AccessToken:       cfg.Magento.AccessToken.Reveal(),
+		AccessTokenSecret: cfg.Magento.AccessTokenSecret.Reveal(),
+		ConsumerKey:       cfg.Magento.ConsumerKey.Reveal(),
+		ConsumerSecret:    cfg.Magento.ConsumerSecret.Reveal(),
+		OAuthURL:          cfg.Magento.OAuthURL,
+		Username:          cfg.Magento.Username,
+		Password:          cfg.Magento.Password.Reveal(),
+		TOTPSecret:        cfg.Magento.TOTPSecret.Reveal(),
+		UserAgent:         userAgent(),
+		PageSize:          cfg.Magento.PageSize,
+		Concurrency:       cfg.Magento.Concurrency,
+		Now:               a.now,
+		Log:               log,
 	}
-	var remembered magento.Refusals
-	if store != nil {
-		remembered = newRefusals(store, cfg)
-	}
-	client, err := magento.New(magento.Config{
-		BaseURL:     cfg.Magento.BaseURL,
-		AccessToken: cfg.Magento.AccessToken.Reveal(),
-		Username:    cfg.Magento.Username,
-		Password:    cfg.Magento.Password.Reveal(),
-		Refusals:    remembered,
-		Transport:   transport,
-		UserAgent:   "syncd/" + versionName(),
-		PageSize:    cfg.Magento.PageSize,
-		Concurrency: cfg.Magento.Concurrency,
-		Now:         a.now,
-		Log:         log,
-	})
-	return client, transport, err
 }
 
 // openCopernica returns a client of the configured account and the transport it
-// speaks through. It makes no call.
-func (a *app) openCopernica(cfg config.Config, log *slog.Logger) (*copernica.Client, *httpx.Transport, error) {
-	transport, err := httpx.New(httpx.Config{
-		Peer:        "copernica",
-		Concurrency: cfg.Copernica.Concurrency,
-		Now:         a.now,
-		Log:         log,
-	})
+// speaks through. It makes no call. The store remembers a refused token; nil: nobody does.
+func (a *app) openCopernica(cfg config.Config, log *slog.Logger, store state.Store) (*copernica.Client, *httpx.Transport, error) {
+	chain, err := a.copernicaChain(cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := copernica.New(copernica.Config{
+	transport, err := httpx.New(chain)
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := a.copernicaSettings(cfg, log)
+	settings.Transport = transport
+	if store != nil {
+		settings.Refusals = newAccountRefusals(store, cfg, settings.AccessToken)
+	}
+	client, err := copernica.New(settings)
+	return client, transport, err
+}
+
+// copernicaChain says how calls to Copernica are made.
+func (a *app) copernicaChain(cfg config.Config, log *slog.Logger) (httpx.Config, error) {
+	roots, err := cfg.Copernica.RootCAs()
+	return httpx.Config{
+		Peer:        "copernica",
+		RootCAs:     roots,
+		CAHint:      config.Prefix + "COPERNICA_CA_BUNDLE",
+		Concurrency: cfg.Copernica.Concurrency,
+		Now:         a.now,
+		Log:         log,
+	}, err
+}
+
+// copernicaSettings are those of a client of the configured account, without a transport.
+func (a *app) copernicaSettings(cfg config.Config, log *slog.Logger) copernica.Config {
+	return copernica.Config{
+		Version:     cfg.Copernica.APIVersion,
 		APIURL:      cfg.Copernica.APIURL,
 		AuthURL:     cfg.Copernica.AuthURL,
 		AccessToken: cfg.Copernica.AccessToken.Reveal(),
-		UserAgent:   "syncd/" + versionName(),
-		Transport:   transport,
+		UserAgent:   userAgent(),
 		Now:         a.now,
 		Log:         log,
-	})
-	return client, transport, err
+	}
 }
+
+// userAgent names us to both peers.
+func userAgent() string { return "syncd/" + versionName() }
 
 // openState opens the configured state, which is made when it does not exist.
 func (a *app) openState(ctx context.Context, cfg config.Config, log *slog.Logger) (state.Store, error) {

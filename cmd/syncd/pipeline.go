@@ -27,16 +27,16 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	account, accountTransport, err := a.openCopernica(cfg, log)
-	if err != nil {
-		return nil, err
-	}
 	closeStore := func() error { return nil }
 	if store == nil {
 		if store, err = a.openState(ctx, cfg, log); err != nil {
 			return nil, err
 		}
 		closeStore = store.Close
+	}
+	account, accountTransport, err := a.openCopernica(cfg, log, store)
+	if err != nil {
+		return nil, errors.Join(err, closeStore())
 	}
 	shop, shopTransport, err := a.openMagento(cfg, log, store)
 	if err != nil {
