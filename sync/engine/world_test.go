@@ -222,14 +222,7 @@ func (w *world) profile(id int64) copernicatest.Profile {
 	return found[0]
 }
 
-func (w *world) checkpoint() state.Checkpoint {
-	w.t.Helper()
-	cp, err := w.store.Checkpoint(w.t.Context(), "shop", engine.Customers)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return cp
-}
+func (w *world) checkpoint() state.Checkpoint { return w.checkpointOf(engine.Customers) }
 
 func (w *world) letters() []state.DeadLetter {
 	w.t.Helper()
@@ -275,4 +268,13 @@ func (w *world) writes() int {
 		}
 	}
 	return n
+}
+
+func (w *world) checkpointOf(stream string) state.Checkpoint {
+	w.t.Helper()
+	cp, err := w.store.Checkpoint(w.t.Context(), "shop", stream)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cp
 }
