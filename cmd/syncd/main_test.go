@@ -36,10 +36,11 @@ func (s stopping) Run() int { return pgtest.Run(s.m) }
 //
 //	exits CODE COMMAND...    run a command that ends with that exit code
 //	copernica [empty]        serve an account and set the environment that leads there
-//	magento N                serve a shop with N customers and set the environment that leads there
+//	magento N [M]            serve a shop with N customers and M orders and set the environment that leads there
 //	revoke                   make the account refuse its access token
 //	rename-field OLD NEW     rename a field of the account's database
 //	add-field NAME TYPE [N]  add a field of that type and length
+//	add-collection NAME ...  add a collection with such a field
 //	postgres                 make an empty PostgreSQL database and set the environment that leads there
 //	state PATH               make a state that shop "shop" has run with, and hold its lease
 func TestScripts(t *testing.T) {
@@ -55,14 +56,15 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits":        scriptExits,
-			"copernica":    scriptCopernica,
-			"magento":      scriptMagento,
-			"revoke":       scriptRevoke,
-			"rename-field": scriptRenameField,
-			"add-field":    scriptAddField,
-			"state":        scriptState,
-			"postgres":     func(ts *testscript.TestScript, _ bool, _ []string) { scriptPostgres(t, ts) },
+			"exits":          scriptExits,
+			"copernica":      scriptCopernica,
+			"magento":        scriptMagento,
+			"revoke":         scriptRevoke,
+			"rename-field":   scriptRenameField,
+			"add-field":      scriptAddField,
+			"add-collection": scriptAddCollection,
+			"state":          scriptState,
+			"postgres":       func(ts *testscript.TestScript, _ bool, _ []string) { scriptPostgres(t, ts) },
 		},
 	})
 }
@@ -110,12 +112,18 @@ func scriptCopernica(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func scriptMagento(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: magento N")
+	if len(args) != 1 && len(args) != 2 {
+		ts.Fatalf("usage: magento N [M]")
 	}
-	customers, err := strconv.Atoi(args[0])
+	shop := magentotest.Config{Seed: 1}
+	var err error
+	shop.Customers, err = strconv.Atoi(args[0])
 	ts.Check(err)
-	server := httptest.NewServer(magentotest.New(magentotest.Config{Seed: 1, Customers: customers}).Handler())
+	if len(args) == 2 {
+		shop.Orders, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	server := httptest.NewServer(magentotest.New(shop).Handler())
 	ts.Defer(server.Close)
 	ts.Setenv("SYNCD_MAGENTO_BASE_URL", server.URL)
 	ts.Setenv("SYNCD_MAGENTO_ACCESS_TOKEN", magentotest.AccessToken)
@@ -131,13 +139,29 @@ func scriptRenameField(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func scriptAddField(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(scriptAccount(ts).AddFields(copernicatest.DatabaseName, scriptField(ts, args)))
+}
+
+func scriptAddCollection(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: add-collection NAME [FIELD TYPE [N]]")
+	}
+	var fields []copernicatest.Field
+	if len(args) > 1 {
+		fields = append(fields, scriptField(ts, args[1:]))
+	}
+	_, err := scriptAccount(ts).CreateCollection(copernicatest.DatabaseName, args[0], fields...)
+	ts.Check(err)
+}
+
+func scriptField(ts *testscript.TestScript, args []string) copernicatest.Field {
 	field := copernicatest.Field{Name: args[0], Type: args[1]}
 	if len(args) == 3 {
 		length, err := strconv.Atoi(args[2])
 		ts.Check(err)
 		field.Length = length
 	}
-	ts.Check(scriptAccount(ts).AddFields(copernicatest.DatabaseName, field))
+	return field
 }
 
 func scriptPostgres(t *testing.T, ts *testscript.TestScript) {
