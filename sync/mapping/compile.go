@@ -113,7 +113,8 @@ func (m *Mapping) Customer(c *magento.Customer, l *Lookups) (Row, error) {
 		Website: c.WebsiteID, Email: c.Email, OptIn: c.Subscribed,
 		values: make([]string, len(m.customerValues)), t: m.profiles,
 	}
-	return r, fill(m.profiles, m.customerValues, customer{c, l}, r.values, Profiles, c.ID)
+	fill(m.customerValues, customer{c, l}, r.values)
+	return r, refuse(m.profiles, m.customerValues, customer{c, l}, Profiles, c.ID)
 }
 
 // check says what keeps a required value from being delivered.

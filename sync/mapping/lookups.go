@@ -12,7 +12,7 @@ import (
 type Lookups struct {
 	groups   map[int64]string
 	views    map[int64]string
-	websites map[int64]int64 // by store view
+	websites map[int64]int64 // by store view; 0, the admin's, of one that is gone
 
 	mu   sync.Mutex
 	gone map[lookup]bool // what has no name and will not get one
@@ -102,12 +102,4 @@ func (l *Lookups) viewOf(o *magento.Order) string {
 		return name
 	}
 	return strings.ReplaceAll(o.StoreName, "\n", nameSeparator)
-}
-
-// websiteOf is the website of an order's store view; 0 when the view is gone.
-func (l *Lookups) websiteOf(o *magento.Order) int64 {
-	if o.StoreID == 0 {
-		return 0
-	}
-	return l.websites[o.StoreID]
 }

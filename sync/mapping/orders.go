@@ -3,7 +3,6 @@ package mapping
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -51,37 +50,31 @@ type placed struct {
 // be delivered as it stands.
 func (m *Mapping) Order(o *magento.Order, l *Lookups) (Placed, error) {
 	p := &placing{o: o, l: l, m: m, key: m.OrderKey(o.ID), view: l.viewOf(o)}
-	website := l.websiteOf(o)
-	at := Row{SourceID: o.ID, UpdatedAt: o.UpdatedAt, Website: website}
+	at := Row{SourceID: o.ID, UpdatedAt: o.UpdatedAt, Website: l.websites[o.StoreID]}
 
-	orders, items := len(m.orderValues), len(m.itemValues)
-	values := make([]string, orders+items*len(o.Lines))
-	cut := func(n int) (head []string) {
+	values := make([]string, len(m.orderValues)+len(m.itemValues)*len(o.Lines))
+	next := func(n int) (head []string) {
 		head, values = values[:n:n], values[n:]
 		return head
 	}
 	out := Placed{Order: at, ItemsKnown: o.LinesKnown}
-	out.Order.Key, out.Order.Number = p.key, o.IncrementID
-	out.Order.t, out.Order.values = m.orders, cut(orders)
-	problem := fill(m.orders, m.orderValues, p, out.Order.values, Orders, o.ID)
+	r := &out.Order
+	r.Key, r.Number, r.t, r.values = p.key, o.IncrementID, m.orders, next(len(m.orderValues))
+	fill(m.orderValues, p, r.values)
 
 	if len(o.Lines) > 0 {
 		out.Items = make([]Row, len(o.Lines))
 	}
 	for i := range o.Lines {
-		r := &out.Items[i]
+		r, line := &out.Items[i], &o.Lines[i]
 		*r = at
-		r.Key, r.t, r.values = m.ItemKey(o.Lines[i].ID), m.items, cut(items)
-		if err := fill(m.items, m.itemValues, placed{p, &o.Lines[i]}, r.values, Orders, o.ID); problem == nil {
-			problem = err
-		}
+		r.Key, r.t, r.values = m.ItemKey(line.ID), m.items, next(len(m.itemValues))
+		fill(m.itemValues, placed{p, line}, r.values)
 	}
+	var problem error
 	switch {
 	case o.Guest:
-		var err error
-		if out.Owner, err = m.guest(p, at); problem == nil {
-			problem = err
-		}
+		out.Owner, problem = m.guest(p, at)
 	case o.CustomerID != 0:
 		out.Owner = Owner{Key: m.CustomerKey(o.CustomerID), Customer: o.CustomerID}
 	}
@@ -92,15 +85,14 @@ func (m *Mapping) Order(o *magento.Order, l *Lookups) (Placed, error) {
 // order's other rows.
 func (m *Mapping) guest(p *placing, at Row) (Owner, error) {
 	r := &at
-	r.Email, r.Shared = p.o.Email, true
-	r.t, r.values = m.profiles, make([]string, len(m.guestValues))
-	problem := fill(m.profiles, m.guestValues, p, r.values, Orders, p.o.ID)
+	r.Email, r.Shared, r.t, r.values = p.o.Email, true, m.profiles, make([]string, len(m.guestValues))
+	fill(m.guestValues, p, r.values)
 	if strings.TrimSpace(p.o.Email) == "" {
-		// Nothing is a key without an e-mail, whatever the mapping asks for.
+		// Without an e-mail there is no key, whatever the mapping asks for.
 		return Owner{Guest: r}, check(&Field{Name: m.emailField(), From: "email"}, "", Orders, p.o.ID)
 	}
 	r.Key = m.GuestKey(at.Website, p.o.Email)
-	return Owner{Key: r.Key, Guest: r}, problem
+	return Owner{Key: r.Key, Guest: r}, refuse(m.profiles, m.guestValues, p, Orders, p.o.ID)
 }
 
 // emailField names the field that holds the e-mail; the source's name when there is
@@ -116,7 +108,7 @@ func (m *Mapping) emailField() string {
 
 // OrderPaths lists what to ask Magento for with orders (`fields=`), sorted; nothing
 // without orders in the mapping.
-func (m *Mapping) OrderPaths() []string { return slices.Clone(m.orderPaths) }
+func (m *Mapping) OrderPaths() []string { return m.orderPaths }
 
 // OrderKey returns the key of an order's row (promise 17).
 func (m *Mapping) OrderKey(id int64) string { return appendID(m.keys.order, id) }

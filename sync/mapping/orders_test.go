@@ -292,6 +292,7 @@ func TestPromise17_OwnersOfOrders(t *testing.T) {
 		{"of an account that was deleted", func(o *magento.Order) { o.Guest = false }, "", 0, false, ""},
 		{"of a deleted account without an e-mail", func(o *magento.Order) { o.Guest, o.Email = false, "" }, "", 0, false, ""},
 		{"a guest's", func(*magento.Order) {}, guest, 0, true, ""},
+		{"a guest's, though it names a customer", func(o *magento.Order) { o.CustomerID = 12 }, guest, 0, true, ""},
 		{"in capitals and with blanks it is the same guest", func(o *magento.Order) { o.Email = " Jan+Shop@EXAMPLE.test\t" }, guest, 0, true, ""},
 		{"on another website it is another", func(o *magento.Order) { o.StoreID = 4 }, "shop-w2" + guest[len("shop-w1"):], 0, true, ""},
 		{"on a store view that is gone", func(o *magento.Order) { o.StoreID = 0 }, "shop-w0" + guest[len("shop-w1"):], 0, true, ""},

@@ -202,8 +202,8 @@ func TestEverySource(t *testing.T) {
 		},
 		{
 			"a customer", 0, customerCases,
-			func(t *testing.T, m *mapping.Mapping) *mapping.Row { r, _ := m.Customer(&c, lookups()); return &r },
-			func(t *testing.T, m *mapping.Mapping) *mapping.Row {
+			func(_ *testing.T, m *mapping.Mapping) *mapping.Row { r, _ := m.Customer(&c, lookups()); return &r },
+			func(_ *testing.T, m *mapping.Mapping) *mapping.Row {
 				r, _ := m.Customer(&emptyCustomer, lookups())
 				return &r
 			},
@@ -348,9 +348,26 @@ func TestWhatIsRequiredOfAGuest(t *testing.T) {
 	if !asRecord(err, &e) || e.Cause != "lastname_empty" || e.Field != "lastname" {
 		t.Errorf("got %v", err)
 	}
-	o.Email = ""
+	o.FirstName, o.Email = "Jan", ""
 	p, err := m.Order(&o, lookups())
 	if !asRecord(err, &e) || e.Cause != "email_empty" || e.Field != "email" || p.Owner.Key != "" || p.Owner.Guest == nil {
 		t.Errorf("a mapping without e-mail: got %v and %+v", err, p.Owner)
+	}
+}
+
+func TestOfSeveralMistakesTheFirstIsTold(t *testing.T) {
+	t.Parallel()
+	m := mappingOf(t, sections(
+		"    - {name: first, type: text, length: 9, from: firstname, required: true}\n"+
+			"    - {name: last, type: text, length: 2, from: lastname, required: true}\n", "", ""))
+	c := jan()
+	c.FirstName = ""
+	row, err := m.Customer(&c, lookups())
+	var e *mapping.RecordError
+	if !asRecord(err, &e) || e.Cause != "firstname_empty" || e.Field != "first" || e.Table != mapping.Profiles || !strings.HasPrefix(e.Error(), "customer 1: firstname empty: ") {
+		t.Errorf("got %v", err)
+	}
+	if row.Body(true, false)["last"] != "Vr" {
+		t.Errorf("what is refused is not complete: %v", row.Body(true, false))
 	}
 }

@@ -147,16 +147,21 @@ func (s source[R]) words() func(R) string {
 	}
 }
 
-// fill computes a record's values, and says what is wrong with the first that may not
-// be delivered as it is.
-func fill[R any](t *table, values []valuer[R], r R, into []string, kind Table, id int64) error {
-	var problem error
+// fill computes a record's values.
+func fill[R any](values []valuer[R], r R, into []string) {
 	for i := range values {
-		v := &values[i]
-		if v.raw != nil && problem == nil {
-			problem = check(&t.columns[i], v.raw(r), kind, id)
-		}
-		into[i] = v.value(r)
+		into[i] = values[i].value(r)
 	}
-	return problem
+}
+
+// refuse says what is wrong with the first required value that cannot be delivered.
+func refuse[R any](t *table, values []valuer[R], r R, of Table, id int64) error {
+	for i := range values {
+		if raw := values[i].raw; raw != nil {
+			if err := check(&t.columns[i], raw(r), of, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
