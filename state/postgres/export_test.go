@@ -5,6 +5,15 @@ import (
 	"time"
 )
 
+// The queries of look-ups, for the server to explain.
+const (
+	ForgetRecords       = forgetRecords
+	SelectRecords       = selectRecords
+	SelectByCopernicaID = selectByCopernicaID
+	SelectBySource      = selectBySource
+	SelectByNumber      = selectByNumber
+)
+
 // Setting returns a setting of a connection of the store.
 func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
 	err = s.pool.QueryRow(ctx, "SELECT current_setting($1)", name).Scan(&value)

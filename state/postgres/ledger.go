@@ -18,20 +18,36 @@ const (
 		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
 		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
+	// Look-ups of many rows go through their index for each, which OFFSET 0 sees to: a
+	// server that has not counted the rows yet, as in the first minutes of a ledger or
+	// after it was restored, believes it has few, and reads all of them instead.
 	selectRecords = `
-		SELECT ` + recordColumns + `
-		FROM syncd.records AS r WHERE r.pipeline = $1 AND r.entity = $2 AND r.key = ANY ($3::text[])`
+		SELECT r.*
+		FROM unnest($3::text[]) AS k (key)
+		CROSS JOIN LATERAL (
+			SELECT ` + recordColumns + `
+			FROM syncd.records AS r WHERE r.pipeline = $1 AND r.entity = $2 AND r.key = k.key
+			OFFSET 0
+		) AS r`
 
 	selectByCopernicaID = `
-		SELECT ` + recordColumns + `
-		FROM syncd.records AS r
-		WHERE r.pipeline = $1 AND r.entity = $2 AND r.copernica_id = $3 AND r.copernica_id <> 0
+		SELECT r.*
+		FROM (
+			SELECT ` + recordColumns + `
+			FROM syncd.records AS r
+			WHERE r.pipeline = $1 AND r.entity = $2 AND r.copernica_id = $3 AND r.copernica_id <> 0
+			OFFSET 0
+		) AS r
 		ORDER BY r.key`
 
 	selectBySource = `
-		SELECT ` + recordColumns + `
-		FROM syncd.records AS r
-		WHERE r.pipeline = $1 AND r.entity = $2 AND r.source_id = ANY ($3::bigint[])
+		SELECT r.*
+		FROM unnest($3::bigint[]) AS s (id)
+		CROSS JOIN LATERAL (
+			SELECT ` + recordColumns + `
+			FROM syncd.records AS r WHERE r.pipeline = $1 AND r.entity = $2 AND r.source_id = s.id
+			OFFSET 0
+		) AS r
 		ORDER BY r.key`
 
 	selectByNumber = `

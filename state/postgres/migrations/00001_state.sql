@@ -74,9 +74,11 @@ CREATE TABLE syncd.records (
 -- Few rows are open at any time, so this index stays small.
 CREATE INDEX records_pending ON syncd.records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_by_copernica_id ON syncd.records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
-CREATE INDEX records_by_source ON syncd.records (pipeline, entity, source_id);
+-- What is asked for stands first, so that a server which has not counted the rows yet never
+-- takes this index for that of the keys.
+CREATE INDEX records_by_source ON syncd.records (source_id, pipeline, entity);
 -- Only orders have a number.
-CREATE INDEX records_by_number ON syncd.records (pipeline, number) WHERE number <> '';
+CREATE INDEX records_by_number ON syncd.records (number, pipeline) WHERE number <> '';
 
 CREATE TABLE syncd.emails (
     pipeline text COLLATE "C" NOT NULL,
