@@ -5,7 +5,7 @@
 // walks the stream page by page up to it. Pages overlap: while one is being
 // written the next is read and planned, up to PagesInWork of them, and they
 // commit strictly in order. Within and across pages the writes of one profile
-// keep their order, since they share a lane.
+// keep their order, since they share a lane: the profile, then what stands below it.
 //
 // What holds whatever dies in between:
 //
@@ -16,6 +16,8 @@
 //     (promise 10), by this process or by its successor;
 //   - consent is decided apart from content, and an opt-out found in Copernica
 //     stays (promise 18);
+//   - nothing is written below a profile that was not there when its page was planned,
+//     and an order that nobody owns makes no profile (promise 19);
 //   - a run with nothing to write makes no call to Copernica (promise 8).
 package engine
 

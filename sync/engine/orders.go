@@ -21,6 +21,17 @@ type placed struct {
 // rows returns the order's own row and those of its lines, in the order of writing.
 func (o *placed) rows() []*intent { return append([]*intent{o.order}, o.items...) }
 
+// has reports whether a row of the order is as asked.
+func (o *placed) has(is func(*intent) bool) bool {
+	return is(o.order) || slices.ContainsFunc(o.items, is)
+}
+
+// writes reports whether any row goes to Copernica; creates, whether one is written
+// below its profile by key.
+func (o *placed) writes() bool { return o.has((*intent).writes) }
+
+func (o *placed) creates() bool { return o.has(func(it *intent) bool { return it.action == create }) }
+
 // plan plans the order's rows. While the order itself waits for an operator, in a
 // dead letter, so do its lines.
 func (o *placed) plan(f facts) {
@@ -31,13 +42,6 @@ func (o *placed) plan(f facts) {
 	for _, it := range o.items {
 		it.plan(f)
 	}
-}
-
-// writes reports whether any of them goes to Copernica; creates, whether one of them
-// is written below its profile by key.
-func (o *placed) writes() bool { return slices.ContainsFunc(o.rows(), (*intent).writes) }
-func (o *placed) creates() bool {
-	return slices.ContainsFunc(o.rows(), func(it *intent) bool { return it.action == create })
 }
 
 // prepareOrders turns orders into intents: the profile of each guest, then each

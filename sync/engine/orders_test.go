@@ -3,7 +3,6 @@ package engine_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -64,17 +63,6 @@ func (w *world) below(profile int64) map[string]copernicatest.Subprofile {
 		}
 	}
 	return found
-}
-
-// calls counts the calls of one kind that reached the account.
-func (w *world) calls(method, path string) int {
-	n := 0
-	for call, count := range w.account.Log().Counts() {
-		if strings.HasPrefix(call, method+" ") && strings.Contains(call, path) {
-			n += int(count)
-		}
-	}
-	return n
 }
 
 // In the first pass an order whose customer has not come by yet ends the run before
