@@ -178,18 +178,6 @@ func TestMappingIsAPureFunction(t *testing.T) {
 	})
 }
 
-func TestLookupsTellWhatTheyDoNotKnow(t *testing.T) {
-	t.Parallel()
-	c := jan()
-	if !lookups().Knows(&c) {
-		t.Error("knows not what it was given")
-	}
-	c.StoreID = 9
-	if lookups().Knows(&c) {
-		t.Error("knows a store view that was never read")
-	}
-}
-
 func TestPathsAskForWhatTheMappingNeeds(t *testing.T) {
 	t.Parallel()
 	want := []string{

@@ -1,10 +1,13 @@
 package mapping_test
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
@@ -48,6 +51,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		"an amount in a date":                {sections("", "    - {name: a, type: date, from: grand_total}\n", ""), `does not fit a field of type date`},
 		"a number in a date":                 {sections("", "    - {name: a, type: datetime, from: quote_id}\n", ""), `quote_id is a number, which does not fit a field of type datetime`},
 		"a time in a number":                 {sections("    - {name: a, type: integer, from: created_at}\n", "", ""), `line 7: field "a": created_at is a time, which does not fit a field of type integer`},
+		"words for a time":                   {sections("", "    - {name: a, type: text, length: 5, from: created_at, values: {a: b}}\n", ""), `line 12: field "a": created_at is a time, which values cannot replace`},
 		"an order key that is too short":     {replaced("order_id, type: text, length: 64", "order_id, type: text, length: 47"), `line 11: field "order_id": the key must be the field named under key, an indexed text of 48 characters or more`},
 		"an item key without an index":       {replaced("item_id, type: text, length: 64, index: true", "item_id, type: text, length: 64"), `line 16: field "item_id": the key must`},
 		"a key of another name":              {replaced("key: item_id", "key: itemId"), `line 16: field "item_id": the key must`},
@@ -104,4 +108,36 @@ func TestGoneLines(t *testing.T) {
 			t.Errorf("%q: %s", rule, got)
 		}
 	}
+}
+
+// A file that lost a line or a word is refused, or maps.
+func TestParseOfWhatIsLeftOfAFile(t *testing.T) {
+	t.Parallel()
+	whole, err := os.ReadFile("default.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, names := guestOrder(), lookups()
+	rapid.Check(t, func(t *rapid.T) {
+		words := strings.SplitAfter(string(whole), rapid.SampledFrom([]string{"\n", " ", ":", ","}).Draw(t, "between"))
+		from := rapid.IntRange(0, len(words)-1).Draw(t, "from")
+		to := min(len(words), from+rapid.IntRange(1, 3).Draw(t, "words"))
+		file, err := mapping.Parse([]byte(strings.Join(slices.Delete(words, from, to), "")))
+		if err != nil {
+			return
+		}
+		m, err := file.Compile(mapping.Options{Shop: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := m.Order(&o, names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rowsOf(&p) {
+			if needs := m.NeedsOf(r.Table()); len(needs) > 0 && (r.Body(true, false)[m.KeyFieldOf(r.Table())] != r.Key || !r.Same(r.Body(true, false))) {
+				t.Fatalf("row %s: %v", r.Key, r.Body(true, false))
+			}
+		}
+	})
 }

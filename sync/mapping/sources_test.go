@@ -336,7 +336,7 @@ func TestWordsForWhatTheShopStores(t *testing.T) {
 func TestWhatIsRequiredOfAGuest(t *testing.T) {
 	t.Parallel()
 	m := mappingOf(t, sections(
-		"    - {name: colour, type: text, length: 9, from: attribute.colour, required: true}\n"+
+		"    - {name: colour, type: text, length: 9, from: attribute.colour, required: true, values: {red: rood}}\n"+
 			"    - {name: lastname, type: text, length: 9, from: lastname, required: true}\n", "", ""))
 	o := guestOrder()
 	if p, err := m.Order(&o, lookups()); err != nil || p.Owner.Key == "" {

@@ -1,8 +1,6 @@
 package mapping
 
-import (
-	"cmp"
-)
+import "cmp"
 
 // Table is a kind of row in Copernica: the profiles, or a collection below them.
 type Table string
@@ -35,8 +33,8 @@ type table struct {
 // valuer gives a column's value of one record, in canonical form.
 type valuer[R any] struct {
 	value func(R) string
-	// raw is what the shop says, before it is cut to the field; nil of a field that is
-	// not required and when the record cannot tell.
+	// raw is what the shop says, before it is cut to the field; nil when the field is not
+	// required, or records of this kind cannot tell.
 	raw func(R) string
 }
 
@@ -85,8 +83,8 @@ func (f *File) table(t Table) (collection, key string, fields []Field) {
 	return list.Collection, list.Key, list.Fields
 }
 
-// compileTable compiles a table's fields but the key, and adds to paths what to ask Magento
-// for to fill them.
+// compileTable compiles a table's fields but the key, and adds to paths what to ask
+// Magento for to fill them.
 func compileTable[R any](m *Mapping, t Table, find func(from string) source[R], paths *[]string) (*table, []valuer[R]) {
 	collection, key, fields := m.file.table(t)
 	out := &table{kind: t, collection: collection, key: key}
@@ -107,6 +105,10 @@ func compileTable[R any](m *Mapping, t Table, find func(from string) source[R], 
 // form its type has.
 func compile[R any](s source[R], f Field, m *Mapping) valuer[R] {
 	kind, length, zone := f.Type, f.Length, m.zone
+	if s.silent() {
+		none := kind.empty()
+		return valuer[R]{value: func(R) string { return none }}
+	}
 	if f.Values != nil {
 		text, words := s.words(), f.Values
 		s = source[R]{text: func(r R) string { return words[text(r)] }}
@@ -121,9 +123,6 @@ func compile[R any](s source[R], f Field, m *Mapping) valuer[R] {
 	case s.amount != nil || s.number != nil:
 		text := s.words()
 		return valuer[R]{value: func(r R) string { return kind.canonical(text(r), length, zone) }}
-	case s.text == nil:
-		none := kind.empty()
-		return valuer[R]{value: func(R) string { return none }}
 	}
 	text := s.text
 	v := valuer[R]{value: func(r R) string { return kind.canonical(text(r), length, zone) }}
@@ -133,7 +132,12 @@ func compile[R any](s source[R], f Field, m *Mapping) valuer[R] {
 	return v
 }
 
-// words is a source as text, whatever it is.
+// silent reports whether records of this kind cannot tell.
+func (s source[R]) silent() bool {
+	return s.text == nil && s.time == nil && s.amount == nil && s.number == nil
+}
+
+// words is a source as text; Parse lets no words stand for a time.
 func (s source[R]) words() func(R) string {
 	switch {
 	case s.text != nil:

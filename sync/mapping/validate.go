@@ -59,8 +59,7 @@ func (f *File) validate(data []byte) error {
 	if f.Version != 1 {
 		c.problem("$.version", "version is %d; this syncd reads version 1", f.Version)
 	}
-	p := section{checker: c, at: "$.profile", seen: map[string]bool{}}
-	p.keyLength = KeyLength
+	p := section{checker: c, at: "$.profile", seen: map[string]bool{}, keyLength: KeyLength}
 	if f.Orders != nil {
 		p.keyLength = GuestKeyLength // their profiles are guests' too
 	}
@@ -130,6 +129,8 @@ func (s *section) fields(key string, fields []Field, kinds sourceKinds) {
 			s.problem(at, "field %q: unknown source %q; known are %s", fd.Name, fd.From, kinds.names)
 		case !kind.fits(fd.Type):
 			s.problem(at, "field %q: %s is %s, which does not fit a field of type %s", fd.Name, fd.From, kind, fd.Type)
+		case kind == aTime && fd.Values != nil:
+			s.problem(at, "field %q: %s is %s, which values cannot replace", fd.Name, fd.From, kind)
 		}
 		if fd.Length < 0 || fd.Type.text() && fd.Type != Big && fd.Length == 0 {
 			s.problem(at, "field %q: a %s field needs a length", fd.Name, fd.Type)
