@@ -47,6 +47,7 @@ var rules = []rule{
 	{pkg: "config", reason: "commands read it without pulling in a peer or a store"},
 	{pkg: "internal/deps", reason: leafReason},
 	{pkg: "internal/fault", reason: leafReason},
+	{pkg: "internal/health", reason: "it is told how things stand, and knows neither the streams nor the state"},
 	{pkg: "internal/recording", tests: true, reason: "it reads recorded answers for the tests of both sides, and is part of neither"},
 	{pkg: "internal/seal", reason: leafReason},
 	{pkg: "internal/httpx", allowed: []string{"internal/fault"}, reason: "the transport serves both peers alike and knows neither"},
