@@ -111,6 +111,16 @@ func pasted(token string) Access {
 	return a
 }
 
+// ofCustomer reports whether a token is one that the shop gave to a customer (recording
+// auth-token-customer-ok).
+func ofCustomer(token string) bool {
+	const customer = 3
+	claims := jwt.MapClaims{}
+	_, _, err := jwt.NewParser().ParseUnverified(token, claims)
+	kind, _ := claims["utypid"].(float64)
+	return err == nil && kind == customer
+}
+
 // enumerate prints names with their verb: "A is", "A and B are".
 func enumerate(names []string) string {
 	if len(names) == 1 {

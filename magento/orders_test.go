@@ -61,7 +61,7 @@ func ordersOutcome(query string) func(*testing.T, recording.Exchange) string {
 		}
 		size, _ := strconv.Atoi(values.Get("searchCriteria[pageSize]"))
 		text := ordersSingly(t, e)
-		c := client(t, replay(e), func(cfg *magento.Config) { cfg.PageSize = max(0, size) })
+		c := client(t, replay(e), credentials(e), func(cfg *magento.Config) { cfg.PageSize = max(0, size) })
 		pages, err := walkOrders(t.Context(), c, magento.Query{}, 1)
 		if err != nil {
 			return failed("page", err) + text
@@ -101,7 +101,7 @@ func orderOutcome(id string) func(*testing.T, recording.Exchange) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := client(t, replay(e)).Order(t.Context(), n, nil)
+		got, err := client(t, replay(e), credentials(e)).Order(t.Context(), n, nil)
 		if err != nil {
 			return failed("order", err)
 		}

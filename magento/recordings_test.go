@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +22,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/internal/recording"
 	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/magento/magentotest"
 )
 
 var (
@@ -76,8 +78,12 @@ func TestRecordings(t *testing.T) {
 func operation(e recording.Exchange) func(*testing.T, recording.Exchange) string {
 	path, query, _ := strings.Cut(e.Target, "?")
 	switch {
-	case e.Method == http.MethodPost && strings.HasSuffix(path, "/V1/integration/admin/token"):
-		return signInOutcome
+	case e.Method == http.MethodPost && (strings.HasSuffix(path, "/V1/integration/admin/token") || strings.HasSuffix(path, "/V1/tfa/provider/google/authenticate")):
+		return func(t *testing.T, e recording.Exchange) (text string) {
+			// A refused code is followed by that of the next step, half a minute later.
+			synctest.Test(t, func(t *testing.T) { text = signInOutcome(t, e) })
+			return text
+		}
 	case e.Method != http.MethodGet:
 		return nil
 	case strings.HasSuffix(path, "/V1/customers/search"):
@@ -96,7 +102,7 @@ func operation(e recording.Exchange) func(*testing.T, recording.Exchange) string
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := client(t, replay(e)).Customer(t.Context(), id, nil)
+			got, err := client(t, replay(e), credentials(e)).Customer(t.Context(), id, nil)
 			if err != nil {
 				return failed("customer", err)
 			}
@@ -111,7 +117,7 @@ func operation(e recording.Exchange) func(*testing.T, recording.Exchange) string
 		return structureOutcome
 	case strings.HasSuffix(path, "/V1/customerGroups/search"):
 		return func(t *testing.T, e recording.Exchange) string {
-			got, err := client(t, replay(e)).Groups(t.Context())
+			got, err := client(t, replay(e), credentials(e)).Groups(t.Context())
 			if err != nil {
 				return failed("groups", err)
 			}
@@ -119,6 +125,20 @@ func operation(e recording.Exchange) func(*testing.T, recording.Exchange) string
 		}
 	}
 	return nil
+}
+
+// credentials takes up those that the recorded call came with, where they are of a kind
+// of their own.
+func credentials(e recording.Exchange) func(*magento.Config) {
+	return func(cfg *magento.Config) {
+		scheme, token, _ := strings.Cut(e.RequestHeader.Get("Authorization"), " ")
+		switch {
+		case scheme == "OAuth":
+			cfg.ConsumerKey, cfg.ConsumerSecret, cfg.AccessTokenSecret = "emulator", "emulator", "emulator"
+		case strings.Count(token, ".") == 2:
+			cfg.AccessToken = token
+		}
+	}
 }
 
 // replay answers every call with the exchange.
@@ -131,7 +151,7 @@ func replay(e recording.Exchange) roundTrip {
 }
 
 func pageOutcome(t *testing.T, e recording.Exchange, size int) string {
-	c := client(t, replay(e), func(cfg *magento.Config) { cfg.PageSize = size })
+	c := client(t, replay(e), credentials(e), func(cfg *magento.Config) { cfg.PageSize = size })
 	pages, err := walkPages(t.Context(), c, magento.Query{}, 1)
 	if err != nil {
 		return failed("page", err)
@@ -183,21 +203,20 @@ func readSingly(t *testing.T, e recording.Exchange) {
 }
 
 func signInOutcome(t *testing.T, e recording.Exchange) string {
+	route := e.Target[strings.Index(e.Target, "/V1/"):]
 	used := ""
 	shop := roundTrip(func(r *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(r.URL.Path, "/integration/admin/token") {
+		if strings.HasSuffix(r.URL.Path, route) {
 			return replay(e)(r)
 		}
 		used = r.Header.Get("Authorization")
 		return answer(r, http.StatusOK, customer), nil
 	})
-	now, err := http.ParseTime(e.Header.Get("Date"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := client(t, shop, func(cfg *magento.Config) {
 		cfg.AccessToken, cfg.Username, cfg.Password = "", "admin", "emulator-1"
-		cfg.Now = func() time.Time { return now }
+		if strings.Contains(route, "/tfa/") {
+			cfg.TOTPSecret = magentotest.TOTPSecret
+		}
 	})
 	if err := call(t, c); err != nil {
 		return failed("sign-in", err)
@@ -217,7 +236,7 @@ func structureOutcome(t *testing.T, e recording.Exchange) string {
 		}
 		return answer(r, http.StatusOK, `[]`), nil
 	})
-	got, err := client(t, shop).Stores(t.Context())
+	got, err := client(t, shop, credentials(e)).Stores(t.Context())
 	if err != nil {
 		return failed("stores", err)
 	}

@@ -1,7 +1,6 @@
 package magento
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 )
@@ -29,6 +28,8 @@ func (a *auth) explain(e *Error) {
 	switch {
 	case a.signsIn():
 		e.Hint = "give the role of the admin user (System > Permissions > User Roles, Role Resources) " + ticked(resource)
+	case ofCustomer(a.fixed):
+		e.Hint = settingToken + " holds the token of a customer, who may read nothing but their own: write an integration's token, or an admin user's"
 	case a.expired():
 		e.Hint = "the admin user's token in " + settingToken + " has expired on " + inUTC(a.expires) + ": " + renewToken
 	case before && a.kind == AccessAdmin:
@@ -85,9 +86,9 @@ func (a *auth) explainSignature(e *Error) {
 	case strings.HasPrefix(e.Message, "Specified token"):
 		e.Hint = "check " + settingToken + ": the shop knows no such token; one that was reauthorized has four new values"
 	case strings.HasPrefix(e.Message, "The signature is invalid"):
-		e.Hint = "check " + settingConsumerSecret + " and " + settingTokenSecret + "; if they are right, a proxy changes scheme, host or port on the way to the shop: set " + settingOAuthURL + " to the address that arrives there"
+		e.Hint = "check " + settingConsumerSecret + " and " + settingTokenSecret + "; if they are right, a proxy changes scheme, host or port on the way to the shop: set " + settingOAuthURL + " to the shop's address as it arrives there, such as http://shop.example"
 	case e.ofNonce():
-		e.Hint = fmt.Sprintf("two signatures in a row were refused: is the clock of the shop or of this machine wrong (it is %s here), or does a proxy send requests twice?", inUTC(a.now()))
+		e.Hint = "two signatures in a row were refused: is the clock of the shop or of the proxy before it wrong, or does a proxy send requests twice?"
 	case e.ofSignature():
 		e.Hint = "the shop or a proxy does not take the Authorization header as it is sent: OAuth 1.0a with HMAC-SHA256"
 	default:

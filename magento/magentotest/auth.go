@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,7 +27,10 @@ const (
 // keyring is what the shop knows of its tokens and of failed sign-ins.
 type keyring struct {
 	secret   [sha256.Size]byte
-	failures map[string]failures // by user name
+	failures map[string]failures  // by user name
+	opaque   map[string]time.Time // the ends of tokens that do not say them
+	nonces   map[string]bool      // of signed calls
+	codes    map[string]bool      // of two factors, used
 }
 
 type failures struct {
@@ -36,11 +40,25 @@ type failures struct {
 
 func newKeyring(seed uint64) keyring {
 	secret := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("magentotest"), seed))
-	return keyring{secret: secret, failures: map[string]failures{}}
+	return keyring{
+		secret: secret, failures: map[string]failures{},
+		opaque: map[string]time.Time{}, nonces: map[string]bool{}, codes: map[string]bool{},
+	}
 }
 
 // revoke makes the tokens issued so far invalid.
-func (k *keyring) revoke() { k.secret = sha256.Sum256(k.secret[:]) }
+func (k *keyring) revoke() {
+	k.secret = sha256.Sum256(k.secret[:])
+	clear(k.opaque)
+}
+
+// issueOpaque returns a new token as before 2.4.4: 32 letters and digits.
+func (k *keyring) issueOpaque(end time.Time) string {
+	token := strings.ToLower(k.sign("opaque " + strconv.Itoa(len(k.opaque))))[:32]
+	token = strings.NewReplacer("-", "x", "_", "y").Replace(token)
+	k.opaque[token] = end
+	return token
+}
 
 type claims struct {
 	UID     int   `json:"uid"`
@@ -69,6 +87,9 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // valid reports whether a bearer token is one of ours and still lives.
 func (k *keyring) valid(token string, now time.Time) bool {
+	if end, ok := k.opaque[token]; ok {
+		return now.Before(end)
+	}
 	i := strings.LastIndexByte(token, '.')
 	if i < 0 || !hmac.Equal([]byte(k.sign(token[:i])), []byte(token[i+1:])) {
 		return false
@@ -83,15 +104,21 @@ func (k *keyring) valid(token string, now time.Time) bool {
 }
 
 // authorise answers everything that is wrong with a caller by the same 401; only the
-// resource in its parameters tells what was asked for.
+// resource in its parameters tells what was asked for. What is wrong with a signature
+// has messages of its own.
 func (c *call) authorise(resource string) *failure {
 	scheme, token, _ := strings.Cut(c.request.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	s := c.shop
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := strings.EqualFold(scheme, "Bearer") &&
-		(token == AccessToken && !s.switches.BearerOff || s.keys.valid(token, s.cfg.Now()))
+	if c.signed() {
+		if bad := c.verify(); bad != nil {
+			return bad
+		}
+	}
+	known := c.signed() || strings.EqualFold(scheme, "Bearer") &&
+		(token == s.cfg.Integration.AccessToken && !s.switches.BearerOff || s.keys.valid(token, s.cfg.Now()))
 	if known && !slices.Contains(s.switches.Denied, resource) {
 		return nil
 	}
@@ -116,45 +143,30 @@ func (c *call) adminToken() (any, *failure) {
 	c.session = true
 	if s.switches.TwoFactor {
 		f := fail(http.StatusBadRequest, "Please ask an administrator with sufficient access to configure 2FA first")
-		if s.switches.OTP != "" {
+		if s.switches.configured() {
 			f = fail(http.StatusBadRequest, "Please use the 2fa provider-specific endpoints to obtain a token.")
 			f.parameters = object{{"active_providers", list{"google"}}}
 		}
 		f.session = true
 		return nil, f
 	}
-	return s.keys.issue(s.now(), s.life()), nil
+	return s.newToken(), nil
 }
 
-// googleToken is the endpoint of the google provider.
-func (c *call) googleToken() (any, *failure) {
-	in, bad := c.credentials("username", "password", "otp")
-	if bad != nil {
-		return nil, bad
+// newToken returns a new token of the admin user. The caller holds the lock.
+func (s *Shop) newToken() string {
+	if s.switches.OpaqueTokens {
+		return s.keys.issueOpaque(s.now().Add(s.life()))
 	}
-	s := c.shop
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if bad := s.signIn(in["username"], in["password"]); bad != nil {
-		return nil, bad
-	}
-	switch {
-	case !s.switches.TwoFactor || s.switches.OTP == "":
-		f := fail(http.StatusBadRequest, "Provider is not allowed.")
-		f.session = true
-		return nil, f
-	case in["otp"] != s.switches.OTP:
-		f := fail(http.StatusUnauthorized, "Invalid code.")
-		f.session = true
-		return nil, f
-	}
-	c.session = true
-	return s.keys.issue(s.now(), s.life()), nil
+	return s.keys.issue(s.now(), s.life())
 }
 
 func (s *Shop) life() time.Duration {
 	if s.switches.TokenLife > 0 {
 		return s.switches.TokenLife
+	}
+	if s.switches.OpaqueTokens {
+		return opaqueLife
 	}
 	return tokenLife
 }
@@ -195,17 +207,22 @@ func (c *call) credentials(names ...string) (map[string]string, *failure) {
 		}
 		out[name] = text
 	}
-	switch len(missing) {
-	case 0:
-		return out, nil
-	case 1:
-		return nil, required(missing[0])
+	if len(missing) > 0 {
+		return nil, lacking(missing)
+	}
+	return out, nil
+}
+
+// lacking is the refusal of a call without some parameters.
+func lacking(names []string) *failure {
+	if len(names) == 1 {
+		return required(names[0])
 	}
 	f := fail(http.StatusBadRequest, "One or more input exceptions have occurred.")
-	for _, name := range missing {
+	for _, name := range names {
 		f.errors = append(f.errors, required(name).tree())
 	}
-	return nil, f
+	return f
 }
 
 // jsonBody reads the body as an object. The shop also reads XML; this one does not.

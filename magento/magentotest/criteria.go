@@ -14,6 +14,8 @@ type criteria struct {
 	sort   []order
 	size   *int64 // nil: absent
 	page   *int64
+	// repeat has a page past the end be the last one.
+	repeat bool
 }
 
 type filter struct {
@@ -28,7 +30,7 @@ type order struct {
 
 // parseCriteria reads the searchCriteria of a call and applies the shop's limits.
 func parseCriteria(query *node, limits Switches) (criteria, *failure) {
-	var c criteria
+	c := criteria{repeat: limits.RepeatLastPage}
 	from := query.get("search_criteria")
 	if from == nil {
 		return c, required("searchCriteria")
@@ -117,7 +119,8 @@ func (c *criteria) limit(s Switches) *failure {
 }
 
 // window returns which of n matching rows the page holds. Size 0 is no limit, a
-// negative one acts as 1, a page below 1 as the first; past the end is empty.
+// negative one acts as 1, a page below 1 as the first; past the end is empty, or the last
+// page again.
 func (c criteria) window(n int) (from, to int) {
 	if c.size == nil || *c.size == 0 {
 		return 0, n
@@ -125,6 +128,9 @@ func (c criteria) window(n int) (from, to int) {
 	size, page := max(*c.size, 1), int64(1)
 	if c.page != nil {
 		page = max(*c.page, 1)
+	}
+	if last := max(1, (int64(n)+size-1)/size); c.repeat && page > last {
+		page = last
 	}
 	if page-1 >= int64(n)/size+1 {
 		return n, n

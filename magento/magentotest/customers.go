@@ -18,10 +18,20 @@ func (c *call) searchCustomers() (any, *failure) {
 	}
 	s := c.shop
 	s.mu.Lock()
-	page, total, bad := s.store.search(criteria, customerSchema())
+	settings := s.switches
+	var page []*record
+	var total int
+	if settings.SubscribedJoin {
+		page, total, bad = s.joined(criteria)
+	} else {
+		page, total, bad = s.store.search(criteria, customerSchema())
+	}
 	subscribed := make([]bool, len(page))
 	for i, r := range page {
 		subscribed[i] = s.store.subscribedAnywhere(r.email)
+		if settings.SubscribedJoin {
+			subscribed[i] = s.store.status(r.email, r.WebsiteID) == Subscribed
+		}
 	}
 	s.mu.Unlock()
 	if bad != nil {
@@ -30,6 +40,9 @@ func (c *call) searchCustomers() (any, *failure) {
 	items := make(list, len(page))
 	for i, r := range page {
 		items[i] = r.tree(subscribed[i])
+		if settings.NoSubscribed {
+			items[i] = r.tree(subscribed[i]).without("extension_attributes")
+		}
 	}
 	return object{{"items", items}, {"search_criteria", criteria.echo()}, {"total_count", int64(total)}}, nil
 }

@@ -3,6 +3,7 @@ package magentotest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 // orderSchema answers any unknown field with a hidden exception (recordings
@@ -86,6 +87,9 @@ func (c *call) searchOrders() (any, *failure) {
 	}
 	if settings.OrderRows > 0 && len(page) > settings.OrderRows {
 		return nil, &failure{fatal: true, session: true}
+	}
+	if settings.BrokenOrder != nil {
+		page = slices.DeleteFunc(page, func(r *orderRow) bool { return settings.BrokenOrder(r.ID) })
 	}
 	want, narrow := c.fields()
 	below, shown := want["items"]

@@ -2,6 +2,7 @@ package magentotest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -19,6 +20,11 @@ type (
 	list    []any
 	literal string
 )
+
+// without returns the object without a member.
+func (o object) without(name string) object {
+	return slices.DeleteFunc(o, func(m member) bool { return m.name == name })
+}
 
 // appendJSON prints v as PHP's json_encode does by default: one line of ASCII, \uXXXX
 // for everything beyond it and \/ for a slash.

@@ -80,6 +80,10 @@ func (s *Shop) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	path, ok := strings.CutPrefix(strings.TrimPrefix(collapse(r.URL.Path), "/index.php"), "/rest")
 	if !ok || path != "" && path[0] != '/' {
+		if r.URL.Path == "/magento_version" {
+			s.showVersion(w)
+			return
+		}
 		storefront(w, r)
 		return
 	}
@@ -175,7 +179,7 @@ func (c *call) work(path string) (any, *failure) {
 		return nil, bad
 	}
 	route, param, ok := findRoute(method, rest)
-	if !ok {
+	if !ok || strings.HasPrefix(route.path, "V1/tfa/") && c.settings().NoTwoFactor {
 		return nil, fail(http.StatusNotFound, "Request does not match any route.")
 	}
 	if route.resource != "" {

@@ -32,7 +32,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/emulator"
 )
 
-// The credentials the shop accepts.
+// The credentials the shop accepts, unless [Config.Integration] has others.
 const (
 	Username          = "admin"
 	Password          = "emulator-1"
@@ -53,29 +53,64 @@ type Config struct {
 	Now   func() time.Time // the shop's clock; nil: time.Now
 	Start time.Time        // newest generated updated_at; zero: a day before Now. Whole seconds, UTC
 
-	Latency  time.Duration // before each answer
-	Switches Switches
+	Latency     time.Duration // before each answer
+	Integration Integration   // zero: the constants
+	Switches    Switches
+}
+
+// Integration holds the four values of an integration.
+type Integration struct {
+	ConsumerKey, ConsumerSecret    string
+	AccessToken, AccessTokenSecret string
 }
 
 // Switches are the shop's settings that change how it answers.
 type Switches struct {
+	// Version is what /magento_version shows the beginning of; "": 2.4.7. The settings
+	// below decide how the shop answers: [Installed] has those of a version. NoVersion
+	// is a shop that does not tell.
+	Version   string
+	NoVersion bool
+
 	// BearerOff refuses the integration's token as Bearer, the default of 2.4.4 and
 	// later (oauth/consumer/enable_integration_as_bearer).
 	BearerOff bool
-	// TwoFactor refuses the plain token endpoint. With OTP set the user has the google
-	// provider, whose endpoint wants that code.
-	TwoFactor bool
-	OTP       string
-	// TokenLife is how long an admin token lives; 0: an hour.
+	// SeenAs is scheme, host and port of every request as they reach the shop, behind a
+	// proxy that changes them; "": as they are sent. OAuth signatures are checked by it.
+	SeenAs string
+	// TwoFactor refuses the plain token endpoint. With OTP or TOTPSecret set the user
+	// has the google provider, whose endpoint wants that code, or the one of the time
+	// (RFC 6238, base32). OneTimeCodes takes each code of the time once, as Magento
+	// itself does not. NoTwoFactor is a shop without that endpoint.
+	TwoFactor    bool
+	OTP          string
+	TOTPSecret   string
+	OneTimeCodes bool
+	NoTwoFactor  bool
+	// TokenLife is how long an admin token lives; 0: an hour, and 4 for opaque ones.
 	TokenLife time.Duration
+	// OpaqueTokens makes admin tokens that say nothing, as before 2.4.4.
+	OpaqueTokens bool
 	// Denied are ACL resources that no caller has, such as "Magento_Customer::customer".
 	Denied []string
 
 	// OrderRows is the longest page of orders that PHP's memory holds; a longer one ends
 	// in a fatal error. 0: no limit. A real shop with 256 MB fails between 500 and 1,000.
 	OrderRows int
+	// BrokenOrder tells which orders a list leaves out though it counts them, as old
+	// versions do with one whose product was deleted; nil: none.
+	BrokenOrder func(order int64) bool
 	// NullItems tells which orders are printed with `items` null; nil: none.
 	NullItems func(order int64) bool
+
+	// RepeatLastPage answers a page past the end with the last one.
+	RepeatLastPage bool
+	// NoSubscribed leaves is_subscribed out of a search of customers; a single one has it.
+	NoSubscribed bool
+	// SubscribedJoin finds is_subscribed by a join, which fails for a page with both rows
+	// of a customer of whom TwoSubscriptions is true; nil: of nobody.
+	SubscribedJoin   bool
+	TwoSubscriptions func(customer int64) bool
 
 	// InputLimit turns webapi/validation/input_limit_enabled on. The other three matter
 	// only then; 0 means the default: 300, none, none.
@@ -108,6 +143,9 @@ func New(cfg Config) *Shop {
 	}
 	if cfg.Start.IsZero() {
 		cfg.Start = cfg.Now().Add(-24 * time.Hour)
+	}
+	if cfg.Integration == (Integration{}) {
+		cfg.Integration = Integration{ConsumerKey, ConsumerSecret, AccessToken, AccessTokenSecret}
 	}
 	cfg.Start = cfg.Start.UTC().Truncate(time.Second)
 	s := &Shop{cfg: cfg, switches: cfg.Switches, keys: newKeyring(cfg.Seed)}
