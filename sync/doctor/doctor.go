@@ -124,7 +124,7 @@ func (c Check) make(ctx context.Context, done map[string]Result, limit time.Dura
 			r.Finding = Unneeded("not tried: %s failed", name)
 			return r
 		case Skipped:
-			r.Finding = Unneeded("not tried: it needs %s, which was not tried either", name)
+			r.Finding = done[name].Finding // for the same reason
 			return r
 		}
 	}
