@@ -21,13 +21,15 @@ type defect struct {
 	seen []string // go command that must fail; nil: the demo
 }
 
-var demoRun = []string{"run", "./cmd/syncd", "demo", "--exit", "--customers", "1200"}
+var demoRun = []string{"run", "./cmd/syncd", "demo", "--exit", "--customers", "1200", "--orders", "600"}
 
 func test(pkg, name string) []string {
 	return []string{"test", "-count=1", "-run", name, pkg}
 }
 
-func defects() []defect {
+func defects() []defect { return append(customerDefects(), orderDefects()...) }
+
+func customerDefects() []defect {
 	return []defect{
 		{
 			name: "one of a tie is skipped",
@@ -78,12 +80,76 @@ func defects() []defect {
 		{
 			name: "first and last names are swapped",
 			file: "sync/mapping/sources.go",
-			old:  "string { return c.FirstName }", new: "string { return c.LastName }",
+			old:  "string { return r.c.FirstName }", new: "string { return r.c.LastName }",
 		},
 		{
 			name: "a 500 is swallowed",
 			file: "copernica/errors.go", old: "	return Unknown\n}", new: "	return Acknowledged\n}",
 			seen: test("./sync/engine", "TestPromise10_AnUnknownUpdate"),
+		},
+	}
+}
+
+// orderDefects are those below profiles.
+func orderDefects() []defect {
+	return []defect{
+		{
+			name: "the last line of an order is dropped",
+			file: "sync/mapping/orders.go",
+			old:  "	return out, problem\n}\n\n// guest makes", new: "	if n := len(out.Items); n > 1 {\n		out.Items = out.Items[:n-1]\n	}\n	return out, problem\n}\n\n// guest makes",
+		},
+		{
+			name: "a guest is another person in capitals",
+			file: "sync/mapping/orders.go", old: "strings.ToLower(strings.TrimSpace(email))", new: "strings.TrimSpace(email)",
+			seen: test("./sync/engine", "TestPromise17"),
+		},
+		{
+			name: "a child line becomes a row",
+			file: "magento/orders_decode.go", old: "if w := &printed[i]; w.ParentID == 0 {", new: "if w := &printed[i]; w.ParentID >= 0 {",
+		},
+		{
+			name: "an order does not wait for its customer",
+			file: "sync/engine/owners.go", old: "	if err != nil || !customers.Horizon.IsZero() {\n", new: "	if err != nil || customers.Version >= 0 {\n",
+			seen: test("./sync/engine", "TestAnOrderWaits"),
+		},
+		{
+			name: "an order is in another lane than its profile",
+			file: "sync/engine/page.go", old: "		return it.owner.key\n	}\n	return it.row.Key\n", new: "		return it.row.Key\n	}\n	return it.row.Key\n",
+		},
+		{
+			name: "cents are lost",
+			file: "sync/mapping/types.go", old: "	if plain(string(d)) {\n		return string(d)\n", new: "	if plain(string(d)) {\n		return strings.Split(string(d), \".\")[0]\n",
+		},
+		{
+			name: "an order that nobody owns goes to somebody",
+			file: "sync/engine/owners.go",
+			old:  "			o.Owner.Key = o.order.before.Parent // of an account that was deleted since\n",
+			new:  "			o.Owner.Key, o.Owner.Customer = r.cfg.Mapping.CustomerKey(1), 1\n",
+		},
+		{
+			name: "a line that is gone stays",
+			file: "sync/engine/orders.go", old: "if removeGone && o.ItemsKnown {", new: "if !removeGone && o.ItemsKnown {",
+			seen: test("./sync/engine", "TestOnlyChangedRows"),
+		},
+		{
+			name: "lines that are not printed are taken for gone",
+			file: "sync/engine/orders.go", old: "if removeGone && o.ItemsKnown {", new: "if removeGone {",
+			seen: test("./sync/engine", "TestLinesThatAreNotPrinted"),
+		},
+		{
+			name: "an order is written below a removed profile",
+			file: "sync/engine/owners.go", old: "		if _, ok := slices.BinarySearch(live, who.id); ok {\n", new: "		if _, ok := slices.BinarySearch(live, who.id); ok || who.id > 0 {\n",
+			seen: test("./sync/engine", "TestPromise15"),
+		},
+		{
+			name: "of a guest's orders the one seen last speaks",
+			file: "sync/engine/plan.go", old: "	return it.row.UpdatedAt.Before(rec.SourceUpdatedAt) ||\n", new: "	return !it.row.Shared && it.row.UpdatedAt.Before(rec.SourceUpdatedAt) ||\n",
+			seen: test("./sync/engine", "TestPromise17"),
+		},
+		{
+			name: "an order that moved stands twice",
+			file: "sync/engine/writer.go", old: "		return w.leave(ctx, it, res)\n", new: "		return res\n",
+			seen: test("./sync/engine", "TestAnOrderThatGets"),
 		},
 	}
 }

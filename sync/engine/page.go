@@ -259,7 +259,7 @@ func (r *run) letter(it *intent) state.DeadLetter {
 	cause, message, fix := letter(it.result.problem)
 	now := r.cfg.Now()
 	return state.DeadLetter{
-		Pipeline: r.cfg.Pipeline, Stream: r.stream, Entity: it.entity, Key: it.row.Key, SourceID: it.row.SourceID,
+		Pipeline: r.cfg.Pipeline, Stream: r.cameBy(it.entity, it.row.Key), Entity: it.entity, Key: it.row.Key, SourceID: it.row.SourceID,
 		Cause: cause, Message: message, Fix: fix, Content: it.attempt, RunID: r.row.ID,
 		Attempts: 1, FirstSeen: now, LastSeen: now,
 	}

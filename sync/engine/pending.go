@@ -37,25 +37,27 @@ func (r *run) pending(ctx context.Context) error {
 	}
 	r.cfg.TestHook(PointResumed)
 	return r.abandon(ctx, slices.DeleteFunc(rows, func(rec state.Record) bool {
-		if r.isCustomer(rec) {
+		if r.cameBy(rec.Entity, rec.Key) == Customers {
 			return !slices.Contains(gonePeople, rec.SourceID)
 		}
 		return !slices.Contains(goneOrders, rec.SourceID)
 	}))
 }
 
-// isCustomer reports whether a ledger row is made of a customer. All others are made
-// of an order: its own row, its lines, and the profile of its guest.
-func (r *run) isCustomer(rec state.Record) bool {
-	_, ok := r.cfg.Mapping.CustomerID(rec.Key)
-	return ok && rec.Entity == state.Profile
+// cameBy names the live stream that a row's record comes by in: all that is not a
+// customer is made of an order, its own row, its lines and the profile of its guest.
+func (r *run) cameBy(e state.Entity, key string) string {
+	if _, ok := r.cfg.Mapping.CustomerID(key); ok && e == state.Profile {
+		return Customers
+	}
+	return Orders
 }
 
 // sources lists the customers and the orders that rows are made of, each once.
 func (r *run) sources(rows []state.Record) (people, orders []source) {
 	for _, rec := range rows {
 		list := &orders
-		if r.isCustomer(rec) {
+		if r.cameBy(rec.Entity, rec.Key) == Customers {
 			list = &people
 		}
 		if !slices.ContainsFunc(*list, func(s source) bool { return s.id == rec.SourceID }) {
@@ -74,7 +76,7 @@ type source struct {
 // deliver brings records of the run's stream over by their ids in the shop.
 func (r *run) deliver(ctx context.Context, ids []int64) error {
 	entity, single := state.Profile, r.singleCustomers
-	if r.stream == Orders {
+	if r.kind == Orders {
 		entity, single = state.Order, r.singleOrders
 	}
 	known, err := r.cfg.Store.RecordsBySource(ctx, r.cfg.Pipeline, entity, ids)
@@ -83,7 +85,7 @@ func (r *run) deliver(ctx context.Context, ids []int64) error {
 	}
 	updated := map[int64]time.Time{}
 	for _, rec := range known {
-		if r.isCustomer(rec) == (r.stream == Customers) {
+		if r.cameBy(rec.Entity, rec.Key) == r.kind {
 			updated[rec.SourceID] = rec.SourceUpdatedAt
 		}
 	}

@@ -18,7 +18,8 @@ import (
 // run is one execution of a stream by this process.
 type run struct {
 	cfg    *Config
-	stream string
+	stream string // the name of its checkpoint and of its runs
+	kind   string // whose records it moves: Customers or Orders
 	tenure *tenure
 	began  time.Time
 	row    state.Run // owned by the goroutine that commits
@@ -69,10 +70,10 @@ func (e *Engine) Deliver(ctx context.Context, stream string, ids []int64) (Repor
 
 // hold does work as the pipeline's one writer and records it as a run.
 func (e *Engine) hold(ctx context.Context, stream string, work func(*run, context.Context) error) (Report, error) {
-	if err := knownStream(stream); err != nil {
+	cfg := &e.cfg
+	if err := knownStream(stream, cfg.Mapping); err != nil {
 		return Report{Stream: stream}, err
 	}
-	cfg := &e.cfg
 	began := cfg.Now()
 	if err := fixShop(ctx, cfg); err != nil {
 		return Report{Stream: stream}, err
@@ -83,7 +84,7 @@ func (e *Engine) hold(ctx context.Context, stream string, work func(*run, contex
 	}
 	cfg.TestHook(PointLeased)
 
-	r := &run{cfg: cfg, stream: stream, tenure: tenure, began: began, lanes: newLanes(cfg.Writes), hasher: cfg.Store.Hasher()}
+	r := &run{cfg: cfg, stream: stream, kind: stream, tenure: tenure, began: began, lanes: newLanes(cfg.Writes), hasher: cfg.Store.Hasher()}
 	r.starting, r.halt = context.WithCancel(held)
 	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
 	r.writes = writes

@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
 	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
 // The streams.
@@ -22,11 +24,14 @@ const (
 // its customer's profile.
 func Streams() []string { return []string{Customers, Orders} }
 
-func knownStream(stream string) error {
-	if slices.Contains(Streams(), stream) {
-		return nil
+func knownStream(stream string, m *mapping.Mapping) error {
+	switch {
+	case !slices.Contains(Streams(), stream):
+		return fmt.Errorf("unknown stream %q: known are %s", stream, strings.Join(Streams(), " and "))
+	case stream == Orders && !slices.Contains(m.Tables(), mapping.Orders):
+		return errors.New("the mapping has no orders: add the sections orders and items, or run the customers only")
 	}
-	return fmt.Errorf("unknown stream %q: known are %s", stream, strings.Join(Streams(), " and "))
+	return nil
 }
 
 // batch is one page of a stream as the shop gave it.
@@ -39,7 +44,7 @@ type batch struct {
 
 // batches walks the stream's listing in the shop.
 func (r *run) batches(ctx context.Context, q magento.Query) iter.Seq2[*batch, error] {
-	if r.stream == Orders {
+	if r.kind == Orders {
 		q.Fields = r.cfg.Mapping.OrderPaths()
 		return batched(r.cfg.Shop.Orders(ctx, q), r.prepareOrders)
 	}
