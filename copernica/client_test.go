@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +31,13 @@ func TestNew(t *testing.T) {
 		"trailing slash":      {copernica.Config{APIURL: "https://api.copernica.com/v4/"}, "https://api.copernica.com/v4/identity", ""},
 		"emulator":            {copernica.Config{APIURL: "http://127.0.0.1:8080"}, "http://127.0.0.1:8080/v4/identity", ""},
 		"below a path":        {copernica.Config{APIURL: "https://proxy.example/copernica/v4"}, "https://proxy.example/copernica/v4/identity", ""},
-		"version 2":           {copernica.Config{APIURL: "https://api.copernica.com/v2/"}, "", "the version is 4"},
+		"version 1":           {copernica.Config{Version: 1}, "https://api.copernica.com/v1/identity", ""},
+		"version 3, host":     {copernica.Config{Version: 3, APIURL: "https://rest.copernica.com"}, "https://rest.copernica.com/v3/identity", ""},
+		"version 2, path":     {copernica.Config{Version: 2, APIURL: "https://api.copernica.com/v2/"}, "https://api.copernica.com/v2/identity", ""},
+		"version 2 or 4":      {copernica.Config{APIURL: "https://api.copernica.com/v2/"}, "", "SYNCD_COPERNICA_API_VERSION=2, or end the URL in /v4"},
+		"version 4 or 1":      {copernica.Config{Version: 1, APIURL: "https://api.copernica.com/v4"}, "", "the API URL ends in /v4 and the version is 1"},
+		"version 5":           {copernica.Config{Version: 5}, "", "must be 1, 2, 3 or 4"},
+		"version below":       {copernica.Config{Version: -1}, "", "must be 1, 2, 3 or 4"},
 		"token in the query":  {copernica.Config{APIURL: "https://api.copernica.com/v4?access_token=" + accessToken}, "", "tokens have their own setting"},
 		"token as user":       {copernica.Config{APIURL: "https://x:" + accessToken + "@api.copernica.com/v4"}, "", "tokens have their own setting"},
 		"token in a bad URL":  {copernica.Config{APIURL: "https://api.copernica.com:" + accessToken + "/v4"}, "", "not an address"},
@@ -67,7 +75,7 @@ func TestNew(t *testing.T) {
 			if err := identify(t, c); err != nil {
 				t.Error(err)
 			}
-			if got := w.sent("GET ")[0].Full; got != tt.api {
+			if got := strings.TrimSuffix(w.sent("GET ")[0].Full, "?access_token="+accessToken); got != tt.api {
 				t.Errorf("asked %s, want %s", got, tt.api)
 			}
 		})
@@ -175,13 +183,20 @@ func TestNoSecretsAnywhere(t *testing.T) {
 		}
 	}
 	answers = append(answers,
+		func() (*http.Response, error) {
+			return nil, &url.Error{Op: "Get", URL: "https://api.copernica.com/v3/identity?access_token=" + accessToken, Err: errors.New(echo)}
+		},
 		func() (*http.Response, error) { return nil, errors.New("malformed HTTP response " + echo) },
 		func() (*http.Response, error) { return nil, fmt.Errorf("wrapped: %w", errors.New(accessToken)) },
 	)
 	for i, answer := range answers {
-		for _, where := range []string{"authentication", "api"} {
-			t.Run(fmt.Sprint(where, i), func(t *testing.T) {
+		for _, where := range []string{"authentication", "api", "api 3", "api 1"} {
+			t.Run(fmt.Sprint(where, " ", i), func(t *testing.T) {
 				t.Parallel()
+				version, secrets := map[string]int{"api 3": 3, "api 1": 1}[where], secrets
+				if version > 0 {
+					secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return strings.Contains(authorization, s) })
+				}
 				var log bytes.Buffer
 				now := newClock()
 				w := newWire()
@@ -197,7 +212,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 					return reply(200, "", authorization)
 				}
 				c, err := copernica.New(copernica.Config{
-					AccessToken: accessToken, Transport: w, Now: now.Now,
+					Version: version, AccessToken: accessToken, Transport: w, Now: now.Now,
 					Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 				})
 				if err != nil {
@@ -211,7 +226,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if where == "api" {
+				if where != "authentication" {
 					w.any = func(request) (*http.Response, error) { return answer() }
 				}
 				failing = true
@@ -230,7 +245,9 @@ func TestNoSecretsAnywhere(t *testing.T) {
 					e10 := d.CreateField(t.Context(), copernica.FieldSpec{Name: "new_field"})
 					e11 := d.CreateCollection(t.Context(), "Orders")
 					_, e12 := c.CreateDatabase(t.Context(), "Other", "")
-					for n, err := range []error{e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, e11, e12} {
+					_, e13 := c.Databases(t.Context())
+					_, e14 := c.Consumption(t.Context())
+					for n, err := range []error{e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, e11, e12, e13, e14} {
 						for _, secret := range secrets {
 							if text := fmt.Sprintf("%v|%+v|%q", err, err, err); err != nil && strings.Contains(err.Error(), secret) {
 								t.Errorf("call %d after %s shows %q: %s", n+1, later, secret, text)
@@ -248,7 +265,11 @@ func TestNoSecretsAnywhere(t *testing.T) {
 						t.Errorf("the log shows %q: %s", secret, &log)
 					}
 					for _, r := range w.log {
-						if strings.Contains(r.Full, secret) {
+						full := r.Full
+						if version > 0 {
+							full = strings.Replace(full, "access_token="+accessToken, "", 1)
+						}
+						if strings.Contains(full, secret) {
 							t.Errorf("the URL shows %q: %s", secret, r.Full)
 						}
 					}
