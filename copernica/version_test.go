@@ -151,9 +151,12 @@ func TestTokenInTheQueryIsSeenByCopernicaAlone(t *testing.T) {
 			fields := map[string]string{"customer_id": "k"}
 			var errs []error
 			for _, f := range []emulator.Fault{
-				{Name: "none"}, {Kind: emulator.Status, Status: 503}, {Kind: emulator.Status, Status: 429, Header: http.Header{"Retry-After": {"0"}}},
+				{Name: "none"},
+				{Kind: emulator.Status, Status: 503},
+				{Kind: emulator.Status, Status: 429, Header: http.Header{"Retry-After": {"0"}}},
 				{Kind: emulator.Status, Status: 302, Header: http.Header{"Location": {server.URL + "/v3/x?access_token=" + token}}},
-				{Kind: emulator.Truncate}, {Kind: emulator.Reset},
+				{Kind: emulator.Truncate},
+				{Kind: emulator.Reset},
 				{Kind: emulator.Status, Status: 400, Body: `{"error":{"message":"no such ` + token + ` here"}}`},
 			} {
 				a.Faults().Clear()
