@@ -196,7 +196,7 @@ func (a *auth) signIn(ctx context.Context, c *Client, s *session) (string, http.
 		return "", nil, transportError(ctx, route, err)
 	}
 	defer finish(resp)
-	if failure := answerError(route, resp); failure != nil {
+	if failure := c.refusal(route, resp, credentials["otp"]); failure != nil {
 		a.explainSignIn(failure)
 		return "", nil, failure
 	}

@@ -25,7 +25,7 @@ func (c *Client) get(ctx context.Context, s *session, route, path, query string,
 		if err != nil {
 			return transportError(ctx, route, err)
 		}
-		if failure := answerError(route, resp); failure != nil {
+		if failure := c.refusal(route, resp, token); failure != nil {
 			finish(resp)
 			if failure.Status == http.StatusUnauthorized && !renewed {
 				better, ok, err := c.auth.replace(ctx, c, s, token, failure)

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -72,6 +73,10 @@ type Client struct {
 	orders    *pager
 	singles   chan *session // idle sessions for single reads; Concurrency of them exist
 	walks     sessionStack  // idle sessions of finished walks
+
+	// noNewsletter is set once the shop told consent of a customer neither in a list nor
+	// singly.
+	noNewsletter atomic.Bool
 }
 
 // Address is the shop's own address, as made out of the configured one.

@@ -32,7 +32,7 @@ type wireCustomer struct {
 
 // extension holds the extension attributes that are read; PHP prints [] for none.
 type extension struct {
-	Subscribed boolean `json:"is_subscribed"`
+	Subscribed *boolean `json:"is_subscribed"`
 }
 
 func (e *extension) UnmarshalJSON(b []byte) error {
@@ -66,7 +66,7 @@ func (w *wireCustomer) customer() Customer {
 		Confirmation: string(w.Confirmation),
 		CreatedAt:    time.Time(w.CreatedAt),
 		UpdatedAt:    time.Time(w.UpdatedAt),
-		Subscribed:   bool(w.Extension.Subscribed),
+		Subscribed:   w.Extension.Subscribed != nil && bool(*w.Extension.Subscribed),
 		Attributes:   w.Attributes,
 	}
 }
@@ -94,7 +94,8 @@ func decodeItem(raw []byte, size int64, wire any) *RecordError {
 	return &RecordError{Cause: cause, Size: size}
 }
 
-func decodeCustomer() func(raw []byte, size int64) Item[Customer] {
+// decodeCustomer notes in silent of whom the shop does not tell consent.
+func decodeCustomer(silent *untold) func(raw []byte, size int64) Item[Customer] {
 	var wire wireCustomer
 	return func(raw []byte, size int64) Item[Customer] {
 		wire = wireCustomer{}
@@ -102,6 +103,7 @@ func decodeCustomer() func(raw []byte, size int64) Item[Customer] {
 			return unread[Customer](raw, e, "id")
 		}
 		c := wire.customer()
+		silent.note(c.ID, wire.Extension.Subscribed != nil)
 		return Item[Customer]{ID: c.ID, UpdatedAt: c.UpdatedAt, Value: c}
 	}
 }

@@ -101,7 +101,7 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	}
 	defer finish(resp)
 	if resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests {
-		return "", answerError(route, resp)
+		return "", c.refusal(route, resp)
 	}
 	body, err := content(resp)
 	if err != nil {

@@ -20,8 +20,10 @@ import (
 // each exactly once, a page at a time (promises 1 and 2). An error ends the walk;
 // taken up with After set to the last page's Next it leaves nothing out.
 func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Customer], error] {
+	silent := newUntold(q.Fields)
 	return byTime(ctx, c, q, customerPaths(q.Fields), walk[Customer]{
-		route: "customers/search", path: "/customers/search", pager: c.customers, decode: decodeCustomer(),
+		route: "customers/search", path: "/customers/search", pager: c.customers, decode: decodeCustomer(silent),
+		finish: func(ctx context.Context, page *Page[Customer]) error { return silent.complete(ctx, c, page) },
 	})
 }
 
@@ -82,7 +84,11 @@ func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[Custo
 // Customer reads one customer, with the given fields as in [Query] or all of them.
 // It matches [ErrNotFound] only when Magento itself says that there is none.
 func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Customer, error) {
-	return one(ctx, c, "asked for customer", "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), id, customerPaths(fields), decodeCustomer())
+	return c.customer(ctx, id, fields, newUntold(nil))
+}
+
+func (c *Client) customer(ctx context.Context, id int64, fields []string, silent *untold) (Customer, error) {
+	return one(ctx, c, "asked for customer", "customers/{id}", "/customers/"+strconv.FormatInt(id, 10), id, customerPaths(fields), decodeCustomer(silent))
 }
 
 // one reads a single record; asked names it in an error.

@@ -22,6 +22,7 @@ type walk[T any] struct {
 	timed    bool                        // places are by updated_at too
 	criteria func(after Cursor) criteria // without a page size
 	decode   func(raw []byte, size int64) Item[T]
+	finish   func(context.Context, *Page[T]) error // of a page that was read; may be nil
 	// within says what is wrong with an item's place, given the one before it, or "".
 	within func(previous Cursor, item Item[T]) string
 }
@@ -42,6 +43,9 @@ func pages[T any](ctx context.Context, c *Client, w walk[T], after Cursor) iter.
 		}()
 		for {
 			page, err := nextPage(ctx, c, s, w, after)
+			if err == nil && w.finish != nil {
+				err = w.finish(ctx, page)
+			}
 			if err != nil {
 				failure = err
 				yield(nil, err)
