@@ -46,6 +46,10 @@ type Store interface {
 	// RecordsBySource returns the ledger rows of an entity whose SourceID is one of the
 	// given ones, in the order of their keys: of an order's id its lines, for one.
 	RecordsBySource(ctx context.Context, pipeline string, e Entity, sourceIDs []int64) ([]Record, error)
+	// RecordsBetween returns the ledger rows of an entity whose SourceID is greater than
+	// after and not greater than upto, in the order of SourceID and key, at most limit of
+	// them: what a sweep through the shop's ids compares with.
+	RecordsBetween(ctx context.Context, pipeline string, e Entity, after, upto int64, limit int) ([]Record, error)
 	// RecordsByNumber returns the ledger rows that have an order number, in the order of
 	// their keys. Several stores of a shop may give the same one; the empty number names
 	// no row.
@@ -222,6 +226,11 @@ const (
 	Refused RecordState = "refused"
 	// Removed rows are gone from Copernica.
 	Removed RecordState = "removed"
+	// Missing rows are in Copernica, and the shop no longer has their record: a sweep
+	// saw it, and the shop confirmed it. Nothing is done about them yet.
+	Missing RecordState = "missing"
+	// Gone rows were missing, and what the operator wants for such records was done.
+	Gone RecordState = "gone"
 )
 
 // Record is a ledger row (promise 7).
@@ -285,6 +294,7 @@ type Counters struct {
 	Refused     int64 `json:"refused"`       // records that became dead letters
 	Unknown     int64 `json:"unknown"`       // writes still without an outcome
 	OptOutsKept int64 `json:"opt_outs_kept"` // consent not sent because Copernica holds an opt-out
+	Missing     int64 `json:"missing"`       // records that the shop no longer has, found by a sweep
 	Ownerless   int64 `json:"ownerless"`     // orders without a profile, since their account was deleted
 	SourceCalls int64 `json:"magento_calls"`
 	TargetCalls int64 `json:"copernica_calls"`

@@ -50,6 +50,13 @@ const (
 		) AS r
 		ORDER BY r.key`
 
+	selectBetween = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = $2 AND r.source_id > $3 AND r.source_id <= $4
+		ORDER BY r.source_id, r.key
+		LIMIT $5`
+
 	selectByNumber = `
 		SELECT ` + recordColumns + `
 		FROM syncd.records AS r
@@ -121,6 +128,18 @@ func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.En
 	}
 	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
 		rows, err = collect(ctx, q, scanRecord, selectBySource, pipeline, string(e), wanted)
+		return err
+	})
+	return rows, err
+}
+
+// RecordsBetween returns the ledger rows of an entity whose SourceID lies above after
+// and not above upto.
+func (s *Store) RecordsBetween(
+	ctx context.Context, pipeline string, e state.Entity, after, upto int64, limit int,
+) (rows []state.Record, err error) {
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectBetween, pipeline, string(e), after, upto, max(limit, 0))
 		return err
 	})
 	return rows, err

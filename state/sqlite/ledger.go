@@ -35,6 +35,13 @@ const (
 		CROSS JOIN records AS r INDEXED BY records_by_source ON r.pipeline = ? AND r.entity = ? AND r.source_id = s.value
 		ORDER BY r.key`
 
+	selectBetween = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_by_source
+		WHERE r.pipeline = ? AND r.entity = ? AND r.source_id > ? AND r.source_id <= ?
+		ORDER BY r.source_id, r.key
+		LIMIT ?`
+
 	selectByNumber = `
 		SELECT ` + recordColumns + `
 		FROM records AS r INDEXED BY records_by_number
@@ -117,6 +124,16 @@ func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.En
 		return nil, fmt.Errorf("read the ledger: %w", err)
 	}
 	rows, err := collect(ctx, s.reader, scanRecord, selectBySource, string(list), pipeline, string(e))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
+// RecordsBetween returns the ledger rows of an entity whose SourceID lies above after
+// and not above upto.
+func (s *Store) RecordsBetween(ctx context.Context, pipeline string, e state.Entity, after, upto int64, limit int) ([]state.Record, error) {
+	rows, err := collect(ctx, s.reader, scanRecord, selectBetween, pipeline, string(e), after, upto, max(limit, 0))
 	if err != nil {
 		return nil, explain(ctx, "read the ledger", err)
 	}

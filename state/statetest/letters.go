@@ -46,7 +46,7 @@ func testLetters(t *testing.T, f *fixture) {
 	same(t, "counted up", want, letters[0])
 
 	// A commit that says nothing of the record, or not that it arrived, resolves nothing.
-	for _, s := range []state.RecordState{state.Planned, state.Unknown, state.Refused, state.Removed} {
+	for _, s := range []state.RecordState{state.Planned, state.Unknown, state.Refused, state.Removed, state.Missing, state.Gone} {
 		f.commit(t, l, state.Commit{Records: []state.Record{{Entity: state.Profile, Key: "shop-c1", State: s}}})
 	}
 	sibling := acknowledged("shop-c1", 1)

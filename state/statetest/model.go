@@ -50,7 +50,7 @@ func testModel(t *testing.T, f *fixture) {
 
 // randomRecord is a row with few keys and many values.
 func randomRecord(f *fixture, random *rand.Rand) state.Record {
-	states := []state.RecordState{state.Planned, state.Unknown, state.Acknowledged, state.Refused, state.Removed}
+	states := []state.RecordState{state.Planned, state.Unknown, state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone}
 	r := state.Record{
 		Entity: []state.Entity{state.Profile, state.Order}[random.IntN(2)], Key: fmt.Sprint("shop-c", random.IntN(12)),
 		SourceID: random.Int64N(100), State: states[random.IntN(len(states))], Attempts: random.IntN(5),

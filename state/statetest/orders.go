@@ -86,6 +86,35 @@ func testLinesOfOrders(t *testing.T, f *fixture) {
 	}
 }
 
+func testBetween(t *testing.T, f *fixture) {
+	l := f.acquire(t)
+	f.commit(t, l, state.Commit{Records: []state.Record{
+		acknowledged("shop-c7", 7), acknowledged("shop-w1-gaa", 7), acknowledged("shop-c3", 3), acknowledged("shop-c12", 12),
+		acknowledged("shop-c5", 5), order(6, "6"), acknowledged("shop-c99", 1<<62),
+	}})
+	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Records: []state.Record{acknowledged("shop-c4", 4)}})
+	for name, test := range map[string]struct {
+		pipeline    string
+		entity      state.Entity
+		after, upto int64
+		limit       int
+		want        string
+	}{
+		"above the one, up to the other": {shop, state.Profile, 3, 7, 10, "shop-c5 shop-c7 shop-w1-gaa"},
+		"all, in the order of their ids": {shop, state.Profile, 0, 1<<63 - 1, 10, "shop-c3 shop-c5 shop-c7 shop-w1-gaa shop-c12 shop-c99"},
+		"at most so many":                {shop, state.Profile, 0, 100, 2, "shop-c3 shop-c5"},
+		"none":                           {shop, state.Profile, 0, 100, 0, ""},
+		"nothing between":                {shop, state.Profile, 7, 11, 10, ""},
+		"another entity":                 {shop, state.Order, 0, 100, 10, "shop-o6"},
+		"another pipeline":               {other, state.Profile, 0, 100, 10, "shop-c4"},
+	} {
+		rows, err := f.RecordsBetween(t.Context(), test.pipeline, test.entity, test.after, test.upto, test.limit)
+		if got := keysIn(rows); err != nil || got != test.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, test.want)
+		}
+	}
+}
+
 func testBySource(t *testing.T, f *fixture) {
 	l := f.acquire(t)
 	customer := acknowledged("shop-c7", 7)

@@ -84,6 +84,7 @@ func (s Suite) Run(t *testing.T) {
 		{"ledger/highest id", testHighestID},
 		{"ledger/by copernica id", testByCopernicaID},
 		{"ledger/by source", testBySource},
+		{"ledger/between ids of the shop", testBetween},
 		{"ledger/by number", testByNumber},
 		{"ledger/emails", testEmails},
 		{"ledger/pipelines and entities are apart", testLedgerApart},

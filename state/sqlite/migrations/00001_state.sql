@@ -51,7 +51,7 @@ CREATE TABLE records (
     consent_written   BLOB CHECK (length(consent_written) = 16),
     refused           BLOB CHECK (length(refused) = 16),
     source_updated_at INTEGER,
-    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed')),
+    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone')),
     attempts          INTEGER NOT NULL,
     planned_at        INTEGER,
     next_attempt      INTEGER,

@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 04:22:03');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 04:22:03');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 04:43:23');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 04:43:23');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f133533a52cfd6eca0b8435b2bfa4ed4c1306f8e8d4b53af060af14a2508d06bec6adfa7f1ede68ddbe3536df5c72084b7956621afa39857d4e13cc564e0');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133486fe49a99089740501fb9b023a64b0b42c067069a797f6a07e9cae5e8699c7268282b9d64aeff847552a35f95fdbe65dd419f3656075412f3c3aa50');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9989165');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10135864');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -53,7 +53,7 @@ CREATE TABLE records (
     consent_written   BLOB CHECK (length(consent_written) = 16),
     refused           BLOB CHECK (length(refused) = 16),
     source_updated_at INTEGER,
-    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed')),
+    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone')),
     attempts          INTEGER NOT NULL,
     planned_at        INTEGER,
     next_attempt      INTEGER,
@@ -88,7 +88,7 @@ CREATE TABLE runs (
     problem  TEXT NOT NULL,
     counters TEXT NOT NULL CHECK (json_valid(counters))
 ) STRICT;
-INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"removed":0,"refused":0,"unknown":0,"opt_outs_kept":0,"ownerless":3,"magento_calls":0,"copernica_calls":9}');
+INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"removed":0,"refused":0,"unknown":0,"opt_outs_kept":0,"missing":0,"ownerless":3,"magento_calls":0,"copernica_calls":9}');
 CREATE TABLE dead_letters (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline   TEXT NOT NULL REFERENCES pipelines (name),
