@@ -25,19 +25,13 @@ const anotherShop = "leads to %s, and the state was made with a shop elsewhere: 
 // refused as soon as the shop has answered; accept says that the shop has moved.
 func (a *app) sameShop(store state.Store, address string, accept bool) func(context.Context) error {
 	return func(ctx context.Context) error {
-		sum := store.Hasher().Sum("shop address", whereabouts(address))
-		own := addressMark + " " + hex.EncodeToString(sum[:])
-		settled, err := store.Mark(ctx, addressMark)
-		if err != nil {
-			return err
-		}
-		this, err := store.Mark(ctx, own)
+		own, at, err := settledAddress(ctx, store, address)
 		switch {
 		case err != nil:
 			return err
-		case !settled.IsZero() && settled.Equal(this):
+		case at == addressSame:
 			return nil
-		case !settled.IsZero() && !accept:
+		case at == addressOther && !accept:
 			return &config.Error{Variable: config.Prefix + "MAGENTO_BASE_URL", Problem: fmt.Sprintf(anotherShop, address)}
 		}
 		now := a.now().UTC().Truncate(time.Millisecond)
@@ -46,6 +40,38 @@ func (a *app) sameShop(store state.Store, address string, accept bool) func(cont
 		}
 		return store.SetMark(ctx, addressMark, now)
 	}
+}
+
+// shopOfState is sameShop for who only looks: it settles nothing.
+func shopOfState(ctx context.Context, store state.Store, address string) error {
+	_, at, err := settledAddress(ctx, store, address)
+	if err == nil && at == addressOther {
+		return &config.Error{Variable: config.Prefix + "MAGENTO_BASE_URL", Problem: fmt.Sprintf(anotherShop, address)}
+	}
+	return err
+}
+
+// How an address stands to the one that a state was made with.
+const (
+	addressNew   = iota // none was settled yet
+	addressSame         // it is that one
+	addressOther        // it is another
+)
+
+// settledAddress compares an address with the one that a state was made with, and
+// returns the mark that is its own.
+func settledAddress(ctx context.Context, store state.Store, address string) (own string, at int, err error) {
+	sum := store.Hasher().Sum("shop address", whereabouts(address))
+	own = addressMark + " " + hex.EncodeToString(sum[:])
+	settled, err := store.Mark(ctx, addressMark)
+	if err != nil || settled.IsZero() {
+		return own, addressNew, err
+	}
+	this, err := store.Mark(ctx, own)
+	if settled.Equal(this) {
+		return own, addressSame, err
+	}
+	return own, addressOther, err
 }
 
 // whereabouts are what counts of an address. All of a machine's own addresses are one place:

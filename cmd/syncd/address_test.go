@@ -35,6 +35,9 @@ func TestPromise17_AStateBelongsToOneShop(t *testing.T) {
 		{"https://shop.example.com/uk", false, false},
 		{"http://127.0.0.1:8081", false, false}, // it was once, and is no more
 	} {
+		if look := shopOfState(t.Context(), store, step.address); (look == nil) != (step.ok && !step.accept) {
+			t.Errorf("%s, only looked at: %v", step.address, look)
+		}
 		err := a.sameShop(store, step.address, step.accept)(t.Context())
 		if (err == nil) != step.ok {
 			t.Errorf("%s, accepted %v: %v", step.address, step.accept, err)

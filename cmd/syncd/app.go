@@ -36,6 +36,7 @@ type app struct {
 // method Run(context.Context, *app) error.
 type commands struct {
 	Demo      demoCommand      `cmd:"" help:"Watch syncd work on a made-up shop and account."`
+	Check     checkCommand     `cmd:"" help:"Try everything once: settings, state, shop and account, and say what is to be mended."`
 	Run       runCommand       `cmd:"" help:"Bring Copernica up to date, once."`
 	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`

@@ -80,6 +80,9 @@ func exitCode(err error) int {
 	case fault.Credentials, fault.Renew:
 		return exitPeer
 	}
+	if is[*checkFailedError](err) {
+		return exitPeer
+	}
 	if is[*deadLettersError](err) {
 		return exitDeadLetters
 	}

@@ -170,13 +170,21 @@ func (a *app) openStore(ctx context.Context, cfg config.Config, log *slog.Logger
 	return store, nil
 }
 
+// noStateError is a state that no run has made yet.
+type noStateError struct{ where config.Error }
+
+func (e *noStateError) Error() string { return e.where.Error() }
+
+// Unwrap makes it a mistake in the configuration like any other.
+func (e *noStateError) Unwrap() error { return &e.where }
+
 // serverError tells what only other settings mend from a server that is down.
 func serverError(cfg config.Config, err error) error {
 	if errors.Is(err, postgres.ErrNoState) {
-		return &config.Error{
+		return &noStateError{config.Error{
 			Variable: config.Prefix + "DATABASE_URL",
 			Problem:  "leads to " + cfg.StatePlace() + ", where there is no state: `syncd run` makes it",
-		}
+		}}
 	}
 	if e, ok := errors.AsType[*postgres.Error](err); ok && e.Setup {
 		return &config.Error{Problem: err.Error()}

@@ -59,9 +59,9 @@ func stateExists(cfg config.Config, path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		const hasRun = "; if it has run, give this command the same user and environment"
 		if cfg.DatabaseURL.IsZero() {
-			return &config.Error{Problem: "there is no state at " + path + " yet: `syncd run` makes it (" + variable + " names another place)" + hasRun}
+			return &noStateError{config.Error{Problem: "there is no state at " + path + " yet: `syncd run` makes it (" + variable + " names another place)" + hasRun}}
 		}
-		return &config.Error{Variable: variable, Problem: "leads to " + path + ", where there is no state: `syncd run` makes it" + hasRun}
+		return &noStateError{config.Error{Variable: variable, Problem: "leads to " + path + ", where there is no state: `syncd run` makes it" + hasRun}}
 	}
 	return nil
 }

@@ -166,15 +166,18 @@ func TestFreshness(t *testing.T) {
 		want    doctor.Finding
 	}{
 		"often": {
-			30 * time.Minute, []doctor.Schedule{due("customers", "*/5 * * * *"), due("orders", "*/7 * * * *")},
+			30 * time.Minute,
+			[]doctor.Schedule{due("customers", "*/5 * * * *"), due("orders", "*/7 * * * *")},
 			doctor.Good("customers due every 5m at the latest, orders due every 7m at the latest; /readyz turns red after 30m"),
 		},
 		"on weekdays": {
-			30 * time.Hour, []doctor.Schedule{due("customers", "0 3 * * mon-fri"), off},
+			30 * time.Hour,
+			[]doctor.Schedule{due("customers", "0 3 * * mon-fri"), off},
 			doctor.Doubtful("set SYNCD_MAX_LAG to more than 3d, or schedule the stream more often", "customers due every 3d at the latest, orders off; /readyz turns red after 1d 6h"),
 		},
 		"never again": {
-			time.Hour, []doctor.Schedule{due("customers", "0 0 29 2 *"), off},
+			time.Hour,
+			[]doctor.Schedule{due("customers", "0 0 29 2 *"), off},
 			doctor.Doubtful("set SYNCD_MAX_LAG to more than 1461d, or schedule the stream more often", "customers due every 1461d at the latest, orders off; /readyz turns red after 1h"),
 		},
 	} {

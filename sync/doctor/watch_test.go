@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -16,9 +17,7 @@ type dated struct {
 
 func (d dated) RoundTrip(*http.Request) (*http.Response, error) {
 	h := http.Header{}
-	for name, values := range d.header {
-		h[name] = values
-	}
+	maps.Copy(h, d.header)
 	if !d.date.IsZero() {
 		h.Set("Date", d.date.UTC().Format(http.TimeFormat))
 	}
