@@ -1,0 +1,428 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/oracle"
+	"github.com/magento-copernica/syncd/internal/pgtest"
+	"github.com/magento-copernica/syncd/internal/seal"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// testScale is what suites divide their numbers by under the race detector.
+func testScale() int {
+	if n, err := strconv.Atoi(os.Getenv("SYNCD_TEST_SCALE")); err == nil && n > 0 {
+		return n
+	}
+	return 1
+}
+
+func amsterdam(t *testing.T) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation("Europe/Amsterdam")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
+}
+
+// townCustomers and townOrders are what a town begins with.
+func townCustomers() int { return max(300/testScale(), 40) }
+func townOrders() int    { return max(800/testScale(), 80) }
+
+// townInFlight is how many writes a process may have under way.
+const townInFlight = 10
+
+// town is a shop and an account in this process, in which the same things happen each
+// time, and a state that processes of syncd work on one after the other.
+type town struct {
+	shop     *magentotest.Shop
+	account  *copernicatest.Account
+	front    *gate
+	environ  []string
+	database string // of the state
+	mapping  *mapping.Mapping
+
+	shopAhead atomic.Int64  // by how much the shop's clock is past townBegan
+	ahead     time.Duration // by how much those of the processes are before the real one
+}
+
+// townBegan is the time in the shop at first. Its clock goes on from process to process
+// only, so that what happens there has the same times in every town.
+func townBegan() time.Time { return time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC) }
+
+// inFile and inPostgres are the states that a town may have.
+func inFile(t *testing.T) string {
+	return "sqlite://" + filepath.Join(t.TempDir(), "state", "syncd.db")
+}
+
+func inPostgres(t *testing.T) string { return pgtest.URL(t, pgtest.Template{}) }
+
+// newTown founds a town whose state is in a database.
+func newTown(t *testing.T, database string) *town {
+	t.Helper()
+	w := &town{database: database}
+	w.shop = magentotest.New(magentotest.Config{
+		Seed: 7, Customers: townCustomers(), Orders: townOrders(), Start: townBegan().Add(-24 * time.Hour),
+		Now: func() time.Time { return townBegan().Add(time.Duration(w.shopAhead.Load())) },
+	})
+	// Every answer takes a moment, so that a kill meets calls in flight.
+	w.account = copernicatest.New(copernicatest.Config{Latency: 2 * time.Millisecond})
+	file, err := mapping.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.mapping, err = file.Compile(mapping.Options{Shop: "shop", Zone: amsterdam(t)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range w.mapping.Tables() {
+		var fields []copernicatest.Field
+		for _, need := range w.mapping.NeedsOf(table) {
+			fields = append(fields, copernicatest.Field{Name: need.Name, Type: string(need.Type), Length: need.Length, Index: need.Index})
+		}
+		if table == mapping.Profiles {
+			err = w.account.AddFields(copernicatest.DatabaseName, fields...)
+		} else {
+			_, err = w.account.CreateCollection(copernicatest.DatabaseName, w.mapping.Collection(table), fields...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.front = &gate{account: w.account.Handler(), last: map[string]string{}, again: map[int]int{}}
+	shop, account := httptest.NewServer(w.shop.Handler()), httptest.NewServer(w.front)
+	t.Cleanup(shop.Close)
+	t.Cleanup(account.Close)
+	w.environ = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + t.TempDir(),
+		"SYNCD_DATABASE_URL=" + database,
+		"SYNCD_ENCRYPTION_KEY=" + seal.NewKey(),
+		"SYNCD_MAGENTO_BASE_URL=" + shop.URL,
+		"SYNCD_MAGENTO_ACCESS_TOKEN=" + magentotest.AccessToken,
+		"SYNCD_MAGENTO_PAGE_SIZE=" + strconv.Itoa(max(20/testScale(), 10)),
+		"SYNCD_COPERNICA_API_URL=" + account.URL + "/v4",
+		"SYNCD_COPERNICA_AUTH_URL=" + account.URL,
+		"SYNCD_COPERNICA_ACCESS_TOKEN=" + copernicatest.AccessToken,
+		"SYNCD_COPERNICA_CONCURRENCY=" + strconv.Itoa(townInFlight),
+		"SYNCD_SETTLE=0s",
+		"SYNCD_LOG_LEVEL=warn",
+	}
+	return w
+}
+
+// leg is a part of a town's history: what happens in the shop, and the command that
+// brings it over.
+type leg struct {
+	happens func(*town)
+	args    []string
+}
+
+// legs are the history of every town. They bring a process to every named point.
+func legs() []leg {
+	return []leg{
+		{func(*town) {}, []string{"run", "customers"}},
+		{func(*town) {}, []string{"run", "orders"}},
+		// The orders come first, so that they have to bring customers.
+		{(*town).peopleOrder, []string{"run", "orders"}},
+		{(*town).peopleMove, []string{"run"}},
+	}
+}
+
+// peopleOrder lets people register and order, guests order, and orders change.
+func (w *town) peopleOrder() {
+	w.shopAhead.Store(int64(time.Hour))
+	data := w.shop.Data()
+	thing := func(name string) magentotest.Line {
+		return magentotest.Line{SKU: name, Name: name, Price: "9.95", Ordered: "2", ProductID: 7}
+	}
+	few := len(data.Orders) / 20
+	lined := 0
+	for i := range data.Orders {
+		if lined < few && len(data.Orders[i].Lines) > 1 && alone(&data.Orders[i]) {
+			lined++
+			w.shop.EditOrder(data.Orders[i].ID, func(o *magentotest.Order) { o.Lines = slices.Delete(o.Lines, 0, 1) })
+		} else if i%20 == 0 {
+			w.shop.EditOrder(data.Orders[i].ID, func(o *magentotest.Order) { o.Status, o.Lines[0].Name = "processing", o.Lines[0].Name+" (II)" })
+		}
+	}
+	for i := range few {
+		id := w.shop.Create(magentotest.Customer{
+			WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "Just", LastName: "Now",
+			Email: fmt.Sprintf("now+%d@example.test", i), NewsletterStatus: magentotest.Subscribed,
+		})
+		for _, name := range []string{"one", "two"} {
+			w.shop.CreateOrder(magentotest.Order{StoreID: 1, CustomerID: id, Lines: []magentotest.Line{thing(name), thing(name + " more")}})
+		}
+		w.shop.CreateOrder(magentotest.Order{
+			StoreID: 1, Guest: true, Email: fmt.Sprintf("guest+%d@example.test", i/2), FirstName: "Some", LastName: "Guest",
+			Lines: []magentotest.Line{thing("three")},
+		})
+	}
+	w.shopAhead.Add(int64(time.Minute))
+}
+
+// alone reports whether an order's first line belongs to no other.
+func alone(o *magentotest.Order) bool {
+	return o.Lines[0].ParentID == 0 && !slices.ContainsFunc(o.Lines, func(l magentotest.Line) bool { return l.ParentID == o.Lines[0].ID })
+}
+
+// peopleMove changes customers, some of whom order.
+func (w *town) peopleMove() {
+	w.shopAhead.Store(int64(2 * time.Hour))
+	for i, c := range w.shop.Data().Customers {
+		if i%3 == 0 {
+			w.shop.Edit(c.ID, func(c *magentotest.Customer) { c.LastName += " II" })
+		}
+		if i%12 == 0 {
+			w.shop.CreateOrder(magentotest.Order{
+				StoreID: 1, CustomerID: c.ID, Lines: []magentotest.Line{{SKU: "four", Name: "four", Price: "1.10", Ordered: "1", ProductID: 7}},
+			})
+		}
+	}
+	w.shopAhead.Add(int64(time.Minute))
+}
+
+// command is a child process of syncd; env goes before what the town gives it.
+func (w *town) command(t *testing.T, args []string, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "syncd-mortal", args...)
+	cmd.Env = slices.Concat(w.environ, env, []string{ahead + "=" + w.ahead.String()})
+	return cmd
+}
+
+// later lets what a dead process left behind expire.
+func (w *town) later() {
+	w.ahead += 20*time.Second + readingTook
+	w.shopAhead.Add(int64(time.Second))
+}
+
+// dies runs a child that is to be killed, and fails unless it was.
+func (w *town) dies(t *testing.T, args []string, at string) {
+	t.Helper()
+	w.front.begin(true)
+	out, err := w.command(t, args, killAt+"="+at).CombinedOutput()
+	if !killed(err) {
+		t.Fatalf("the child never came to %s: %v\n%s", at, err, out)
+	}
+	w.later()
+}
+
+// finish runs a leg until a run ends well, as systemd would restart it, and returns how
+// many calls the first of these made, which may meet a write that is lost.
+func (w *town) finish(t *testing.T, args []string, env ...string) (calls int) {
+	t.Helper()
+	var out []byte
+	var err error
+	for n := range 4 {
+		w.front.begin(n == 0)
+		out, err = w.command(t, args, env...).CombinedOutput()
+		if n == 0 {
+			calls = w.front.met()
+		}
+		if err == nil {
+			return calls
+		}
+		w.later()
+		// It exits 1 for the write that was lost, although it brought it over itself later.
+		// On a busy machine a call can outlast the short time-outs; the next run goes on.
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+			break
+		}
+		env = nil
+	}
+	t.Fatalf("%s does not end well: %v\n%s", strings.Join(args, " "), err, out)
+	return 0
+}
+
+// judge asks the oracle, and holds that one run more makes no call (promise 8).
+func (w *town) judge(t *testing.T) {
+	t.Helper()
+	data, opts := w.shop.Data(), oracle.Options{Shop: "shop", Zone: amsterdam(t)}
+	people, orders := oracle.Expect(data, opts), oracle.ExpectOrders(data, opts)
+	profiles := w.account.Profiles(copernicatest.DatabaseName)
+	rows := func(name string) []copernicatest.Subprofile {
+		return w.account.Subprofiles(copernicatest.DatabaseName, name)
+	}
+	for what, diff := range map[string]oracle.Difference{
+		"profiles": oracle.Compare(append(people, orders.Guests...), profiles),
+		"orders":   oracle.CompareRows(orders.Orders, oracle.KeyOrders, rows(w.mapping.Collection(mapping.Orders)), profiles),
+		"items":    oracle.CompareRows(orders.Items, oracle.KeyItems, rows(w.mapping.Collection(mapping.Items)), profiles),
+	} {
+		if !diff.None() {
+			t.Errorf("%s: %s", what, diff.Report(true))
+		}
+	}
+	w.front.begin(false)
+	before := w.account.Calls()
+	if out, err := w.command(t, []string{"run"}).CombinedOutput(); err != nil {
+		t.Fatalf("one run more: %v\n%s", err, out)
+	}
+	if calls := w.account.Calls() - before; calls != 0 {
+		t.Errorf("promise 8: a run with nothing to write made %d calls", calls)
+	}
+	t.Logf("written again: %v", w.front.resent())
+	for process, n := range w.front.resent() {
+		if n > townInFlight {
+			t.Errorf("promise 10: process %d wrote %d rows that Copernica had already; %d may have been in flight", process, n, townInFlight)
+		}
+	}
+}
+
+// killed reports whether a process was ended by SIGKILL.
+func killed(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// gate stands before the account: it loses a write, kills a caller in the middle of its
+// work, and knows each write that the account did.
+type gate struct {
+	account http.Handler
+
+	mu      sync.Mutex
+	process int
+	calls   int            // of this process
+	writes  int            // of this process
+	lose    int            // the write that never arrives; 0: none
+	at      map[int]func() // what happens while a call is worked
+	last    map[string]string
+	again   map[int]int // by process
+	seen    func(key string)
+}
+
+// lostWrite is the write of a process that is lost on its way: it has no answer, is
+// looked up, not found, and taken up again when it can no longer arrive.
+const lostWrite = 3
+
+// begin counts another process, one of whose writes may be lost.
+func (g *gate) begin(loses bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.process++
+	g.calls, g.writes, g.lose, g.at = 0, 0, 0, nil
+	if loses {
+		g.lose = lostWrite
+	}
+}
+
+// met is how many calls this process has made so far.
+func (g *gate) met() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.calls
+}
+
+// during has something happen while the account works on this process's n-th call.
+func (g *gate) during(n int, happens func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.at = map[int]func(){n: happens}
+}
+
+// resent returns how many rows each process wrote with what the account had last got.
+func (g *gate) resent() map[int]int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.again)
+}
+
+func (g *gate) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	write := r.Method == http.MethodPut || r.Method == http.MethodDelete
+	g.mu.Lock()
+	g.calls++
+	happens, process, lost := g.at[g.calls], g.process, false
+	if write {
+		g.writes++
+		lost = g.writes == g.lose && r.Method == http.MethodPut
+	}
+	seen := g.seen
+	g.mu.Unlock()
+	if happens != nil {
+		happens()
+	}
+	if lost {
+		panic(http.ErrAbortHandler)
+	}
+	if !write {
+		g.account.ServeHTTP(rw, r)
+		return
+	}
+	row, content := written(r, body)
+	if seen != nil {
+		seen(row)
+	}
+	recorded := httptest.NewRecorder()
+	g.account.ServeHTTP(recorded, r)
+	if recorded.Code < 300 {
+		g.note(process, row, content)
+	}
+	maps.Copy(rw.Header(), recorded.Header())
+	rw.WriteHeader(recorded.Code)
+	_, _ = rw.Write(recorded.Body.Bytes())
+}
+
+// note remembers what a row was written with last.
+func (g *gate) note(process int, row, content string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if before, known := g.last[row]; known && before == content {
+		g.again[process]++
+	}
+	g.last[row] = content
+}
+
+// written names the row of a write by its key, or by its path where the body does not
+// tell, and its content without consent, which goes with some writes only.
+func written(r *http.Request, body []byte) (row, content string) {
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return r.URL.Path, r.Method
+	}
+	if inside, ok := fields["fields"].(map[string]any); ok {
+		fields = inside
+	}
+	row = r.URL.Path
+	for _, key := range []string{"customer_id", oracle.KeyOrders, oracle.KeyItems} { // a line names its order as well
+		if value, ok := fields[key].(string); ok {
+			row = value
+		}
+	}
+	if len(fields) > 1 {
+		delete(fields, "newsletter")
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return row, err.Error()
+	}
+	return row, string(text)
+}
