@@ -7,7 +7,7 @@
 //	0  done
 //	1  failed at run time
 //	2  wrong usage or configuration, a missing Copernica database included
-//	3  a peer cannot be reached, or refuses the credentials
+//	3  a peer cannot be reached, or refuses the credentials; a check failed
 //	4  done, but with dead letters
 //
 // SIGINT and SIGTERM ask a command to end cleanly; a second one ends it at once.
