@@ -11,34 +11,47 @@ import (
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/internal/demo"
 	"github.com/magento-copernica/syncd/internal/oracle"
+	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // demoCommand runs the whole of syncd on made-up data.
 type demoCommand struct {
 	Customers int    `default:"1000" placeholder:"N" help:"Customers in the shop. Default ${default}."`
-	Orders    int    `default:"0" placeholder:"N" help:"Orders in the shop: none yet, since this version moves customers only."`
+	Orders    *int   `placeholder:"N" help:"Orders in the shop. Default: two for each customer."`
 	Seed      uint64 `default:"1" placeholder:"N" help:"Another number makes up another shop; the same one, the same. Default ${default}."`
 	Exit      bool   `help:"End as soon as both sides are in step, without live changes."`
 }
 
 // Help is shown by `syncd demo --help`.
 func (*demoCommand) Help() string {
-	return "Starts a Magento and a Copernica in this process, fills the shop with made-up customers and brings them over. " +
+	return "Starts a Magento and a Copernica in this process, fills the shop with made-up customers and orders and brings them over. " +
 		"Then things happen on both sides, and syncd follows, until Ctrl-C. " +
 		"It ends with what Copernica holds against what it should: 0 missing, 0 duplicate, 0 different. " +
-		"Nothing is kept, and nothing leaves this machine."
+		"Nothing is kept, and nothing leaves this machine.\n\n" +
+		"The state lies in memory. Where SYNCD_DATABASE_URL leads to a PostgreSQL server, it lies in a database that the demo makes " +
+		"there for itself and drops at its end; the database that the URL names, which may hold a real state, is not touched. The URL's role " +
+		"must be allowed to create databases. The other settings have no part in the demo."
 }
 
 // Validate is called by kong.
 func (c *demoCommand) Validate() error {
 	switch {
-	case c.Orders != 0:
-		return errors.New("--orders: this version moves customers only; leave it out")
 	case c.Customers < 0:
 		return errors.New("--customers: cannot be negative")
+	case c.Orders != nil && *c.Orders < 0:
+		return errors.New("--orders: cannot be negative")
 	}
 	return nil
+}
+
+// ordersFor is how many orders a made-up shop has: those asked for, or two for each
+// customer.
+func ordersFor(asked *int, customers int) int {
+	if asked != nil {
+		return *asked
+	}
+	return 2 * customers
 }
 
 // differenceError ends a demo whose two sides are not in step.
@@ -48,27 +61,38 @@ func (e *differenceError) Error() string { return "Copernica is not what it shou
 
 // Run runs the demo.
 func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
-	world, err := demo.Start(ctx, demo.Config{Customers: c.Customers, Seed: c.Seed, Now: a.now})
+	orders := ordersFor(c.Orders, c.Customers)
+	world, err := demo.Start(ctx, demo.Config{Customers: c.Customers, Orders: orders, Seed: c.Seed, Now: a.now})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, world.Close()) }()
+	kept, drop, err := a.demoState(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, drop()) }()
 
-	// The demo's own app: only the world's environment, and the state in memory.
+	// The demo's own app: only the world's environment and its own state.
 	inner := *a
-	inner.environ = append(world.Environ(), "SYNCD_DATABASE_URL=:memory:", "SYNCD_SETTLE=0s", "SYNCD_LOG_LEVEL=warn", "SYNCD_COPERNICA_CONCURRENCY=20")
+	inner.environ = append(world.Environ(), "SYNCD_SHOP=demo", "SYNCD_SETTLE=0s", "SYNCD_LOG_LEVEL=warn", "SYNCD_COPERNICA_CONCURRENCY=20")
+	inner.environ = append(inner.environ, kept...)
 	cfg, log, err := inner.configure(ctx, config.NeedMagento|config.NeedCopernica|config.NeedState)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "a Magento shop with %s customers (seed %d), an empty Copernica database, nothing leaves this machine\n", grouped(int64(c.Customers)), c.Seed)
+	fmt.Fprintf(a.stdout, "a Magento shop with %s and %s (seed %d), an empty Copernica database, nothing leaves this machine\n",
+		counted(int64(c.Customers), "customer"), counted(int64(orders), "order"), c.Seed)
+	if _, ok := cfg.StateServer(); ok {
+		fmt.Fprintf(a.stdout, "state: in %s, made for this demo and dropped at its end\n", cfg.StatePlace())
+	}
 
 	quiet := inner
 	quiet.stdout = io.Discard
 	if err := (&provisionCommand{}).Run(ctx, &quiet); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "provision: database %s has its fields\n", cfg.Copernica.Database)
+	fmt.Fprintf(a.stdout, "provision: database %s has its fields and collections\n", cfg.Copernica.Database)
 
 	bar := a.progress(log)
 	p, err := inner.openPipeline(ctx, cfg, log, nil, bar.show)
@@ -77,18 +101,15 @@ func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 
-	first, err := p.engine.Run(ctx, engine.Customers)
-	bar.end()
+	first, err := c.streams(ctx, p, bar, func(r engine.Report) { fmt.Fprintln(a.stdout, summary(r)) })
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	fmt.Fprintln(a.stdout, summary(first))
-	again, err := p.engine.Run(ctx, engine.Customers)
-	bar.end()
+	again, err := c.streams(ctx, p, bar, nil)
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	fmt.Fprintf(a.stdout, "run again: %s read, %s to Copernica\n", grouped(again.Counters.Read), counted(again.Counters.TargetCalls, "call"))
+	fmt.Fprintf(a.stdout, "run again: %s read, %s to Copernica\n", grouped(again.counters.Read), counted(again.counters.TargetCalls, "call"))
 
 	if !c.Exit {
 		if err := c.live(ctx, a, world, cfg.Shop, p, bar); err != nil {
@@ -99,13 +120,42 @@ func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
 	for _, example := range diff.Examples {
 		fmt.Fprintln(a.stdout, "  ", example)
 	}
-	calls := first.Counters.TargetCalls
+	calls := first.counters.TargetCalls
 	fmt.Fprintf(a.stdout, "%s; %s to Copernica in %s, %s a second\n",
-		diff, counted(calls, "call"), first.Elapsed.Round(10*time.Millisecond), grouped(int64(float64(calls)/max(first.Elapsed.Seconds(), 0.001))))
+		diff, counted(calls, "call"), first.elapsed.Round(10*time.Millisecond), grouped(int64(float64(calls)/max(first.elapsed.Seconds(), 0.001))))
 	if !diff.None() {
 		return &differenceError{diff}
 	}
 	return nil
+}
+
+// demoRun is what one run over all streams did.
+type demoRun struct {
+	counters state.Counters // what the demo shows of them
+	elapsed  time.Duration
+}
+
+// streams runs each stream once; told, when not nil, hears what each did.
+func (*demoCommand) streams(ctx context.Context, p *pipeline, bar *progress, told func(engine.Report)) (demoRun, error) {
+	var sum demoRun
+	for _, stream := range engine.Streams() {
+		r, err := p.engine.Run(ctx, stream)
+		bar.end()
+		if err != nil {
+			return sum, err
+		}
+		if told != nil {
+			told(r)
+		}
+		sum.elapsed += r.Elapsed
+		n := &sum.counters
+		n.Read += r.Counters.Read
+		n.Created += r.Counters.Created
+		n.Updated += r.Counters.Updated
+		n.OptOutsKept += r.Counters.OptOutsKept
+		n.TargetCalls += r.Counters.TargetCalls
+	}
+	return sum, nil
 }
 
 // liveEvery is how often something happens in the shop.
@@ -129,12 +179,11 @@ func (c *demoCommand) live(ctx context.Context, a *app, world *demo.World, shop 
 			// A horizon ends before the second that the shop's clock is in.
 			time.Sleep(changed.Truncate(time.Second).Add(time.Second).Sub(a.now()))
 		}
-		report, err := p.engine.Run(context.WithoutCancel(ctx), engine.Customers)
-		bar.end()
+		did, err := c.streams(context.WithoutCancel(ctx), p, bar, nil)
 		if err != nil {
 			return err
 		}
-		n := report.Counters
+		n := did.counters
 		fmt.Fprintf(a.stdout, "    syncd: %d created, %d updated, %s kept, %s to Copernica\n",
 			n.Created, n.Updated, counted(n.OptOutsKept, "opt-out"), counted(n.TargetCalls, "call"))
 		if stop {

@@ -18,7 +18,7 @@ import (
 // emulateCommand serves one of the peers. Standard output gets the environment that
 // leads syncd there, ready for a shell.
 type emulateCommand struct {
-	Magento   emulateMagento   `cmd:"" help:"Serve a Magento shop full of made-up customers."`
+	Magento   emulateMagento   `cmd:"" help:"Serve a Magento shop full of made-up customers and orders."`
 	Copernica emulateCopernica `cmd:"" help:"Serve a Copernica account: API, authentication host and consent page."`
 }
 
@@ -30,8 +30,8 @@ type emulateMagento struct {
 	listenFlag
 	Seed      uint64 `default:"1" placeholder:"N" help:"Another number makes up another shop; the same one, the same. Default ${default}."`
 	Customers int    `default:"1000" placeholder:"N" help:"Customers in the shop. Default ${default}."`
-	Orders    int    `default:"0" placeholder:"N" help:"Orders in the shop: none yet, since this version serves customers only."`
-	Empty     bool   `help:"Begin with an empty shop, whatever --customers says."`
+	Orders    *int   `placeholder:"N" help:"Orders in the shop. Default: two for each customer."`
+	Empty     bool   `help:"Begin with an empty shop, whatever --customers and --orders say."`
 }
 
 // emulateHelp is shown by the --help of both emulators.
@@ -47,16 +47,16 @@ func (*emulateCopernica) Help() string { return emulateHelp }
 // Validate is called by kong.
 func (c *emulateMagento) Validate() error {
 	switch {
-	case c.Orders != 0:
-		return errors.New("--orders: this version serves customers only; leave it out")
 	case c.Customers < 0:
 		return errors.New("--customers: cannot be negative")
+	case c.Orders != nil && *c.Orders < 0:
+		return errors.New("--orders: cannot be negative")
 	}
 	return nil
 }
 
 func (c *emulateMagento) Run(ctx context.Context, a *app) error {
-	shop := magentotest.New(magentotest.Config{Seed: c.Seed, Customers: c.Customers, Empty: c.Empty, Now: a.now})
+	shop := magentotest.New(magentotest.Config{Seed: c.Seed, Customers: c.Customers, Orders: ordersFor(c.Orders, c.Customers), Empty: c.Empty, Now: a.now})
 	return a.serve(ctx, c.Listen, "a Magento shop", shop.Handler(), func(base string) []string {
 		return []string{
 			export("MAGENTO_BASE_URL", base),

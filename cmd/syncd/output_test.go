@@ -211,7 +211,7 @@ func TestDemoFindsAPlantedDifference(t *testing.T) {
 			return spoilt{db, writes}, err
 		}
 	}
-	code := a.run(t.Context(), []string{"demo", "--exit", "--customers", "20"})
+	code := a.run(t.Context(), []string{"demo", "--exit", "--customers", "20", "--orders", "0"})
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
 	if last := lines[len(lines)-1]; code != exitFailed || !strings.HasPrefix(last, "1 missing, 0 duplicate, 1 different") {
 		t.Errorf("exit code %d, last line %q\n%s", code, last, stderr)

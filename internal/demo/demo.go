@@ -1,6 +1,6 @@
-// Package demo is a world to watch syncd in: a Magento shop full of made-up people
-// and a Copernica account, both on loopback addresses of this process, with a
-// little life in them. What syncd made of it is judged by internal/oracle.
+// Package demo is a world to watch syncd in: a Magento shop full of made-up people and
+// their orders, and a Copernica account, both on loopback addresses of this process,
+// with a little life in them. What syncd made of it is judged by internal/oracle.
 package demo
 
 import (
@@ -20,6 +20,7 @@ import (
 // Config of a World.
 type Config struct {
 	Customers int
+	Orders    int
 	Seed      uint64
 	Now       func() time.Time
 	Start     time.Time     // newest change in the shop; zero: a day before Now
@@ -35,12 +36,13 @@ type World struct {
 	random        *rand.Rand
 	unsubscribed  map[string]bool // keys whose opt-out was made in Copernica
 	newcomers     int
+	guests        int
 }
 
 // Start serves a new world.
 func Start(ctx context.Context, cfg Config) (*World, error) {
 	w := &World{
-		Shop:         magentotest.New(magentotest.Config{Seed: cfg.Seed, Customers: cfg.Customers, Now: cfg.Now, Start: cfg.Start}),
+		Shop:         magentotest.New(magentotest.Config{Seed: cfg.Seed, Customers: cfg.Customers, Orders: cfg.Orders, Now: cfg.Now, Start: cfg.Start}),
 		Account:      copernicatest.New(copernicatest.Config{Now: cfg.Now, Latency: cfg.Latency}),
 		random:       rand.New(rand.NewPCG(cfg.Seed, 1)), //nolint:gosec // the demo must be repeatable
 		unsubscribed: map[string]bool{},
@@ -70,48 +72,32 @@ func (w *World) Environ() []string {
 	}
 }
 
-// Live lets a moment pass: somebody registers, somebody moves on to another name,
-// somebody unsubscribes on either side. It says what happened.
-func (w *World) Live(shopCode string) string {
-	people := w.Shop.Data().Customers
-	if len(people) == 0 {
-		return "the shop is empty"
-	}
-	someone := people[w.random.IntN(len(people))]
-	switch w.random.IntN(4) {
-	case 0:
-		w.newcomers++
-		// A namesake in the same store view. The shop adds id and times itself: with a
-		// time of the past nobody would ever see the newcomer.
-		return fmt.Sprintf("customer %d registers", w.Shop.Create(magentotest.Customer{
-			WebsiteID: someone.WebsiteID, StoreID: someone.StoreID, GroupID: someone.GroupID,
-			FirstName: someone.FirstName, MiddleName: someone.MiddleName, LastName: someone.LastName,
-			Gender: someone.Gender, DOB: someone.DOB,
-			Email:            fmt.Sprintf("newcomer+%d@example.test", w.newcomers),
-			NewsletterStatus: magentotest.Subscribed,
-		}))
-	case 1:
-		w.Shop.SetNewsletter(someone.ID, 3)
-		w.Shop.Edit(someone.ID, func(*magentotest.Customer) {})
-		return fmt.Sprintf("customer %d unsubscribes in the shop and signs in", someone.ID)
-	case 2:
-		key := fmt.Sprintf("%s-c%d", shopCode, someone.ID)
-		if w.Account.Unsubscribe(copernicatest.DatabaseName, key) != nil {
-			return fmt.Sprintf("customer %d thinks about unsubscribing", someone.ID)
-		}
-		w.unsubscribed[key] = true
-		w.Shop.Edit(someone.ID, func(*magentotest.Customer) {})
-		return fmt.Sprintf("customer %d unsubscribes in Copernica and signs in to the shop", someone.ID)
-	default:
-		w.Shop.Edit(someone.ID, func(c *magentotest.Customer) { c.LastName += " jr." })
-		return fmt.Sprintf("customer %d changes their name", someone.ID)
-	}
-}
+// The collections below the profiles.
+const (
+	ordersCollection = "Orders"
+	itemsCollection  = "Orders_Items"
+)
 
-// Compare asks the oracle what Copernica should hold and says how it differs.
+// Compare asks the oracle what Copernica should hold and says how it differs: profiles of
+// customers and guests, orders and their lines, all together.
 func (w *World) Compare(shopCode string, zone *time.Location) oracle.Difference {
-	want := oracle.Expect(w.Shop.Data(), oracle.Options{Shop: shopCode, Zone: zone, Unsubscribed: w.unsubscribed})
-	return oracle.Compare(want, w.Account.Profiles(copernicatest.DatabaseName))
+	const database = copernicatest.DatabaseName
+	shop, opts := w.Shop.Data(), oracle.Options{Shop: shopCode, Zone: zone, Unsubscribed: w.unsubscribed}
+	people, orders := oracle.Expect(shop, opts), oracle.ExpectOrders(shop, opts)
+	profiles := w.Account.Profiles(database)
+	sum := oracle.Compare(append(people, orders.Guests...), profiles)
+	for _, rows := range []oracle.Difference{
+		oracle.CompareRows(orders.Orders, oracle.KeyOrders, w.Account.Subprofiles(database, ordersCollection), profiles),
+		oracle.CompareRows(orders.Items, oracle.KeyItems, w.Account.Subprofiles(database, itemsCollection), profiles),
+	} {
+		sum.Missing += rows.Missing
+		sum.Duplicate += rows.Duplicate
+		sum.Different += rows.Different
+		sum.Unexpected += rows.Unexpected
+		sum.Examples = append(sum.Examples, rows.Examples...)
+		sum.Details = append(sum.Details, rows.Details...)
+	}
+	return sum
 }
 
 // server is one handler on a loopback address.
