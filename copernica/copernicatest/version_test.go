@@ -69,7 +69,9 @@ func TestVersions(t *testing.T) {
 	version2 := []told{
 		madeProfile, withAuth(many), withAuth("/profile/P"), withAuth("/profile/P"),
 		withAuth(manySub), withAuth(manySub), withAuth("/subprofile/S"), withAuth("/subprofile/S"),
-		{Status: 200, Deleted: "subprofile S"}, {Status: 200, Deleted: "profile P"}, {Status: 400},
+		{Status: 200, Deleted: "subprofile S"},
+		{Status: 200, Deleted: "profile P"},
+		{Status: 400},
 	}
 	repaired := version2[4]
 	repaired.Created, repaired.XLocation = "S", "HOST/v2/subprofile/S"
@@ -81,9 +83,17 @@ func TestVersions(t *testing.T) {
 	documentedMade.Created = "P"
 	since3 := func(version string) []told {
 		return []told{
-			{Status: 201, Created: "P", XLocation: "HOST/" + version + "/profile/P"}, {Status: 204}, {Status: 204}, {Status: 204},
-			{Status: 201, Created: "S", XLocation: "HOST/" + version + "/subprofile/S"}, {Status: 204}, {Status: 204}, {Status: 204},
-			{Status: 204, Deleted: "subprofile S"}, {Status: 204, Deleted: "profile P"}, {Status: 400},
+			{Status: 201, Created: "P", XLocation: "HOST/" + version + "/profile/P"},
+			{Status: 204},
+			{Status: 204},
+			{Status: 204},
+			{Status: 201, Created: "S", XLocation: "HOST/" + version + "/subprofile/S"},
+			{Status: 204},
+			{Status: 204},
+			{Status: 204},
+			{Status: 204, Deleted: "subprofile S"},
+			{Status: 204, Deleted: "profile P"},
+			{Status: 400},
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -93,18 +103,23 @@ func TestVersions(t *testing.T) {
 	}{
 		"2": {2, copernicatest.Switches{}, version2},
 		"2, subprofiles repaired": {
-			2, copernicatest.Switches{SubprofileUpsertRepaired: true},
+			2,
+			copernicatest.Switches{SubprofileUpsertRepaired: true},
 			append(append(append([]told{}, version2[:4]...), repaired), version2[5:]...),
 		},
 		"2, a row in Location": {2, copernicatest.Switches{LocationNamesRow: true}, []told{
 			namedMade, named("profile/P"), named("profile/P"), named("profile/P"),
 			named("subprofile/S"), named("subprofile/S"), named("subprofile/S"), named("subprofile/S"),
-			{Status: 200, Deleted: "subprofile S"}, {Status: 200, Deleted: "profile P"}, {Status: 400},
+			{Status: 200, Deleted: "subprofile S"},
+			{Status: 200, Deleted: "profile P"},
+			{Status: 400},
 		}},
 		"2, as documented": {2, copernicatest.Switches{LocationNamesRow: true, PutStatus: 200, DeleteMissingSucceeds: true}, []told{
 			documentedMade, documented("profile/P"), documented("profile/P"), documented("profile/P"),
 			documented("subprofile/S"), documented("subprofile/S"), documented("subprofile/S"), documented("subprofile/S"),
-			{Status: 200, Deleted: "subprofile S"}, {Status: 200, Deleted: "profile P"}, {Status: 204},
+			{Status: 200, Deleted: "subprofile S"},
+			{Status: 200, Deleted: "profile P"},
+			{Status: 204},
 		}},
 		"3":                  {3, copernicatest.Switches{}, since3("v3")},
 		"4":                  {4, copernicatest.Switches{}, since3("v4")},
