@@ -50,6 +50,8 @@ type Store interface {
 	// after and not greater than upto, in the order of SourceID and key, at most limit of
 	// them: what a sweep through the shop's ids compares with.
 	RecordsBetween(ctx context.Context, pipeline string, e Entity, after, upto int64, limit int) ([]Record, error)
+	// MissingRecords returns rows in the state Missing, by key, at most limit of them.
+	MissingRecords(ctx context.Context, pipeline string, e Entity, limit int) ([]Record, error)
 	// RecordsByNumber returns the ledger rows that have an order number, in the order of
 	// their keys. Several stores of a shop may give the same one; the empty number names
 	// no row.

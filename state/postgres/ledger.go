@@ -57,6 +57,13 @@ const (
 		ORDER BY r.source_id, r.key
 		LIMIT $5`
 
+	selectMissing = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = $2 AND r.state = 'missing'
+		ORDER BY r.key
+		LIMIT $3`
+
 	selectByNumber = `
 		SELECT ` + recordColumns + `
 		FROM syncd.records AS r
@@ -140,6 +147,15 @@ func (s *Store) RecordsBetween(
 ) (rows []state.Record, err error) {
 	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
 		rows, err = collect(ctx, q, scanRecord, selectBetween, pipeline, string(e), after, upto, max(limit, 0))
+		return err
+	})
+	return rows, err
+}
+
+// MissingRecords returns rows whose record the shop no longer has, by key.
+func (s *Store) MissingRecords(ctx context.Context, pipeline string, e state.Entity, limit int) (rows []state.Record, err error) {
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectMissing, pipeline, string(e), max(limit, 0))
 		return err
 	})
 	return rows, err

@@ -42,6 +42,13 @@ const (
 		ORDER BY r.source_id, r.key
 		LIMIT ?`
 
+	selectMissing = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_missing
+		WHERE r.pipeline = ? AND r.entity = ? AND r.state = 'missing'
+		ORDER BY r.key
+		LIMIT ?`
+
 	selectByNumber = `
 		SELECT ` + recordColumns + `
 		FROM records AS r INDEXED BY records_by_number
@@ -134,6 +141,15 @@ func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.En
 // and not above upto.
 func (s *Store) RecordsBetween(ctx context.Context, pipeline string, e state.Entity, after, upto int64, limit int) ([]state.Record, error) {
 	rows, err := collect(ctx, s.reader, scanRecord, selectBetween, pipeline, string(e), after, upto, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
+// MissingRecords returns rows whose record the shop no longer has, by key.
+func (s *Store) MissingRecords(ctx context.Context, pipeline string, e state.Entity, limit int) ([]state.Record, error) {
+	rows, err := collect(ctx, s.reader, scanRecord, selectMissing, pipeline, string(e), max(limit, 0))
 	if err != nil {
 		return nil, explain(ctx, "read the ledger", err)
 	}

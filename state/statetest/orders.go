@@ -115,6 +115,39 @@ func testBetween(t *testing.T, f *fixture) {
 	}
 }
 
+func testMissing(t *testing.T, f *fixture) {
+	l := f.acquire(t)
+	missing := func(key string, id int64) state.Record {
+		r := acknowledged(key, id)
+		r.State = state.Missing
+		return r
+	}
+	lost := order(4, "4")
+	lost.State = state.Missing
+	f.commit(t, l, state.Commit{Records: []state.Record{missing("shop-c3", 3), acknowledged("shop-c1", 1), missing("shop-c2", 2), lost}})
+	for name, test := range map[string]struct {
+		pipeline string
+		entity   state.Entity
+		limit    int
+		want     string
+	}{
+		"by key":           {shop, state.Profile, 10, "shop-c2 shop-c3"},
+		"at most so many":  {shop, state.Profile, 1, "shop-c2"},
+		"another entity":   {shop, state.Order, 10, "shop-o4"},
+		"another pipeline": {other, state.Profile, 10, ""},
+	} {
+		rows, err := f.MissingRecords(t.Context(), test.pipeline, test.entity, test.limit)
+		if got := keysIn(rows); err != nil || got != test.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, test.want)
+		}
+	}
+	back := acknowledged("shop-c2", 2)
+	f.commit(t, l, state.Commit{Records: []state.Record{back}})
+	if rows, err := f.MissingRecords(t.Context(), shop, state.Profile, 10); err != nil || keysIn(rows) != "shop-c3" {
+		t.Errorf("one came back: %q, %v", keysIn(rows), err)
+	}
+}
+
 func testBySource(t *testing.T, f *fixture) {
 	l := f.acquire(t)
 	customer := acknowledged("shop-c7", 7)

@@ -73,6 +73,7 @@ CREATE TABLE syncd.records (
 
 -- Few rows are open at any time, so this index stays small.
 CREATE INDEX records_pending ON syncd.records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
+CREATE INDEX records_missing ON syncd.records (pipeline, entity, key) WHERE state = 'missing';
 CREATE INDEX records_by_copernica_id ON syncd.records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 -- What is asked for stands first, so that a server which has not counted the rows yet never
 -- takes this index for that of the keys.

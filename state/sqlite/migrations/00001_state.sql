@@ -63,6 +63,7 @@ CREATE TABLE records (
 
 -- Few rows are open at any time, so this index stays small.
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
+CREATE INDEX records_missing ON records (pipeline, entity, key) WHERE state = 'missing';
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
 -- Only orders have a number.
