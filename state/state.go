@@ -106,6 +106,13 @@ type Store interface {
 	// SetMark notes name at a time; the zero time forgets it.
 	SetMark(ctx context.Context, name string, at time.Time) error
 
+	// Secret returns what SetSecret kept under name, nil when there is nothing. ErrKey
+	// says that it was sealed with another encryption key, or is damaged.
+	Secret(ctx context.Context, name string) ([]byte, error)
+	// SetSecret keeps a secret, such as a peer's token, sealed with the encryption key
+	// (package seal); an empty one forgets it. Secrets belong to no pipeline.
+	SetSecret(ctx context.Context, name string, secret []byte) error
+
 	// Hasher returns the keyed hash made once with this database.
 	Hasher() Hasher
 	Close() error

@@ -86,6 +86,7 @@ type Store struct {
 	now    func() time.Time
 	log    *slog.Logger
 	hasher state.Hasher
+	box    *seal.Box // what secrets are sealed with
 	closed atomic.Bool
 
 	tries    int
@@ -133,6 +134,7 @@ func (s *Store) open(ctx context.Context, cfg Config, box *seal.Box) error {
 	if err := v.bring(ctx, cfg, s.pool.Config().ConnConfig); err != nil {
 		return err
 	}
+	s.box = box
 	s.hasher, err = s.loadHasher(ctx, box, !cfg.Existing)
 	return err
 }

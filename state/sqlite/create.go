@@ -75,6 +75,7 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 		cfg.Log.InfoContext(ctx, "new state created", "path", cfg.Path)
 	}
 
+	s.box = box
 	if s.hasher, err = loadHasher(ctx, s.reader, box); err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", cfg.Path, err)
 	}

@@ -44,6 +44,7 @@ import (
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
+	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/state"
 )
 
@@ -78,6 +79,7 @@ type Store struct {
 	path   string
 	now    func() time.Time
 	hasher state.Hasher
+	box    *seal.Box // what secrets are sealed with
 
 	// writer has one connection. reader is the same pool in memory, since there one
 	// connection at a time may use the database.
@@ -231,6 +233,7 @@ func openMemory(ctx context.Context, cfg Config) (*Store, error) {
 	if err := create(ctx, s.writer, box); err != nil {
 		return nil, err
 	}
+	s.box = box
 	if s.hasher, err = loadHasher(ctx, s.reader, box); err != nil {
 		return nil, err
 	}

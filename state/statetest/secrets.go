@@ -40,7 +40,7 @@ func testSecretsSurvive(t *testing.T, f *fixture) {
 	if err := f.SetSecret(t.Context(), "hash_key", []byte("kept")); err != nil {
 		t.Fatal(err)
 	}
-	again := f.reopen()
+	again := f.reopen(t)
 	if got, err := again.Secret(t.Context(), "hash_key"); err != nil || string(got) != "kept" {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -47,6 +47,7 @@ func (s Suite) Run(t *testing.T) {
 		{"pipeline/target is fixed", testTarget},
 		{"pipeline/target may come later", testTargetComesLater},
 		{"marks are kept by name", testMarks},
+		{"secrets are kept by name", testSecrets},
 		{"pipeline/adopting is for good", testAdopting},
 		{"pipeline/names", testPipelineNames},
 
@@ -128,6 +129,7 @@ func (s Suite) Run(t *testing.T) {
 			test{"durable/lost update between processes", testLostUpdateBetween},
 			test{"durable/released lease keeps its fence", testFenceSurvives},
 			test{"durable/hasher survives", testHasherSurvives},
+			test{"durable/secrets survive", testSecretsSurvive},
 		)
 	}
 	for _, test := range tests {
