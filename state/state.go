@@ -100,6 +100,19 @@ type Store interface {
 	// is closed already; both are wrapped with its id. No letter is ever deleted (promise 23).
 	ResolveLetters(ctx context.Context, pipeline string, ids []int64, reason string) error
 
+	// AddResync records an operator's request to send records again and returns its id.
+	// ID, State and Ended are the store's to set; Created defaults to now. It asks for
+	// no lease, but the pipeline must have been opened.
+	AddResync(ctx context.Context, r Resync) (int64, error)
+	// Resync returns one request; ErrNoResync says that the pipeline has none with this id.
+	Resync(ctx context.Context, pipeline string, id int64) (Resync, error)
+	// Resyncs returns the requests that a filter lets through, the newest first.
+	Resyncs(ctx context.Context, pipeline string, f ResyncFilter) ([]Resync, error)
+	// EndResync closes an open request as done or cancelled. It asks for no lease.
+	// ErrNoResync says that it does not exist, ErrResyncEnded that it is closed already;
+	// both are wrapped with its id.
+	EndResync(ctx context.Context, pipeline string, id int64, as ResyncState) error
+
 	// Mark returns when name was last noted with SetMark, or the zero time. Marks
 	// belong to no pipeline; a name is a keyed hash or a word, never a person's data.
 	Mark(ctx context.Context, name string) (time.Time, error)
@@ -132,6 +145,10 @@ var (
 	ErrNoLetter = errors.New("there is none with this id")
 	// ErrResolved says that a dead letter is closed already.
 	ErrResolved = errors.New("it is closed already")
+	// ErrNoResync says that a pipeline has no resync with an id.
+	ErrNoResync = errors.New("there is none with this id")
+	// ErrResyncEnded says that a resync is done or cancelled.
+	ErrResyncEnded = errors.New("it has ended already")
 	// ErrKey says that the database's hash key is missing or sealed with another key.
 	ErrKey = errors.New("the state cannot be opened with this encryption key")
 )
@@ -369,6 +386,38 @@ type LetterGroup struct {
 	FirstSeen time.Time // of the oldest
 	LastSeen  time.Time // of the one seen last
 	Fix       string    // of the one seen last
+}
+
+// ResyncState is how a resync stands.
+type ResyncState string
+
+// The states.
+const (
+	ResyncOpen      ResyncState = "open"      // to be worked, or under way
+	ResyncDone      ResyncState = "done"      // every record had its turn
+	ResyncCancelled ResyncState = "cancelled" // an operator ended it
+)
+
+// Resync is a request to send records again. It has a checkpoint of its own beside
+// those of the live streams (promise 22).
+type Resync struct {
+	ID       int64
+	Pipeline string
+	Stream   string    // the live stream whose records are sent
+	Since    time.Time // of their updated_at, inclusive; zero = from the beginning
+	Until    time.Time // exclusive; zero = the shop's clock when it is first worked
+	Stores   []int64   // ids of store views; none = all
+	IDs      []int64   // the records themselves; none = by time
+	Force    bool      // also those whose content Copernica has acknowledged
+	Created  time.Time
+	State    ResyncState
+	Ended    time.Time // zero while open
+}
+
+// ResyncFilter selects resyncs. Zero fields let everything through, but for Limit.
+type ResyncFilter struct {
+	Open  bool // only open ones
+	Limit int  // at most so many; zero and below: none
 }
 
 // Overview is the state of a pipeline for people.

@@ -109,3 +109,19 @@ func validRecord(r Record) error {
 	}
 	return nil
 }
+
+// ValidResync returns an error when no store could keep a request as it stands.
+func ValidResync(r Resync) error {
+	if err := ValidKey(r.Stream); err != nil {
+		return fmt.Errorf("the stream: %w", err)
+	}
+	return nil
+}
+
+// ValidResyncEnd returns an error when a request does not end in s.
+func ValidResyncEnd(s ResyncState) error {
+	if s != ResyncDone && s != ResyncCancelled {
+		return fmt.Errorf("%q is no end", s)
+	}
+	return nil
+}

@@ -65,6 +65,16 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 		},
 		"RecordsByNumber":         func(ctx context.Context) error { _, err := f.RecordsByNumber(ctx, shop, "1"); return err },
 		"RecordsByNumber of none": func(ctx context.Context) error { _, err := f.RecordsByNumber(ctx, shop, ""); return err },
+		"AddResync": func(ctx context.Context) error {
+			_, err := f.AddResync(ctx, state.Resync{Pipeline: shop, Stream: stream})
+			return err
+		},
+		"Resync": func(ctx context.Context) error { _, err := f.Resync(ctx, shop, 1); return err },
+		"Resyncs": func(ctx context.Context) error {
+			_, err := f.Resyncs(ctx, shop, state.ResyncFilter{Limit: 1})
+			return err
+		},
+		"EndResync": func(ctx context.Context) error { return f.EndResync(ctx, shop, 1, state.ResyncDone) },
 		"Letters": func(ctx context.Context) error {
 			_, err := f.Letters(ctx, shop, state.LetterFilter{Open: true, Limit: 1})
 			return err

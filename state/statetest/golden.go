@@ -36,6 +36,12 @@ func fillValue(t *testing.T, v reflect.Value, name string, n *int) {
 	case state.RecordState:
 		v.Set(reflect.ValueOf(state.Acknowledged))
 		return
+	case state.ResyncState:
+		v.Set(reflect.ValueOf(state.ResyncCancelled))
+		return
+	case []int64:
+		v.Set(reflect.ValueOf([]int64{int64(*n), 1<<40 + int64(*n), -int64(*n)}))
+		return
 	case state.RunOutcome:
 		v.Set(reflect.ValueOf(state.Paused))
 		return

@@ -107,6 +107,9 @@ func (s Suite) Run(t *testing.T) {
 		{"letters/resolved by an operator", testResolve},
 		{"letters/resolved all or none", testResolveAtomic},
 
+		{"resyncs/added, read, ended", testResyncs},
+		{"resyncs/errors", testResyncErrors},
+
 		{"runs/start and save", testRuns},
 		{"runs/unknown", testUnknownRun},
 		{"overview", testOverview},

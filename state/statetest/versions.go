@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -79,6 +80,7 @@ type left struct {
 	Emails     map[state.Hash][]state.Email
 	Runs       []state.Run
 	Letters    []state.DeadLetter
+	Resyncs    []state.Resync
 	Mark       time.Time
 	Fence      int64
 }
@@ -109,6 +111,13 @@ func leftBehind() left {
 			ID: 1, Pipeline: shop, Stream: stream, Entity: state.Profile, Key: "shop-c4", SourceID: 4, Cause: "too_long",
 			Message: "%1 is too long", Fix: "shorten it", Content: two, RunID: 1, Attempts: 2, FirstSeen: at(10), LastSeen: at(11),
 		}},
+		Resyncs: []state.Resync{
+			{ID: 2, Pipeline: shop, Stream: "orders", IDs: []int64{7, 9}, Created: at(18), State: state.ResyncOpen},
+			{
+				ID: 1, Pipeline: shop, Stream: stream, Since: at(15), Until: at(16), Stores: []int64{1, 3}, Force: true, Created: at(17),
+				State: state.ResyncDone, Ended: at(0),
+			},
+		},
 		Mark:  at(14),
 		Fence: 2,
 	}
@@ -170,6 +179,8 @@ func found(t *testing.T, s state.Store) left {
 	note(err)
 	got.Letters, err = s.Letters(ctx, shop, state.LetterFilter{Open: true, Limit: 10})
 	note(err)
+	got.Resyncs, err = s.Resyncs(ctx, shop, state.ResyncFilter{Limit: 10})
+	note(err)
 	got.Mark, err = s.Mark(ctx, "census")
 	note(err)
 	l, err := s.Acquire(ctx, shop, "next", time.Hour)
@@ -205,6 +216,14 @@ func (v Versions) write(t *testing.T) {
 		c.Emails = append(c.Emails, list...)
 	}
 	if _, err := s.Commit(ctx, l, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range slices.Backward(want.Resyncs) {
+		if _, err := s.AddResync(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.EndResync(ctx, shop, 1, state.ResyncDone); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(s.SetMark(ctx, "census", want.Mark), s.Close()); err != nil {

@@ -137,6 +137,23 @@ CREATE TABLE syncd.marks (
     at   timestamptz NOT NULL
 );
 
+-- Requests to send records again.
+CREATE TABLE syncd.resyncs (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
+    stream   text COLLATE "C" NOT NULL CHECK (stream <> ''),
+    since    timestamptz,
+    until    timestamptz,
+    stores   bigint[] NOT NULL,
+    ids      bigint[] NOT NULL,
+    force    boolean NOT NULL,
+    created  timestamptz NOT NULL,
+    state    text NOT NULL CHECK (state IN ('open', 'done', 'cancelled')),
+    ended    timestamptz
+);
+
+CREATE INDEX resyncs_by_pipeline ON syncd.resyncs (pipeline, id);
+
 -- How many rows of the ledger stand where, kept by the database itself: counting a
 -- million rows would take a second.
 CREATE TABLE syncd.record_counts (

@@ -156,3 +156,20 @@ CREATE TABLE marks (
     name TEXT PRIMARY KEY CHECK (name <> ''),
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Requests to send records again. Lists are JSON.
+CREATE TABLE resyncs (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline TEXT NOT NULL REFERENCES pipelines (name),
+    stream   TEXT NOT NULL CHECK (stream <> ''),
+    since    INTEGER,
+    until    INTEGER,
+    stores   TEXT NOT NULL CHECK (json_valid(stores)),
+    ids      TEXT NOT NULL CHECK (json_valid(ids)),
+    force    INTEGER NOT NULL CHECK (force IN (0, 1)),
+    created  INTEGER NOT NULL,
+    state    TEXT NOT NULL CHECK (state IN ('open', 'done', 'cancelled')),
+    ended    INTEGER
+) STRICT;
+
+CREATE INDEX resyncs_by_pipeline ON resyncs (pipeline, id);

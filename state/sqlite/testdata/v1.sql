@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 04:43:23');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 04:43:23');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 04:48:25');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 04:48:25');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f133486fe49a99089740501fb9b023a64b0b42c067069a797f6a07e9cae5e8699c7268282b9d64aeff847552a35f95fdbe65dd419f3656075412f3c3aa50');
+INSERT INTO sealed VALUES ('hash_key', x'011766f13367672cc4f82ee67ff36aeb4aa22ac23b395cff7fd7c842a0821700fb9c0065c18e4299a5fbb209f35e014b39995bebf763329d50a6dae84324c5e5f0');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10135864');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10014488');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -126,6 +126,21 @@ CREATE TABLE marks (
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO marks VALUES ('census', 1795162440250);
+CREATE TABLE resyncs (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline TEXT NOT NULL REFERENCES pipelines (name),
+    stream   TEXT NOT NULL CHECK (stream <> ''),
+    since    INTEGER,
+    until    INTEGER,
+    stores   TEXT NOT NULL CHECK (json_valid(stores)),
+    ids      TEXT NOT NULL CHECK (json_valid(ids)),
+    force    INTEGER NOT NULL CHECK (force IN (0, 1)),
+    created  INTEGER NOT NULL,
+    state    TEXT NOT NULL CHECK (state IN ('open', 'done', 'cancelled')),
+    ended    INTEGER
+) STRICT;
+INSERT INTO resyncs VALUES (1, 'shop', 'customers', 1795162500250, 1795162560250, '[1,3]', '[]', 1, 1795162620250, 'done', 1795161600250);
+INSERT INTO resyncs VALUES (2, 'shop', 'orders', NULL, NULL, '[]', '[7,9]', 0, 1795162680250, 'open', NULL);
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
@@ -151,3 +166,4 @@ CREATE TRIGGER records_deleted AFTER DELETE ON records BEGIN
     UPDATE record_counts SET rows = rows - 1
     WHERE pipeline = old.pipeline AND entity = old.entity AND state = old.state;
 END;
+CREATE INDEX resyncs_by_pipeline ON resyncs (pipeline, id);
