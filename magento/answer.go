@@ -220,7 +220,7 @@ func (e *Error) classify(resp *http.Response) {
 		e.Hint = "the shop is in maintenance or overloaded"
 	case e.Status == http.StatusInternalServerError && strings.HasSuffix(e.Route, " customers/search") && strings.HasPrefix(e.Message, "Internal Error"):
 		e.Class = fault.Retry
-		e.Hint = "the cause stands in the shop's var/log/exception.log; Magento 2.4.0 to 2.4.2 answer so when a customer on the page has two rows in newsletter_subscriber: update the shop, or delete one of them"
+		e.Hint = "the cause stands in the shop's var/log/exception.log; Magento 2.4.0 to 2.4.2 answer so when a customer on the page has two rows in newsletter_subscriber: update the shop, or leave one of them"
 	case e.Status >= 500:
 		e.Class = fault.Retry
 		e.Hint = "the cause stands in the shop's var/log or its web server's error log"

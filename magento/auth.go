@@ -303,7 +303,7 @@ const (
 	passwordPath = "/integration/admin/token"
 	codePath     = "/tfa/provider/google/authenticate"
 	signInRoute  = "POST integration/admin/token" // of what is not even sent
-	hintSignIn   = "check " + settingUsername + " and " + settingPassword
+	hintSignIn   = "check SYNCD_MAGENTO_USERNAME and SYNCD_MAGENTO_PASSWORD"
 	// hintIntegration is the way out for whom a sign-in cannot work.
 	hintIntegration = "make an integration (System > Extensions > Integrations) and set " + settingToken + " instead"
 )
