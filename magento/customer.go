@@ -43,6 +43,13 @@ type Query struct {
 	After Cursor
 	// Before is the horizon, exclusive and required (promise 2).
 	Before time.Time
+	// Stores are the ids of the store views whose records are wanted, by their store_id;
+	// none means all. For a customer it is the view of the registration.
+	Stores []int64
+	// Customers are the ids of those whose orders are wanted, and Guests asks for orders
+	// of guests alone. A walk of customers knows neither.
+	Customers []int64
+	Guests    bool
 	// Fields are the wanted paths, such as "email", "extension_attributes.is_subscribed",
 	// "custom_attributes" or, below a list, "items.sku". The id and updated_at always
 	// come. Empty means every field the shop prints.

@@ -46,7 +46,7 @@ func byTime[T any](ctx context.Context, c *Client, q Query, paths []string, w wa
 	w.timed = true
 	w.criteria = func(after Cursor) criteria {
 		return criteria{
-			groups: keyset(from, after, before),
+			groups: append(keyset(from, after, before), q.narrowed()...),
 			sort:   []string{"updated_at", "entity_id"},
 			fields: fields,
 		}

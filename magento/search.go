@@ -66,6 +66,28 @@ func keyset(from time.Time, after Cursor, before time.Time) [][]filter {
 	return append(groups, []filter{{"updated_at", "lt", shopTime(before)}})
 }
 
+// narrowed returns the groups that leave of a walk what the query asks for. They do not
+// touch what its places rest on.
+func (q Query) narrowed() [][]filter {
+	var groups [][]filter
+	among := func(field string, ids []int64) {
+		if len(ids) == 0 {
+			return
+		}
+		words := make([]string, len(ids))
+		for i, id := range ids {
+			words[i] = strconv.FormatInt(id, 10)
+		}
+		groups = append(groups, []filter{{field, "in", strings.Join(words, ",")}})
+	}
+	among("store_id", q.Stores)
+	among("customer_id", q.Customers)
+	if q.Guests {
+		groups = append(groups, []filter{{"customer_is_guest", "eq", "1"}})
+	}
+	return groups
+}
+
 // shopTime prints a time as Magento's filters read it: UTC digits without a zone
 // mark. An offset would be dropped and its local digits taken as UTC.
 func shopTime(t time.Time) string { return t.UTC().Format(time.DateTime) }

@@ -62,6 +62,19 @@ func TestPromise01_KeysetCriteria(t *testing.T) {
 			magento.Query{Before: before, From: from, After: magento.Cursor{UpdatedAt: utc("2026-11-10 10:00:00"), ID: 2300}},
 			"updated_at gteq 2026-11-10 10:00:00 & updated_at gt 2026-11-10 10:00:00 | entity_id gt 2300 & updated_at lt 2026-11-21 12:00:00; updated_at ASC; entity_id ASC",
 		},
+		"of some store views": {
+			magento.Query{Before: before, After: magento.Cursor{UpdatedAt: utc("2026-11-10 10:00:00"), ID: 2300}, Stores: []int64{1, 3}},
+			"updated_at gteq 2026-11-10 10:00:00 & updated_at gt 2026-11-10 10:00:00 | entity_id gt 2300 & updated_at lt 2026-11-21 12:00:00 & " +
+				"store_id in 1,3; updated_at ASC; entity_id ASC",
+		},
+		"of some customers": {
+			magento.Query{Before: before, Customers: []int64{7, 9}},
+			"updated_at lt 2026-11-21 12:00:00 & customer_id in 7,9; updated_at ASC; entity_id ASC",
+		},
+		"of guests": {
+			magento.Query{Before: before, Guests: true},
+			"updated_at lt 2026-11-21 12:00:00 & customer_is_guest eq 1; updated_at ASC; entity_id ASC",
+		},
 		"another zone": {
 			magento.Query{Before: before.In(zone), From: from.In(zone)},
 			"updated_at gteq 2026-11-01 00:00:00 & updated_at lt 2026-11-21 12:00:00; updated_at ASC; entity_id ASC",
