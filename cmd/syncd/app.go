@@ -38,6 +38,7 @@ type commands struct {
 	Demo      demoCommand      `cmd:"" help:"Watch syncd work on a made-up shop and account."`
 	Check     checkCommand     `cmd:"" help:"Try everything once: settings, state, shop and account, and say what is to be mended."`
 	Run       runCommand       `cmd:"" help:"Bring Copernica up to date, once."`
+	Serve     serveCommand     `cmd:"" help:"Keep Copernica up to date: the daemon."`
 	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
 	Dead      deadCommand      `cmd:"" help:"List, show, replay and close dead letters: what could not be delivered."`

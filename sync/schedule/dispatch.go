@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/magento-copernica/syncd/sync/engine"
@@ -32,8 +33,8 @@ type Runner interface {
 
 // Local works tasks in this process, one at a time.
 type Local struct {
-	turn   chan struct{} // taken while a task is worked or the runner is exchanged
-	runner Runner
+	turn   chan struct{} // taken while a task is worked
+	runner atomic.Pointer[Runner]
 }
 
 var _ Dispatcher = (*Local)(nil)
@@ -43,8 +44,14 @@ func NewLocal(r Runner) (*Local, error) {
 	if r == nil {
 		return nil, errors.New("schedule: a runner is required")
 	}
-	return &Local{turn: make(chan struct{}, 1), runner: r}, nil
+	d := &Local{turn: make(chan struct{}, 1)}
+	d.Use(r)
+	return d, nil
 }
+
+// Use exchanges the runner for the tasks that begin from now on. One under way goes
+// on with the runner it has.
+func (d *Local) Use(r Runner) { d.runner.Store(&r) }
 
 // Dispatch implements Dispatcher.
 func (d *Local) Dispatch(ctx context.Context, t Task) (engine.Report, error) {
@@ -54,18 +61,5 @@ func (d *Local) Dispatch(ctx context.Context, t Task) (engine.Report, error) {
 		return engine.Report{Stream: t.Stream}, context.Cause(ctx)
 	}
 	defer func() { <-d.turn }()
-	return d.runner.Run(ctx, t.Stream)
-}
-
-// Use exchanges the runner for later tasks, once none is under way any more. When ctx
-// ends before that, the old one stays.
-func (d *Local) Use(ctx context.Context, r Runner) error {
-	select {
-	case d.turn <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer func() { <-d.turn }()
-	d.runner = r
-	return nil
+	return (*d.runner.Load()).Run(ctx, t.Stream)
 }
