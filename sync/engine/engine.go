@@ -42,6 +42,8 @@ type Shop interface {
 	Groups(ctx context.Context) (map[int64]string, error)
 	Customers(ctx context.Context, q magento.Query) iter.Seq2[*magento.Page[magento.Customer], error]
 	Customer(ctx context.Context, id int64, fields []string) (magento.Customer, error)
+	CustomersByID(ctx context.Context, q magento.IDQuery) iter.Seq2[*magento.Page[magento.Customer], error]
+	OrdersByID(ctx context.Context, q magento.IDQuery) iter.Seq2[*magento.Page[magento.Order], error]
 	Orders(ctx context.Context, q magento.Query) iter.Seq2[*magento.Page[magento.Order], error]
 	Order(ctx context.Context, id int64, fields []string) (magento.Order, error)
 	Emails(ctx context.Context, q magento.EmailQuery) iter.Seq2[*magento.Page[magento.CustomerEmail], error]

@@ -22,6 +22,7 @@ type page struct {
 	intents   []*intent // each after the profile that it stands below
 	keys      []string
 	emails    []state.Email
+	missing   []state.Record // rows whose record the shop no longer has
 
 	outstanding sync.WaitGroup
 }
@@ -210,6 +211,10 @@ func (p *page) commit(r *run) state.Commit {
 	n := &r.row.Counters
 	n.Read += int64(p.read)
 	n.Ownerless += int64(p.ownerless)
+	n.Missing += int64(len(p.missing))
+	for _, rec := range p.missing {
+		c.Records = append(c.Records, r.dated(rec))
+	}
 	for _, it := range p.intents {
 		res := &it.result
 		switch {

@@ -137,7 +137,7 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 			switch {
 			case got.last:
 				return true, nil
-			case r.halting(), r.spent(read):
+			case r.halting(), r.spent(read), r.resting(got.next.UpdatedAt):
 				return false, nil // who halted knows why
 			}
 		}

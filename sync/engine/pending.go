@@ -100,14 +100,18 @@ func (r *run) deliver(ctx context.Context, ids []int64) error {
 // singleCustomers takes customers through a page of their own, which moves no
 // checkpoint. It returns the ids of those that the shop no longer has.
 func (r *run) singleCustomers(ctx context.Context, records []source, p *page) (gone []int64, err error) {
-	items, gone, err := reread(ctx, r.cfg.Reads, records, func(ctx context.Context, id int64) (magento.Customer, time.Time, error) {
-		c, err := r.cfg.Shop.Customer(ctx, id, r.cfg.Mapping.Paths())
-		return c, c.UpdatedAt, err
-	})
+	items, gone, err := r.rereadCustomers(ctx, records)
 	if err != nil {
 		return nil, err
 	}
 	return gone, r.single(ctx, p, len(items), func() error { return r.prepareCustomers(ctx, p, items) })
+}
+
+func (r *run) rereadCustomers(ctx context.Context, records []source) (items []magento.Item[magento.Customer], gone []int64, err error) {
+	return reread(ctx, r.cfg.Reads, records, func(ctx context.Context, id int64) (magento.Customer, time.Time, error) {
+		c, err := r.cfg.Shop.Customer(ctx, id, r.cfg.Mapping.Paths())
+		return c, c.UpdatedAt, err
+	})
 }
 
 // singleOrders does the same with orders.

@@ -91,8 +91,8 @@ func (it *intent) plan(f facts) {
 	switch {
 	case it.sendContent || it.sendConsent || unsettled:
 		it.action = update
-	case rec.State == state.Refused:
-		it.action = settled
+	case rec.State == state.Refused, rec.State == state.Missing, rec.State == state.Gone:
+		it.action = settled // also what the shop has again
 	case it.row.Shared && (it.row.UpdatedAt.After(rec.SourceUpdatedAt) || it.row.SourceID > rec.SourceID):
 		it.action = settled // the newest record speaks, also when it says the same
 	}

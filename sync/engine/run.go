@@ -20,6 +20,7 @@ type run struct {
 	cfg    *Config
 	stream string // the name of its checkpoint and of its runs
 	kind   string // whose records it moves: Customers or Orders
+	sweep  *Sweep // not nil when it walks by id
 	tenure *tenure
 	began  time.Time
 	row    state.Run // owned by the goroutine that commits
@@ -49,14 +50,14 @@ type run struct {
 // Run runs a stream up to its horizon, or until its budget is spent or ctx ends.
 // The error says what stopped it; the report is complete either way.
 func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
-	return e.hold(ctx, stream, (*run).pass)
+	return e.live(ctx, stream, (*run).pass)
 }
 
 // Deliver brings single records of a stream over, read from the shop anew, also
 // those that were refused as they stand. The stream's checkpoint stays where it is
 // (promise 22), and records that the shop no longer has are passed over.
 func (e *Engine) Deliver(ctx context.Context, stream string, ids []int64) (Report, error) {
-	return e.hold(ctx, stream, func(r *run, ctx context.Context) error {
+	return e.live(ctx, stream, func(r *run, ctx context.Context) error {
 		r.row.Outcome = state.Done
 		r.total.Store(int64(len(ids)))
 		for some := range slices.Chunk(ids, pendingAtOnce) {
@@ -68,12 +69,18 @@ func (e *Engine) Deliver(ctx context.Context, stream string, ids []int64) (Repor
 	})
 }
 
-// hold does work as the pipeline's one writer and records it as a run.
-func (e *Engine) hold(ctx context.Context, stream string, work func(*run, context.Context) error) (Report, error) {
-	cfg := &e.cfg
-	if err := knownStream(stream, cfg.Mapping); err != nil {
+// live does work on one of the streams.
+func (e *Engine) live(ctx context.Context, stream string, work func(*run, context.Context) error) (Report, error) {
+	if err := knownStream(stream, e.cfg.Mapping); err != nil {
 		return Report{Stream: stream}, err
 	}
+	return e.hold(ctx, stream, stream, work)
+}
+
+// hold does work as the pipeline's one writer and records it as a run of stream, which
+// moves records of a kind.
+func (e *Engine) hold(ctx context.Context, stream, kind string, work func(*run, context.Context) error) (Report, error) {
+	cfg := &e.cfg
 	began := cfg.Now()
 	if err := fixShop(ctx, cfg); err != nil {
 		return Report{Stream: stream}, err
@@ -84,7 +91,7 @@ func (e *Engine) hold(ctx context.Context, stream string, work func(*run, contex
 	}
 	cfg.TestHook(PointLeased)
 
-	r := &run{cfg: cfg, stream: stream, kind: stream, tenure: tenure, began: began, lanes: newLanes(cfg.Writes), hasher: cfg.Store.Hasher()}
+	r := &run{cfg: cfg, stream: stream, kind: kind, tenure: tenure, began: began, lanes: newLanes(cfg.Writes), hasher: cfg.Store.Hasher()}
 	r.starting, r.halt = context.WithCancel(held)
 	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
 	r.writes = writes

@@ -1,0 +1,257 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// sweep makes a whole round and expects it to end well.
+func (w *world) sweep(stream string) engine.Report {
+	w.t.Helper()
+	report, err := w.engine(nil).Sweep(w.t.Context(), stream, engine.Sweep{})
+	if err != nil || report.Outcome != state.Done {
+		w.t.Fatalf("sweep %s: %+v, %v", stream, report, err)
+	}
+	return report
+}
+
+func TestPromise04_ASweepFindsWhatNoTimeTells(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 120, Orders: 60}, func(_ *testing.T, w *world) {
+		w.run()
+		w.runOrders()
+		ids := w.ids(6)
+		w.toggleNewsletter(ids[0])
+		w.toggleNewsletter(ids[1])
+		w.shop.EditQuietly(ids[2], func(c *magentotest.Customer) { c.LastName = "Quiet" })
+		w.shop.EditQuietly(ids[3], func(c *magentotest.Customer) { c.GroupID = 2 })
+		w.shop.EditOrderQuietly(5, func(o *magentotest.Order) { o.Status = "quiet"; o.Lines = append(o.Lines, line("more")) })
+		// What a shop's clock or an import dated before the horizon.
+		w.shop.Create(magentotest.Customer{
+			WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "Old", LastName: "Date", Email: "old@example.test",
+			UpdatedAt: time.Now().AddDate(0, 0, -30),
+		})
+		w.settle()
+		w.run()
+		w.runOrders()
+		people := w.sweep(engine.CustomersSweep)
+		orders := w.sweep(engine.OrdersSweep)
+		if people.Counters.Read != 121 || people.Counters.Created != 1 || people.Counters.Updated != 4 {
+			w.t.Errorf("customers: %+v", people.Counters)
+		}
+		if orders.Counters.Read != 60 || orders.Counters.Created != 1 || orders.Counters.Updated != 1 {
+			w.t.Errorf("orders: %+v", orders.Counters)
+		}
+		w.ordersInStep()
+
+		for _, stream := range engine.Sweeps() {
+			if again := w.sweep(stream); again.Counters.TargetCalls != 0 {
+				w.t.Errorf("promise 8: %s with nothing to write: %+v", stream, again.Counters)
+			}
+		}
+	})
+}
+
+// The newsletter alone is cheap: a page for a thousand customers, and one read for each
+// whose state changed.
+func TestPromise04_AConsentSweepReadsOnlyWhoChanged(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 150}, func(_ *testing.T, w *world) {
+		w.run()
+		ids := w.ids(3)
+		for _, id := range ids {
+			w.toggleNewsletter(id)
+		}
+		report := w.sweep(engine.ConsentSweep)
+		if int(report.Counters.Updated) != len(ids) {
+			w.t.Errorf("%d changed: %+v", len(ids), report.Counters)
+		}
+		w.inStep()
+	})
+}
+
+// A round is spread evenly over its period: no slice reads more than its share and a
+// page, and a period holds exactly one round.
+func TestPromise04_ARoundIsSpreadOverItsPeriod(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 480}, func(_ *testing.T, w *world) {
+		w.pageSize = 10
+		w.run()
+		const period = 24 * time.Hour
+		var read, most int64
+		slices := 0
+		for range 48 * 60 {
+			time.Sleep(time.Minute)
+			due, err := w.engine(nil).SweepDue(w.t.Context(), engine.CustomersSweep, period)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if due.After(time.Now()) {
+				continue
+			}
+			report, err := w.engine(nil).Sweep(w.t.Context(), engine.CustomersSweep, engine.Sweep{Period: period})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			slices++
+			read, most = read+report.Counters.Read, max(most, report.Counters.Read)
+		}
+		if read < 2*480 || read > 3*480 || most > 20 || slices < 90 {
+			w.t.Errorf("%d records in two days, %d at most at once, %d slices", read, most, slices)
+		}
+	})
+}
+
+func TestPromise19_DeletedCustomersAreFlagged(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 60, Orders: 30}, func(_ *testing.T, w *world) {
+		w.run()
+		w.runOrders()
+		ids := w.ids(3)
+		for _, id := range ids {
+			w.shop.Delete(id)
+		}
+		report := w.sweep(engine.CustomersSweep)
+		if report.Counters.Missing != 3 || report.Counters.TargetCalls != 0 {
+			w.t.Errorf("%+v", report.Counters)
+		}
+		for _, id := range ids {
+			if rec := w.record(state.Profile, w.mapping.CustomerKey(id)); rec.State != state.Gone {
+				w.t.Errorf("customer %d is %s", id, rec.State)
+			}
+			w.profile(id) // flagged is not erased
+		}
+		if again := w.sweep(engine.CustomersSweep); again.Counters.Missing != 0 {
+			w.t.Errorf("found again: %+v", again.Counters)
+		}
+	})
+}
+
+// A shop that shows far fewer records than it did is a broken shop until an operator
+// says otherwise.
+func TestPromise19_MassDeletionWaitsForAnOperator(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 120}, func(_ *testing.T, w *world) {
+		w.run()
+		for _, id := range w.ids(30) {
+			w.shop.Delete(id)
+		}
+		_, err := w.engine(nil).Sweep(w.t.Context(), engine.CustomersSweep, engine.Sweep{})
+		missing, ok := errors.AsType[*engine.MissingError](err)
+		if !ok || fault.ClassOf(err) != fault.Configuration || !strings.Contains(err.Error(), "--accept-deletions") {
+			w.t.Fatalf("the sweep ended with %v", err)
+		}
+		if n := w.count(state.Profile, state.Gone); n != 0 {
+			w.t.Errorf("%d customers were given up: %v", n, missing)
+		}
+		report, err := w.engine(nil).Sweep(w.t.Context(), engine.CustomersSweep, engine.Sweep{Accept: 30})
+		if n := w.count(state.Profile, state.Gone); err != nil || n != 30 || report.Outcome != state.Done {
+			w.t.Errorf("accepted: %d gone, %+v, %v", n, report, err)
+		}
+	})
+}
+
+// leaky is a shop whose lists leave records out.
+type leaky struct {
+	engine.Shop
+	hides func(id int64) bool
+}
+
+func (l leaky) CustomersByID(ctx context.Context, q magento.IDQuery) iter.Seq2[*magento.Page[magento.Customer], error] {
+	return func(yield func(*magento.Page[magento.Customer], error) bool) {
+		for page, err := range l.Shop.CustomersByID(ctx, q) {
+			if page != nil {
+				page.Items = slices.DeleteFunc(page.Items, func(i magento.Item[magento.Customer]) bool { return l.hides(i.ID) })
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestPromise19_AListThatLeavesRecordsOutIsNotBelieved(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		every int64
+		fails bool
+	}{
+		{"a few: the shop says that it has them", 20, false},
+		{"many: the list is wrong", 2, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 120}, func(_ *testing.T, w *world) {
+				w.run()
+				_, err := w.engine(func(cfg *engine.Config) {
+					cfg.Shop = leaky{cfg.Shop, func(id int64) bool { return id%tc.every == 0 }}
+				}).Sweep(w.t.Context(), engine.CustomersSweep, engine.Sweep{})
+				if (err != nil) != tc.fails {
+					w.t.Errorf("%v", err)
+				}
+				if n := w.count(state.Profile, state.Missing) + w.count(state.Profile, state.Gone); n != 0 {
+					w.t.Errorf("%d customers were taken for deleted", n)
+				}
+			})
+		})
+	}
+}
+
+// A sweep that is cut short goes on where it was, and begins nothing before the first
+// pass is finished.
+func TestASweepIsResumed(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 100}, func(_ *testing.T, w *world) {
+		if early := w.sweep(engine.CustomersSweep); early.Counters.Read != 0 {
+			w.t.Errorf("before the first pass: %+v", early.Counters)
+		}
+		w.run()
+		var read int64
+		for range 10 {
+			report, err := w.engine(func(cfg *engine.Config) { cfg.Budget.Records = 30 }).Sweep(w.t.Context(), engine.CustomersSweep, engine.Sweep{})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if read += report.Counters.Read; report.Outcome == state.Done {
+				break
+			}
+		}
+		if read != 100 {
+			w.t.Errorf("%d records in one round", read)
+		}
+	})
+}
+
+// toggleNewsletter subscribes or unsubscribes a customer on the storefront.
+func (w *world) toggleNewsletter(id int64) {
+	w.t.Helper()
+	for _, c := range w.shop.Data().Customers {
+		if c.ID == id && c.NewsletterStatus == magentotest.Subscribed {
+			w.shop.SetNewsletter(id, 3)
+			return
+		}
+	}
+	w.shop.SetNewsletter(id, magentotest.Subscribed)
+}
+
+func (w *world) record(e state.Entity, key string) state.Record {
+	w.t.Helper()
+	rows, err := w.store.Records(w.t.Context(), "shop", e, []string{key})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rows[key]
+}
+
+func (w *world) count(e state.Entity, s state.RecordState) int64 {
+	w.t.Helper()
+	over, err := w.store.Overview(w.t.Context(), "shop")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return over.Records[e][s]
+}
