@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -17,7 +18,16 @@ import (
 // statusCommand shows the state without calling either peer. It only reads, so it
 // can be used while a run is going on.
 type statusCommand struct {
-	JSON bool `help:"Print JSON, in the form that docs/status.md describes."`
+	JSON   bool          `help:"Print JSON, in the form that docs/status.md describes."`
+	MaxLag time.Duration `placeholder:"TIME" help:"End with 1 when a stream is further behind than this, such as 30m, or none has finished a pass."`
+}
+
+// Validate is called by kong.
+func (c *statusCommand) Validate() error {
+	if c.MaxLag < 0 {
+		return errors.New("--max-lag: cannot be negative")
+	}
+	return nil
 }
 
 func (c *statusCommand) Run(ctx context.Context, a *app) error {
@@ -31,9 +41,31 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 	}
 	report := newStatus(overview, cfg.StatePlace(), a.now())
 	if c.JSON {
-		return a.printJSON(report)
+		err = a.printJSON(report)
+	} else {
+		err = report.print(a.stdout)
 	}
-	return report.print(a.stdout)
+	if c.MaxLag > 0 {
+		err = errors.Join(err, report.stale(c.MaxLag))
+	}
+	return err
+}
+
+// stale returns an error for each stream that is further behind than it may be.
+func (s *status) stale(most time.Duration) error {
+	if len(s.Streams) == 0 {
+		return errors.New("no stream has run yet")
+	}
+	var late []error
+	for _, stream := range s.Streams {
+		switch {
+		case stream.LagSeconds == nil:
+			late = append(late, fmt.Errorf("stream %s has not finished its first pass", stream.Name))
+		case time.Duration(*stream.LagSeconds)*time.Second > most:
+			late = append(late, fmt.Errorf("stream %s is %s behind, more than %s", stream.Name, duration(time.Duration(*stream.LagSeconds)*time.Second), duration(most)))
+		}
+	}
+	return errors.Join(late...)
 }
 
 // stateOfShop, like a run, refuses a state that was made for another shop: it would
