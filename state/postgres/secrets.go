@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	upsertSecret = `
+	upsertSealed = `
 		INSERT INTO syncd.sealed (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 
-	deleteSecret = `
+	deleteSealed = `
 		DELETE FROM syncd.sealed WHERE name = $1`
 )
 
@@ -51,10 +51,10 @@ func (s *Store) SetSecret(ctx context.Context, name string, secret []byte) error
 	}
 	return s.write(ctx, "keep a secret", func(tx pgx.Tx) error {
 		if len(secret) == 0 {
-			_, err := tx.Exec(ctx, deleteSecret, row)
+			_, err := tx.Exec(ctx, deleteSealed, row)
 			return err
 		}
-		_, err := tx.Exec(ctx, upsertSecret, row, sealed)
+		_, err := tx.Exec(ctx, upsertSealed, row, sealed)
 		return err
 	})
 }

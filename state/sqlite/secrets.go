@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	selectSecret = `
+	selectSealed = `
 		SELECT value FROM sealed WHERE name = ?`
 
-	upsertSecret = `
+	upsertSealed = `
 		INSERT INTO sealed (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 
-	deleteSecret = `
+	deleteSealed = `
 		DELETE FROM sealed WHERE name = ?`
 )
 
@@ -24,7 +24,7 @@ const (
 func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
 	var sealed []byte
 	row := state.SecretRow(name)
-	err := s.reader.QueryRowContext(ctx, selectSecret, row).Scan(&sealed)
+	err := s.reader.QueryRowContext(ctx, selectSealed, row).Scan(&sealed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil
@@ -50,10 +50,10 @@ func (s *Store) SetSecret(ctx context.Context, name string, secret []byte) error
 	}
 	return s.write(ctx, "keep a secret", func(tx *sql.Tx) error {
 		if len(secret) == 0 {
-			_, err := tx.ExecContext(ctx, deleteSecret, row)
+			_, err := tx.ExecContext(ctx, deleteSealed, row)
 			return err
 		}
-		_, err := tx.ExecContext(ctx, upsertSecret, row, sealed)
+		_, err := tx.ExecContext(ctx, upsertSealed, row, sealed)
 		return err
 	})
 }
