@@ -17,10 +17,11 @@ type Need uint8
 
 // The parts. They can be joined with |.
 const (
-	NeedMagento   Need = 1 << iota // an address and exactly one way to authenticate
-	NeedCopernica                  // an access token, or an application that is given one
-	NeedState                      // a place for the state, and for PostgreSQL its key
-	NeedDatabase                   // a place for the state
+	NeedMagento     Need = 1 << iota // an address and exactly one way to authenticate
+	NeedCopernica                    // an access token, or an application that is given one
+	NeedState                        // a place for the state, and for PostgreSQL its key
+	NeedDatabase                     // a place for the state
+	NeedApplication                  // Copernica's API and the application that asks for access to an account
 )
 
 // Bounds of numbers. A Magento page of more than 1000 customers costs more than the
@@ -70,6 +71,9 @@ func (c Config) Check(need Need) error {
 	}
 	if need&NeedCopernica != 0 {
 		c.Copernica.check(&p)
+	}
+	if need&NeedApplication != 0 {
+		c.Copernica.checkApplication(&p)
 	}
 	if need&(NeedState|NeedDatabase) != 0 {
 		c.checkState(&p, need&NeedState != 0)

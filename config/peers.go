@@ -103,6 +103,22 @@ func (c Copernica) check(p *problems) {
 	case secret && !key:
 		p.add("COPERNICA_CLIENT_KEY", "is not set: write the key of the application that SYNCD_COPERNICA_CLIENT_SECRET belongs to")
 	}
+	c.checkAddresses(p)
+}
+
+// checkApplication asks for what connects an account.
+func (c Copernica) checkApplication(p *problems) {
+	const where = ": the dashboard shows it with the application (Configuration > Company > Applications)"
+	if c.ClientKey == "" {
+		p.add("COPERNICA_CLIENT_KEY", "is not set"+where)
+	}
+	if c.ClientSecret.IsZero() {
+		p.add("COPERNICA_CLIENT_SECRET", "is not set"+where)
+	}
+	c.checkAddresses(p)
+}
+
+func (c Copernica) checkAddresses(p *problems) {
 	p.address("COPERNICA_API_URL", c.APIURL)
 	if u, err := url.Parse(c.APIURL); err == nil {
 		own := fmt.Sprintf("v%d", c.APIVersion)

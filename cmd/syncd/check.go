@@ -212,6 +212,10 @@ func (v *visit) accountChecks(ctx context.Context) []doctor.Check {
 	if err != nil {
 		return asChecks(mistakes("copernica", err))
 	}
+	token, connected, err := v.accountToken(ctx)
+	if err != nil {
+		return asChecks(mistakes("copernica", err))
+	}
 	chain, err := v.app.copernicaChain(v.cfg, v.log)
 	if err != nil {
 		return asChecks(mistakes("copernica", err))
@@ -223,9 +227,10 @@ func (v *visit) accountChecks(ctx context.Context) []doctor.Check {
 	context.AfterFunc(ctx, transport.CloseIdleConnections)
 	watch := doctor.NewWatch(transport, v.app.now)
 	settings := v.app.copernicaSettings(v.cfg, v.log)
+	settings.AccessToken, settings.Connected = token, connected
 	settings.Transport, settings.TryRefused = watch, true
 	if v.store != nil {
-		settings.Refusals = newAccountRefusals(v.store, v.cfg, settings.AccessToken)
+		settings.Refusals = newAccountRefusals(v.store, v.cfg, token)
 	}
 	client, err := copernica.New(settings)
 	if err != nil {
@@ -241,6 +246,14 @@ func (v *visit) accountChecks(ctx context.Context) []doctor.Check {
 		Mapping: needed, Orders: !v.cfg.Schedule.Orders.Off(), Target: v.target(ctx),
 	}
 	return account.Checks()
+}
+
+// accountToken never waits for a state again that the checks before could not open.
+func (v *visit) accountToken(ctx context.Context) (token string, connected bool, err error) {
+	if v.store == nil && v.cfg.Copernica.AccessToken.IsZero() {
+		return "", false, notConnected(v.cfg)
+	}
+	return v.app.accountToken(ctx, v.cfg, v.log, v.store)
 }
 
 // target is what the state belongs to; empty when that cannot be told.

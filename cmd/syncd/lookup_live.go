@@ -36,7 +36,7 @@ func (a *app) openLive(ctx context.Context, cfg config.Config, store state.Store
 	if err != nil {
 		return nil, err
 	}
-	account, accountTransport, err := a.openCopernica(cfg, log, store)
+	account, accountTransport, err := a.openCopernica(ctx, cfg, log, store)
 	if err != nil {
 		return nil, err
 	}

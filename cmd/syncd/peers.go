@@ -72,8 +72,13 @@ func (a *app) magentoSettings(cfg config.Config, log *slog.Logger) magento.Confi
 }
 
 // openCopernica returns a client of the configured account and the transport it
-// speaks through. It makes no call. The store remembers a refused token; nil: nobody does.
-func (a *app) openCopernica(cfg config.Config, log *slog.Logger, store state.Store) (*copernica.Client, *httpx.Transport, error) {
+// speaks through. It makes no call. The store remembers a refused token, and has one that
+// was connected; with nil nobody does, and the configured state has it.
+func (a *app) openCopernica(ctx context.Context, cfg config.Config, log *slog.Logger, store state.Store) (*copernica.Client, *httpx.Transport, error) {
+	token, connected, err := a.accountToken(ctx, cfg, log, store)
+	if err != nil {
+		return nil, nil, err
+	}
 	chain, err := a.copernicaChain(cfg, log)
 	if err != nil {
 		return nil, nil, err
@@ -83,9 +88,9 @@ func (a *app) openCopernica(cfg config.Config, log *slog.Logger, store state.Sto
 		return nil, nil, err
 	}
 	settings := a.copernicaSettings(cfg, log)
-	settings.Transport = transport
+	settings.AccessToken, settings.Connected, settings.Transport = token, connected, transport
 	if store != nil {
-		settings.Refusals = newAccountRefusals(store, cfg, settings.AccessToken)
+		settings.Refusals = newAccountRefusals(store, cfg, token)
 	}
 	client, err := copernica.New(settings)
 	return client, transport, err
@@ -104,16 +109,16 @@ func (a *app) copernicaChain(cfg config.Config, log *slog.Logger) (httpx.Config,
 	}, err
 }
 
-// copernicaSettings are those of a client of the configured account, without a transport.
+// copernicaSettings are those of a client of the configured account, without a token and
+// a transport.
 func (a *app) copernicaSettings(cfg config.Config, log *slog.Logger) copernica.Config {
 	return copernica.Config{
-		Version:     cfg.Copernica.APIVersion,
-		APIURL:      cfg.Copernica.APIURL,
-		AuthURL:     cfg.Copernica.AuthURL,
-		AccessToken: cfg.Copernica.AccessToken.Reveal(),
-		UserAgent:   userAgent(),
-		Now:         a.now,
-		Log:         log,
+		Version:   cfg.Copernica.APIVersion,
+		APIURL:    cfg.Copernica.APIURL,
+		AuthURL:   cfg.Copernica.AuthURL,
+		UserAgent: userAgent(),
+		Now:       a.now,
+		Log:       log,
 	}
 }
 

@@ -34,7 +34,7 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 		}
 		closeStore = store.Close
 	}
-	account, accountTransport, err := a.openCopernica(cfg, log, store)
+	account, accountTransport, err := a.openCopernica(ctx, cfg, log, store)
 	if err != nil {
 		return nil, errors.Join(err, closeStore())
 	}

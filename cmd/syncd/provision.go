@@ -30,7 +30,7 @@ func (c *provisionCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	client, transport, err := a.openCopernica(cfg, log, nil)
+	client, transport, err := a.openCopernica(ctx, cfg, log, nil)
 	if err != nil {
 		return err
 	}
