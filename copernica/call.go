@@ -168,7 +168,7 @@ func (c *Client) call(ctx context.Context, method, route, path string, body []by
 		if err != nil {
 			return nil, err
 		}
-		if !a.failed && success(a) {
+		if !a.failed && c.success(method, a) {
 			c.tokens.accept(ctx, t)
 			return a, nil
 		}
@@ -197,10 +197,12 @@ func (c *Client) call(ctx context.Context, method, route, path string, body []by
 
 // success reports whether the status means yes. A 303 is one when it points back
 // into the API; a proxy's log-in page is elsewhere.
-func success(a *answer) bool {
+func (c *Client) success(method string, a *answer) bool {
 	switch a.status {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent:
 		return true
+	case http.StatusFound:
+		return c.version.movedOnCreate && method == http.MethodPost && strings.Contains(a.header.Get(locationPath), "profile/")
 	case http.StatusSeeOther:
 		path := a.header.Get(locationPath)
 		return path == "" || strings.Contains(path, "/database") || strings.Contains(path, "/collection/") ||

@@ -110,14 +110,15 @@ func (c *Collection) Update(ctx context.Context, id int64, fields map[string]str
 }
 
 // Remove removes a subprofile; one already removed is success. The documents of version
-// 1 have no such call: where it is refused the error has class Configuration and says so.
+// 1 have no such call: where it is refused the error says so and has class Record, since
+// nothing else is refused.
 func (c *Collection) Remove(ctx context.Context, id int64) error {
 	if id <= 0 {
 		return c.refuse("", "no subprofile id given")
 	}
 	err := c.client.remove(ctx, "DELETE "+routeSubprofile, subprofilePath(id))
 	if e, ok := errors.AsType[*Error](err); ok && c.client.version.looksFirst && e.Class == fault.Configuration {
-		e.fix = "version 1 of the API removes no subprofiles: set SYNCD_COPERNICA_API_VERSION=4"
+		e.Class, e.fix = fault.Record, "version 1 of the API removes no subprofiles: set SYNCD_COPERNICA_API_VERSION=4"
 	}
 	return err
 }

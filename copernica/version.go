@@ -24,11 +24,13 @@ type dialect struct {
 	// locates says that a Location, or X-Location, may name a row that was there before:
 	// only X-Created tells of a creation.
 	locates bool
+	// movedOnCreate says that a 302 may be the yes to a POST.
+	movedOnCreate bool
 }
 
 // version returns the dialect of a version from 1 to 4.
 func version(n int) dialect {
-	return dialect{number: n, queryToken: n <= 3, flatProfiles: n == 1, looksFirst: n == 1, locates: n <= 2}
+	return dialect{number: n, queryToken: n <= 3, flatProfiles: n == 1, looksFirst: n == 1, locates: n <= 2, movedOnCreate: n == 1}
 }
 
 // path is the last element of the API's address, with a slash before it.

@@ -109,6 +109,10 @@ type Switches struct {
 	// Version1Upserts makes version 1 take the calls to subprofiles that only the documents
 	// of version 2 have: PUT of many, PUT and DELETE of one. Default: "Invalid method".
 	Version1Upserts bool
+	// Version1CreateRedirects answers a POST that makes a profile or subprofile in version 1
+	// with 302 and the row's address, and without X-Created, as its documentation of 2014
+	// says. Default: 201.
+	Version1CreateRedirects bool
 	// DeleteMissingSucceeds answers 204 to a DELETE of what is not there, or there no
 	// longer, as the documentation of version 2 says. Default: 400, as seen.
 	DeleteMissingSucceeds bool

@@ -2,6 +2,7 @@ package copernicatest
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -56,6 +57,14 @@ func (a *Account) inWordsOf(req *request, ans *answer) {
 	switch req.method {
 	case http.MethodPut:
 		a.putStatus(req, ans)
+	case http.MethodPost:
+		if a.cfg.Version1CreateRedirects && req.version == 1 && ans.created != 0 && ans.touched != 0 {
+			token, _ := req.query.get("access_token")
+			*ans = answer{
+				status:   http.StatusFound,
+				location: "/v1/" + ans.kind + "/" + strconv.FormatInt(ans.created, 10) + "?access_token=" + url.QueryEscape(token),
+			}
+		}
 	case http.MethodDelete:
 		if req.version <= 2 && ans.deleted != 0 {
 			ans.status = http.StatusOK

@@ -195,6 +195,13 @@ func TestVersion1(t *testing.T) {
 		}
 	}
 
+	_, c = account(t, copernicatest.Switches{Version1CreateRedirects: true})
+	if r := c.say(1, "POST", "/database/Shop/profiles", `{"customer_id":"k"}`); r.status != 302 || r.header.Get("X-Created") != "" ||
+		!strings.HasPrefix(r.header.Get("Location"), "http://api.copernica.test/v1/profile/100001?access_token=") {
+		t.Errorf("%d %v", r.status, r.header)
+	}
+	c.want(201, "POST", "/database/Shop/profiles", `{"fields":{"customer_id":"k"}}`)
+
 	a, c = account(t, copernicatest.Switches{Version1Upserts: true})
 	id = c.say(1, "POST", "/database/Shop/profiles", `{"customer_id":"k"}`).header.Get("X-Created")
 	if r := c.say(1, "PUT", "/profile/"+id+"/subprofiles/Orders?fields[]=order_id==o&create=1", `{"order_id":"o"}`); r.status != 303 || r.header.Get("X-Created") != "" {
