@@ -7,11 +7,18 @@ import (
 	"net/http"
 )
 
-// get makes one authorised GET and hands header and JSON body of its 200 to read. A
-// refused token or signature is renewed once. Errors of read count as a broken body unless they
-// are typed already.
+// get makes one authorised GET and hands header and JSON body of its 200 to read.
 func (c *Client) get(ctx context.Context, s *session, route, path, query string, read func(http.Header, io.Reader) error) error {
-	route = "GET " + route
+	return c.call(ctx, s, http.MethodGet, route, path, query, nil, read)
+}
+
+// call makes one authorised call, with a JSON body unless that is nil, and hands header
+// and JSON body of its 200 to read. A refused token or signature is renewed once. Errors
+// of read count as a broken body unless they are typed already.
+func (c *Client) call(
+	ctx context.Context, s *session, method, route, path, query string, send any, read func(http.Header, io.Reader) error,
+) error {
+	route = method + " " + route
 	address := c.base + path
 	if query != "" {
 		address += "?" + query
@@ -21,7 +28,7 @@ func (c *Client) get(ctx context.Context, s *session, route, path, query string,
 		return err
 	}
 	for renewed := false; ; renewed = true {
-		resp, err := s.send(ctx, http.MethodGet, address, token, nil)
+		resp, err := s.send(ctx, method, address, token, send)
 		if err != nil {
 			return transportError(ctx, route, err)
 		}

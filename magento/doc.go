@@ -13,6 +13,14 @@
 // an Err of type [*RecordError]. Everything else that fails is an [*Error] with a
 // class of package fault, and says what the operator can do (promise 20).
 //
+// # Getting in
+//
+// A client authenticates in exactly one way ([Client.Access]): an admin user's password,
+// with or without codes of two factors, a pasted token, or signatures of OAuth 1.0a.
+// Signatures and codes are fresh for each attempt and dated by the shop's own clock. What
+// a shop refuses says which permission, setting or secret it can be about; no error or
+// log holds a secret, also when a shop prints our request back (docs/shops.md).
+//
 // # Manners
 //
 // The client speaks <base>/rest/all/V1, where newsletter consent is right for every
@@ -22,7 +30,7 @@
 // every list call without one. Redirects are not followed.
 //
 // Retries, time-outs and limits belong to the transport; the client repeats a call
-// by itself only once, after renewing a refused token.
+// by itself only once, after renewing a refused token, code or signature.
 //
 // # Source
 //

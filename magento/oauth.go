@@ -169,13 +169,18 @@ func escape(s string) string {
 	return b.String()
 }
 
-// natural compares as PHP's strnatcmp does for names without leading zeros and blanks:
-// runs of digits by their number, everything else by byte.
+// natural compares as PHP's strnatcmp does for texts without blanks that begin with no
+// zero: runs of digits by their number, or from the left like decimals when one begins
+// with a zero, everything else by byte.
 func natural(a, b string) int {
 	for a != "" && b != "" {
 		x, y := digitRun(a), digitRun(b)
 		if x > 0 && y > 0 {
-			if c := cmp.Or(cmp.Compare(x, y), strings.Compare(a[:x], b[:y])); c != 0 {
+			c := strings.Compare(a[:x], b[:y])
+			if a[0] != '0' && b[0] != '0' {
+				c = cmp.Or(cmp.Compare(x, y), c)
+			}
+			if c != 0 {
 				return c
 			}
 			a, b = a[x:], b[y:]

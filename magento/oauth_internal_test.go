@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/magento-copernica/syncd/internal/recording"
+	"github.com/magento-copernica/syncd/magento/magentotest"
 )
 
 // The secrets of the recorded integration (testdata/recordings README).
@@ -148,4 +150,42 @@ func TestNaturalOrder(t *testing.T) {
 	if natural("a10", "a10") != 0 || natural("", "a") >= 0 || natural("a", "") <= 0 {
 		t.Error("equal or empty names are not told apart")
 	}
+}
+
+// Whatever a query holds, a shop that checks signatures by code of its own takes it.
+func TestSignatureOfAnyQuery(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	shop := magentotest.New(magentotest.Config{Empty: true, Now: func() time.Time { return now }})
+	s, err := newSigner(Config{
+		AccessToken: magentotest.AccessToken, AccessTokenSecret: magentotest.AccessTokenSecret,
+		ConsumerKey: magentotest.ConsumerKey, ConsumerSecret: magentotest.ConsumerSecret,
+	}, "http://shop.test", shop.Transport(), &clock{own: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := rapid.OneOf(
+		rapid.StringMatching(`[a-z]{1,3}(\[[0-9]{1,3}\]|\[[a-z_]{1,3}\]){0,3}`),
+		rapid.StringMatching(`[a-zA-Z~._-][ -~é€]{0,8}`),
+	)
+	rapid.Check(t, func(rt *rapid.T) {
+		values := url.Values{}
+		for range rapid.IntRange(0, 20).Draw(rt, "parameters") {
+			values.Set(name.Draw(rt, "name"), rapid.StringN(0, 12, -1).Draw(rt, "value"))
+		}
+		// As the client's own queries are encoded.
+		query := strings.ReplaceAll(values.Encode(), "+", "%20")
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop.test/rest/all/V1/store/websites?"+query, nil)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		resp, err := s.RoundTrip(r)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			rt.Fatalf("status %d for %s", resp.StatusCode, query)
+		}
+	})
 }

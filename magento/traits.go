@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -17,25 +18,35 @@ type Traits struct {
 	// RepeatsLastPage says that a page past the end repeats the last one, as up to
 	// Magento 2.3.7.
 	RepeatsLastPage bool
-	// Subscription says that customers tell whether they take the newsletter. It is set
-	// too for a shop without customers.
-	Subscription bool
+	// Subscription says that customers tell whether they take the newsletter, and
+	// SubscriptionSingly that lists leave it out, as before Magento 2.4.0, so that each
+	// customer is read for it. A shop without customers counts as telling.
+	Subscription, SubscriptionSingly bool
 	// Search is how long the shop took to find that nobody changed a day from now: it
 	// reads all customers for that, since their table has no index on updated_at.
 	Search time.Duration
 }
 
-// Traits finds out the habits of the shop in four calls that cost it little; a page of
-// pageSize customers is asked for, and found empty.
+// customerTraits is a customer as far as it shows a habit of the shop.
+type customerTraits struct {
+	ID         integer         `json:"id"`
+	Extensions json.RawMessage `json:"extension_attributes"`
+}
+
+// tells reports whether the newsletter's state is there; extension_attributes is `[]`
+// where there are none.
+func (t customerTraits) tells() bool {
+	var attributes map[string]json.RawMessage
+	return json.Unmarshal(t.Extensions, &attributes) == nil && attributes["is_subscribed"] != nil
+}
+
+// Traits finds out the habits of the shop in four or five calls that cost it little; a page
+// of pageSize customers is asked for, and found empty.
 func (c *Client) Traits(ctx context.Context, pageSize int) (Traits, error) {
 	var t Traits
-	type row struct {
-		ID         integer         `json:"id"`
-		Extensions json.RawMessage `json:"extension_attributes"`
-	}
 	var answer struct {
-		Items []row   `json:"items"`
-		Total integer `json:"total_count"`
+		Items []customerTraits `json:"items"`
+		Total integer          `json:"total_count"`
 	}
 	search := func(q criteria) error {
 		answer.Items, answer.Total = nil, 0
@@ -47,8 +58,15 @@ func (c *Client) Traits(ctx context.Context, pageSize int) (Traits, error) {
 	}
 	t.Customers, t.Subscription = int64(answer.Total), len(answer.Items) == 0
 	for _, customer := range answer.Items {
-		var attributes map[string]json.RawMessage // `[]` where there are none
-		t.Subscription = json.Unmarshal(customer.Extensions, &attributes) == nil && attributes["is_subscribed"] != nil
+		if t.Subscription = customer.tells(); t.Subscription {
+			continue
+		}
+		var single customerTraits
+		path := "/customers/" + strconv.FormatInt(int64(customer.ID), 10)
+		if err := c.read(ctx, "customers/{id}", path, criteriaFields("id,extension_attributes[is_subscribed]"), decodeInto(&single)); err != nil {
+			return Traits{}, err
+		}
+		t.Subscription, t.SubscriptionSingly = single.tells(), true
 	}
 
 	if err := search(criteria{size: 1, page: 1_000_000_000, fields: "items[id],total_count"}); err != nil {

@@ -23,6 +23,14 @@ func TestTraits(t *testing.T) {
 			magentotest.Config{Customers: 7, Switches: magentotest.Switches{InputLimit: true}},
 			magento.Traits{Customers: 7, Subscription: true, MaxPageSize: 300},
 		},
+		"2.3.7-p1": {
+			magentotest.Config{Customers: 7, Switches: magentotest.Installed("2.3.7-p1")},
+			magento.Traits{Customers: 7, Subscription: true, SubscriptionSingly: true, RepeatsLastPage: true, MaxPageSize: 300},
+		},
+		"2.4.2": {
+			magentotest.Config{Customers: 7, Switches: magentotest.Installed("2.4.2")},
+			magento.Traits{Customers: 7, Subscription: true},
+		},
 		"a slow shop": {
 			magentotest.Config{Customers: 7, Latency: 3 * time.Second},
 			magento.Traits{Customers: 7, Subscription: true, Search: 3 * time.Second},
