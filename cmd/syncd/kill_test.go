@@ -50,7 +50,7 @@ func seeded(t *testing.T) (uint64, *rand.Rand) {
 // and for each leg the points that the process came by, and its calls.
 func undisturbed(t *testing.T) (dump []byte, traces [][]engine.Point, calls []int) {
 	t.Helper()
-	w := newTown(t, inFile(t))
+	w := newTown(t, inFile(t), large())
 	for _, l := range legs() {
 		l.happens(w)
 		path := filepath.Join(t.TempDir(), "trace")
@@ -81,10 +81,7 @@ func TestPromise10_KilledAnywhereTheAccountEndsTheSame(t *testing.T) {
 	const atOnce = 5 // histories: they wait as much as they work
 	slots := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
-	for _, store := range []struct {
-		name     string
-		database func(*testing.T) string
-	}{{"SQLite", inFile}, {"PostgreSQL", inPostgres}} {
+	for _, store := range stores() {
 		points := engine.Points()
 		random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 		var histories [][][]string
@@ -99,7 +96,7 @@ func TestPromise10_KilledAnywhereTheAccountEndsTheSame(t *testing.T) {
 			all.Go(func() {
 				defer func() { <-slots }()
 				t.Run(store.name+" "+fmt.Sprint(kills), func(t *testing.T) {
-					w := newTown(t, store.database(t))
+					w := newTown(t, store.database(t), large())
 					for i, l := range legs() {
 						l.happens(w)
 						for _, at := range kills[i] {
@@ -115,6 +112,14 @@ func TestPromise10_KilledAnywhereTheAccountEndsTheSame(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// A store is where a state may be.
+type store struct {
+	name     string
+	database func(*testing.T) string // a new one
+}
+
+func stores() []store { return []store{{"SQLite", inFile}, {"PostgreSQL", inPostgres}} }
 
 // killsAt chooses for each point the leg and the visit at which a child dies, such as
 // sent:17, so that each is met although those before it left less to do.
@@ -196,10 +201,10 @@ func (w *town) kill(t *testing.T, args []string, at string) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	started := make(chan struct{})
 	w.front.begin(true)
-	w.front.during(call, func() {
+	w.front.during(func() {
 		<-started
 		_ = cmd.Process.Kill()
-	})
+	}, call)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -46,9 +46,11 @@ func amsterdam(t *testing.T) *time.Location {
 	return zone
 }
 
-// townCustomers and townOrders are what a town begins with.
-func townCustomers() int { return max(300/testScale(), 40) }
-func townOrders() int    { return max(800/testScale(), 80) }
+// size is what a town begins with.
+type size struct{ customers, orders int }
+
+func small() size { return size{40, 80} }
+func large() size { return size{max(300/testScale(), 40), max(800/testScale(), 80)} }
 
 // townInFlight is how many writes a process may have under way.
 const townInFlight = 10
@@ -56,12 +58,12 @@ const townInFlight = 10
 // town is a shop and an account in this process, in which the same things happen each
 // time, and a state that processes of syncd work on one after the other.
 type town struct {
-	shop     *magentotest.Shop
-	account  *copernicatest.Account
-	front    *gate
-	environ  []string
-	database string // of the state
-	mapping  *mapping.Mapping
+	shop    *magentotest.Shop
+	account *copernicatest.Account
+	front   *gate
+	environ []string
+	key     string // of the state
+	mapping *mapping.Mapping
 
 	shopAhead atomic.Int64  // by how much the shop's clock is past townBegan
 	ahead     time.Duration // by how much those of the processes are before the real one
@@ -79,11 +81,11 @@ func inFile(t *testing.T) string {
 func inPostgres(t *testing.T) string { return pgtest.URL(t, pgtest.Template{}) }
 
 // newTown founds a town whose state is in a database.
-func newTown(t *testing.T, database string) *town {
+func newTown(t *testing.T, database string, begins size) *town {
 	t.Helper()
-	w := &town{database: database}
+	w := &town{key: seal.NewKey()}
 	w.shop = magentotest.New(magentotest.Config{
-		Seed: 7, Customers: townCustomers(), Orders: townOrders(), Start: townBegan().Add(-24 * time.Hour),
+		Seed: 7, Customers: begins.customers, Orders: begins.orders, Start: townBegan().Add(-24 * time.Hour),
 		Now: func() time.Time { return townBegan().Add(time.Duration(w.shopAhead.Load())) },
 	})
 	// Every answer takes a moment, so that a kill meets calls in flight.
@@ -117,10 +119,10 @@ func newTown(t *testing.T, database string) *town {
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + t.TempDir(),
 		"SYNCD_DATABASE_URL=" + database,
-		"SYNCD_ENCRYPTION_KEY=" + seal.NewKey(),
+		"SYNCD_ENCRYPTION_KEY=" + w.key,
 		"SYNCD_MAGENTO_BASE_URL=" + shop.URL,
 		"SYNCD_MAGENTO_ACCESS_TOKEN=" + magentotest.AccessToken,
-		"SYNCD_MAGENTO_PAGE_SIZE=" + strconv.Itoa(max(20/testScale(), 10)),
+		"SYNCD_MAGENTO_PAGE_SIZE=" + strconv.Itoa(max(begins.customers/15, 10)),
 		"SYNCD_COPERNICA_API_URL=" + account.URL + "/v4",
 		"SYNCD_COPERNICA_AUTH_URL=" + account.URL,
 		"SYNCD_COPERNICA_ACCESS_TOKEN=" + copernicatest.AccessToken,
@@ -281,7 +283,7 @@ func (w *town) judge(t *testing.T) {
 	if calls := w.account.Calls() - before; calls != 0 {
 		t.Errorf("promise 8: a run with nothing to write made %d calls", calls)
 	}
-	t.Logf("written again: %v", w.front.resent())
+
 	for process, n := range w.front.resent() {
 		if n > townInFlight {
 			t.Errorf("promise 10: process %d wrote %d rows that Copernica had already; %d may have been in flight", process, n, townInFlight)
@@ -311,8 +313,9 @@ type gate struct {
 	lose    int            // the write that never arrives; 0: none
 	at      map[int]func() // what happens while a call is worked
 	last    map[string]string
-	again   map[int]int // by process
-	seen    func(key string)
+	again   map[int]int                   // by process
+	holds   func(write int) (done func()) // called with mu held, which it may give away
+	seen    func(key string)              // called before the account has a write
 }
 
 // lostWrite is the write of a process that is lost on its way: it has no answer, is
@@ -324,7 +327,7 @@ func (g *gate) begin(loses bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.process++
-	g.calls, g.writes, g.lose, g.at = 0, 0, 0, nil
+	g.calls, g.writes, g.lose, g.at, g.holds = 0, 0, 0, nil, nil
 	if loses {
 		g.lose = lostWrite
 	}
@@ -337,11 +340,14 @@ func (g *gate) met() int {
 	return g.calls
 }
 
-// during has something happen while the account works on this process's n-th call.
-func (g *gate) during(n int, happens func()) {
+// during has something happen while the account works on these calls of this process.
+func (g *gate) during(happens func(), calls ...int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.at = map[int]func(){n: happens}
+	g.at = map[int]func(){}
+	for _, n := range calls {
+		g.at[n] = happens
+	}
 }
 
 // resent returns how many rows each process wrote with what the account had last got.
@@ -364,6 +370,9 @@ func (g *gate) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if write {
 		g.writes++
 		lost = g.writes == g.lose && r.Method == http.MethodPut
+		if g.holds != nil {
+			defer g.holds(g.writes)()
+		}
 	}
 	seen := g.seen
 	g.mu.Unlock()
