@@ -103,6 +103,33 @@ func TestPeers(t *testing.T) {
 			},
 			want: map[string][]string{"shop/sign-in failure": {"SYNCD_MAGENTO_PASSWORD"}},
 		},
+		"two factors, and their secret": {
+			spoil: func(w *world) {
+				const secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+				w.shopSettings.AccessToken = ""
+				w.shopSettings.Username, w.shopSettings.Password, w.shopSettings.TOTPSecret = magentotest.Username, magentotest.Password, secret
+				w.shop.Switch(func(s *magentotest.Switches) { s.TwoFactor, s.TOTPSecret = true, secret })
+			},
+		},
+		"Magento 2.3.7-p1": {
+			spoil: func(w *world) {
+				w.shop.Switch(func(s *magentotest.Switches) { *s = magentotest.Installed("2.3.7-p1") })
+				w.checkedShop.PageSize = 500
+			},
+			want: map[string][]string{
+				"shop/newsletter warning": {"lists of customers do not say"},
+				"shop/page size warning":  {"at most 300", "SYNCD_MAGENTO_PAGE_SIZE=300"},
+				"shop/version warning":    {"Magento/2.3 (Community)", "no longer supported"},
+			},
+		},
+		"Magento 2.4.7 with the integration's four secrets": {
+			spoil: func(w *world) {
+				w.shop.Switch(func(s *magentotest.Switches) { *s = magentotest.Installed("2.4.7") })
+				w.shopSettings.ConsumerKey, w.shopSettings.ConsumerSecret = magentotest.ConsumerKey, magentotest.ConsumerSecret
+				w.shopSettings.AccessTokenSecret = magentotest.AccessTokenSecret
+				w.shopSettings.OAuthURL = "http://shop.example" // there is no TLS within a process
+			},
+		},
 		"the shop gives short pages": {
 			spoil: func(w *world) {
 				w.shop.Switch(func(s *magentotest.Switches) { s.InputLimit, s.MaxPageSize = true, 50 })

@@ -28,6 +28,7 @@ type Shop struct {
 	// Same reports whether the state was made with this shop; nil: nobody knows.
 	Same func(context.Context) error
 
+	told        string // what the shop says of its version
 	permissions []magento.Permission
 	reason      error // why none of them could be found out
 	traits      magento.Traits
@@ -69,9 +70,11 @@ func permissionName(subject string) string { return "may read " + subject }
 // proves that somebody listens there.
 func (s *Shop) address(ctx context.Context) Finding {
 	began := s.Now()
-	if _, err := s.Client.Version(ctx); err != nil {
+	told, err := s.Client.Version(ctx)
+	if err != nil {
 		return shopError(err)
 	}
+	s.told = told
 	return certificate(s.Watch, s.Now(), Good("%s answers in %s", s.Client.Address(), span(s.Now().Sub(began))))
 }
 
@@ -195,10 +198,14 @@ func (s *Shop) customers(ctx context.Context) Finding {
 }
 
 func (s *Shop) newsletter(context.Context) Finding {
-	if !s.traits.Subscription {
-		return Wrong("enable the module Magento_Newsletter, or update Magento to 2.4", "customers do not say whether they take the newsletter, so consent cannot be read")
+	switch {
+	case !s.traits.Subscription:
+		return Wrong("enable the shop's module Magento_Newsletter", "customers do not say whether they take the newsletter, so consent cannot be read")
+	case s.traits.SubscriptionSingly:
+		return Doubtful("update the shop to Magento 2.4 when you can", "lists of customers do not say whether they take it, so each customer is read for it, which takes longer")
+	default:
+		return Good("customers say whether they take it")
 	}
-	return Good("customers say whether they take it")
 }
 
 func (s *Shop) pageSize(context.Context) Finding {
@@ -214,20 +221,17 @@ func (s *Shop) pageSize(context.Context) Finding {
 	}
 }
 
-// version names what is known of the version. It comes last, since nothing hangs on it.
-func (s *Shop) version(ctx context.Context) Finding {
-	version, err := s.Client.Version(ctx)
+// version names what is known of the version.
+func (s *Shop) version(context.Context) Finding {
 	switch {
-	case err != nil:
-		return shopError(err)
-	case version == "":
+	case s.told == "":
 		return Good("the shop does not tell, which does no harm")
-	case strings.HasPrefix(version, "Magento/2.4"):
-		return Good("%s; from 2.4.0 to 2.4.2 a customer with two newsletter subscriptions breaks a page of customers: `syncd dead` would name the record", version)
-	case strings.HasPrefix(version, "Magento/2."):
-		return Doubtful("update it when you can", "%s is no longer supported by its maker", version)
+	case strings.HasPrefix(s.told, "Magento/2.4"):
+		return Good("%s; from 2.4.0 to 2.4.2 a customer with two newsletter subscriptions breaks a page of customers: `syncd dead` would name the record", s.told)
+	case strings.HasPrefix(s.told, "Magento/2."):
+		return Doubtful("update it when you can", "%s is no longer supported by its maker", s.told)
 	default:
-		return Doubtful("syncd is made for Magento 2", "%s", version)
+		return Doubtful("syncd is made for Magento 2", "%s", s.told)
 	}
 }
 

@@ -1,9 +1,13 @@
 package doctor_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/magento-copernica/syncd/sync/doctor"
@@ -78,4 +82,34 @@ func TestSlowAnswersTellTheTimeNoWorse(t *testing.T) {
 	if ahead, known := w.Clock(); ahead != 0 || !known {
 		t.Errorf("%s, %v", ahead, known)
 	}
+}
+
+// TestCertificateEnd warns before a certificate runs out, and names its end before.
+func TestCertificateEnd(t *testing.T) {
+	t.Parallel()
+	for life, want := range map[time.Duration]doctor.Status{90 * 24 * time.Hour: doctor.OK, 5 * 24 * time.Hour: doctor.Warning} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 0, 0)
+			w.toShop = encrypted{w.toShop, time.Now().Add(life)}
+			for _, r := range w.check().Results {
+				if r.Group == "shop" && r.Name == "address" && (r.Status != want || !strings.Contains(r.Text, "certificate")) {
+					t.Errorf("a life of %s: %+v", life, r)
+				}
+			}
+		})
+	}
+}
+
+// encrypted is a peer behind a certificate.
+type encrypted struct {
+	base http.RoundTripper
+	ends time.Time
+}
+
+func (e encrypted) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := e.base.RoundTrip(r)
+	if err == nil {
+		resp.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{NotAfter: e.ends}}}
+	}
+	return resp, err
 }
