@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -124,5 +125,43 @@ func TestLongestPause(t *testing.T) {
 		if got := longestPause(schedule.Stream{Due: due}, now); got != want {
 			t.Errorf("%s: %s, want %s", expression, got, want)
 		}
+	}
+}
+
+// TestServeMessagesAreTheDocumented keeps docs/serve.md in step with the program's words.
+func TestServeMessagesAreTheDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "serve.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources strings.Builder
+	for _, pattern := range []string{"serve*.go", filepath.Join("..", "..", "sync", "schedule", "*.go")} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources.Write(text)
+		}
+	}
+	_, log, _ := strings.Cut(string(page), "\n## The log\n")
+	log, _, _ = strings.Cut(log, "\n## ")
+	described := 0
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllStringSubmatch(log, -1) {
+		described++
+		if !strings.Contains(sources.String(), `"`+m[1]+`"`) {
+			t.Errorf("docs/serve.md describes %q, which is not said", m[1])
+		}
+	}
+	if described < 10 {
+		t.Errorf("%d messages are described", described)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -366,5 +368,37 @@ func TestAHandlerNeedsASource(t *testing.T) {
 	t.Parallel()
 	if _, err := health.New(health.Config{}); err == nil {
 		t.Error("a handler of nothing")
+	}
+}
+
+// TestMetricsAreDocumented keeps docs/serve.md in step with what is answered.
+func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "serve.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]string{}
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 6 {
+			continue
+		}
+		for name := range strings.SplitSeq(cells[1], ",") {
+			described[strings.Trim(name, " `")] = strings.TrimSpace(cells[2])
+		}
+	}
+	h := newHandler(t, steady(full))
+	h.Work.Begin("customers", "done")
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\w+) (\w+)$`).FindAllStringSubmatch(metrics(t, h), -1) {
+		if described[m[1]] != m[2] {
+			t.Errorf("docs/serve.md says of %s, a %s: %q", m[1], m[2], described[m[1]])
+		}
+		delete(described, m[1])
+	}
+	for name := range described {
+		if strings.HasPrefix(name, "syncd_") {
+			t.Errorf("docs/serve.md describes %s, which there is not", name)
+		}
 	}
 }

@@ -20,9 +20,16 @@ func TestSoakService(t *testing.T) {
 		goroutines, memory := footprint()
 		for _, faults := range []*emulator.Faults{h.shop.Faults(), h.account.Faults()} {
 			for i, f := range []emulator.Fault{
-				{Kind: emulator.Reset}, {Kind: emulator.Reset, After: true}, {Status: 500}, {Status: 500, After: true},
-				{Status: 429}, {Kind: emulator.HTML, Status: 502}, {Kind: emulator.Truncate},
-				{Kind: emulator.Delay, Delay: 20 * time.Second}, {Kind: emulator.Hang}, {Kind: emulator.HTML},
+				{Kind: emulator.Reset},
+				{Kind: emulator.Reset, After: true},
+				{Status: 500},
+				{Status: 500, After: true},
+				{Status: 429},
+				{Kind: emulator.HTML, Status: 502},
+				{Kind: emulator.Truncate},
+				{Kind: emulator.Delay, Delay: 20 * time.Second},
+				{Kind: emulator.Hang},
+				{Kind: emulator.HTML},
 			} {
 				f.Every, f.Skip = 1000, 97*i // ten of them: 1 %
 				faults.Add(f)
