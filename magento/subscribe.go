@@ -2,6 +2,7 @@ package magento
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,6 +39,9 @@ func (c *Client) Unsubscribe(ctx context.Context, id int64) error {
 		return err
 	})
 	back(err)
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest {
+		e.Class = fault.Record // what the shop holds of this customer is not what it takes
+	}
 	if err != nil {
 		return err
 	}
