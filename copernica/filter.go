@@ -9,6 +9,7 @@ const (
 	like    = "=~"
 	greater = ">"
 	less    = "<"
+	atLeast = ">="
 )
 
 // filter appends one condition to a query, which may have a path before it. It is the one place where a value gets

@@ -26,6 +26,7 @@ type listing struct {
 	route, path string
 	rows        string // what the rows are called
 	key, value  string
+	since       string // not changed before this Amsterdam local time; "": any
 	// unsure says that Copernica may ignore conditions on this list, which then are
 	// worth a saving and nothing more.
 	unsure bool
@@ -62,6 +63,9 @@ func (c *Client) walk(ctx context.Context, l listing, each func(rows []rawRow, m
 		query = append(query, '?')
 		if l.key != "" {
 			query = filter(query, l.key, equals, l.value)
+		}
+		if l.since != "" {
+			query = filter(query, "modified", atLeast, l.since)
 		}
 		switch {
 		case offsets:

@@ -234,6 +234,9 @@ const (
 	Order Entity = "order"
 	// Item is a line of an order, a subprofile beside that order's.
 	Item Entity = "item"
+	// Consent is a person's opt-out on its way back to the shop. It has dead letters and
+	// no ledger row of its own: the profile's says what was settled.
+	Consent Entity = "consent"
 )
 
 // RecordState is where a row stands between plan and acknowledgement.
@@ -321,9 +324,11 @@ type Counters struct {
 	Unknown     int64 `json:"unknown"`       // writes still without an outcome
 	OptOutsKept int64 `json:"opt_outs_kept"` // consent not sent because Copernica holds an opt-out
 	Missing     int64 `json:"missing"`       // records that the shop no longer has, found by a sweep
-	Ownerless   int64 `json:"ownerless"`     // orders without a profile, since their account was deleted
-	SourceCalls int64 `json:"magento_calls"`
-	TargetCalls int64 `json:"copernica_calls"`
+	// OptOutsReturned is how many opt-outs made in Copernica the shop has by now.
+	OptOutsReturned int64 `json:"opt_outs_returned"`
+	Ownerless       int64 `json:"ownerless"` // orders without a profile, since their account was deleted
+	SourceCalls     int64 `json:"magento_calls"`
+	TargetCalls     int64 `json:"copernica_calls"`
 }
 
 // RunOutcome says how a run ended.

@@ -46,6 +46,7 @@ type Shop interface {
 	OrdersByID(ctx context.Context, q magento.IDQuery) iter.Seq2[*magento.Page[magento.Order], error]
 	Orders(ctx context.Context, q magento.Query) iter.Seq2[*magento.Page[magento.Order], error]
 	Order(ctx context.Context, id int64, fields []string) (magento.Order, error)
+	Unsubscribe(ctx context.Context, id int64) error
 	Emails(ctx context.Context, q magento.EmailQuery) iter.Seq2[*magento.Page[magento.CustomerEmail], error]
 }
 
@@ -61,6 +62,7 @@ type Database interface {
 	Profile(ctx context.Context, id int64) (copernica.Profile, error)
 	// Live returns those of ids that are live profiles, ascending.
 	Live(ctx context.Context, ids []int64) ([]int64, error)
+	Changed(ctx context.Context, since time.Time) iter.Seq2[[]copernica.Profile, error]
 	Collection(name string) (*copernica.Collection, error)
 	KeysAbove(ctx context.Context, key copernica.KeyField, prefix string, id int64) (keys []string, complete bool, err error)
 }

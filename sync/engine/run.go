@@ -57,6 +57,12 @@ func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
 // those that were refused as they stand. The stream's checkpoint stays where it is
 // (promise 22), and records that the shop no longer has are passed over.
 func (e *Engine) Deliver(ctx context.Context, stream string, ids []int64) (Report, error) {
+	if stream == Unsubscribes {
+		return e.hold(ctx, stream, Customers, func(r *run, ctx context.Context) error {
+			r.row.Outcome = state.Done
+			return r.returnAgain(ctx, ids)
+		})
+	}
 	return e.live(ctx, stream, func(r *run, ctx context.Context) error {
 		r.row.Outcome = state.Done
 		r.total.Store(int64(len(ids)))

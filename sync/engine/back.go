@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// Unsubscribes is the one stream from Copernica to the shop: who opted out there is
+// unsubscribed in the shop as well (promise 18). An opt-in in Copernica stays there.
+//
+// What was settled is not an event again: the ledger then says that the shop's consent
+// is out and that the value in Copernica is the one we know, so the shop's answer to
+// our own write changes nothing, and only an opt-in that the shop makes after it does.
+const Unsubscribes = "unsubscribes"
+
+// WriteBack takes the opt-outs that were made in Copernica since it last ran to the
+// shop; the first time all that there are.
+func (e *Engine) WriteBack(ctx context.Context) (Report, error) {
+	return e.hold(ctx, Unsubscribes, Customers, (*run).writeBack)
+}
+
+func (r *run) writeBack(ctx context.Context) error {
+	if err := r.cfg.SameShop(ctx); err != nil {
+		return err
+	}
+	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, r.stream)
+	if err != nil {
+		return err
+	}
+	began := r.cfg.Now().UTC().Truncate(time.Second)
+	if err := r.writer.open(ctx); err != nil {
+		return err
+	}
+	for people, err := range r.writer.db.Changed(ctx, cp.Horizon) {
+		if err != nil {
+			return err
+		}
+		if err := r.takeBack(ctx, people); err != nil {
+			return err
+		}
+	}
+	cp.Pipeline, cp.Stream, cp.Horizon = r.cfg.Pipeline, r.stream, began
+	r.row.Outcome = state.Done
+	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp})
+	return err
+}
+
+// takeBack settles the opt-outs among some profiles.
+func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
+	keys := make([]string, 0, len(people))
+	for _, p := range people {
+		if key := p.Fields[r.cfg.Mapping.KeyField()]; key != "" {
+			keys = append(keys, key)
+		}
+	}
+	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	if err != nil {
+		return err
+	}
+	var (
+		mu     sync.Mutex
+		commit = state.Commit{Run: &r.row}
+		mended []string
+		group  errgroup.Group
+	)
+	group.SetLimit(r.cfg.Reads)
+	for _, p := range people {
+		rec, ok := known[p.Fields[r.cfg.Mapping.KeyField()]]
+		if !ok || rec.CopernicaID != p.ID || !settledRow(rec) || !r.optedOut(&p, &rec) {
+			continue
+		}
+		group.Go(func() error {
+			err := r.unsubscribe(ctx, &rec)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
+				rec.ConsentWritten = r.writer.hashConsent(p.Fields[r.writer.consent])
+				commit.Records = append(commit.Records, rec)
+				mended = append(mended, rec.Key)
+				r.row.Counters.OptOutsReturned++
+			case refusal(err):
+				commit.Letters = append(commit.Letters, r.refusedBack(&rec, err))
+				r.row.Counters.Refused++
+			default:
+				return err
+			}
+			return nil
+		})
+	}
+	failed := group.Wait()
+	r.row.Counters.Read += int64(len(people))
+	r.count()
+	// What the shop has done is a fact, whatever stopped the rest.
+	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	_, err = r.cfg.Store.Commit(saving, r.tenure.current(), commit)
+	if err == nil {
+		err = r.closeLetters(saving, mended)
+	}
+	return errors.Join(failed, err)
+}
+
+// settledRow reports whether the ledger knows what Copernica has of a profile.
+func settledRow(rec state.Record) bool {
+	return rec.State != state.Planned && rec.State != state.Unknown && rec.State != state.Removed
+}
+
+// optedOut reports whether a profile shows an opt-out that is not settled yet: any
+// value but the shop's word for subscribed, nothing, and what we know.
+func (r *run) optedOut(p *copernica.Profile, rec *state.Record) bool {
+	shown, ok := p.Fields[r.writer.consent]
+	return ok && shown != "" && shown != r.cfg.Mapping.Consent().In && r.writer.hashConsent(shown) != rec.ConsentWritten
+}
+
+// unsubscribe has the shop say what Copernica says. A guest has no record in the shop,
+// and a customer who was deleted no longer has one.
+func (r *run) unsubscribe(ctx context.Context, rec *state.Record) error {
+	id, ok := r.cfg.Mapping.CustomerID(rec.Key)
+	if !ok {
+		return nil
+	}
+	err := r.cfg.Shop.Unsubscribe(ctx, id)
+	if errors.Is(err, magento.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// refusedBack is the dead letter of an opt-out that the shop does not take.
+func (r *run) refusedBack(rec *state.Record, err error) state.DeadLetter {
+	now := r.cfg.Now()
+	return state.DeadLetter{
+		Pipeline: r.cfg.Pipeline, Stream: Unsubscribes, Entity: state.Consent, Key: rec.Key, SourceID: rec.SourceID,
+		Cause: "unsubscribe_refused", Message: problem(err), Fix: "unsubscribe the customer in Magento by hand, or mend what it refuses and replay the letter",
+		RunID: r.row.ID, Attempts: 1, FirstSeen: now, LastSeen: now,
+	}
+}
+
+// closeLetters resolves the letters of opt-outs that the shop has taken at last.
+func (r *run) closeLetters(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		open, err := r.cfg.Store.Letters(ctx, r.cfg.Pipeline, state.LetterFilter{Entity: state.Consent, Key: key, Open: true, Limit: 1})
+		if err != nil {
+			return err
+		}
+		for _, letter := range open {
+			if err := r.cfg.Store.ResolveLetters(ctx, r.cfg.Pipeline, []int64{letter.ID}, "delivered"); err != nil && !errors.Is(err, state.ErrResolved) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// returnAgain tries single opt-outs again, by their customers' ids.
+func (r *run) returnAgain(ctx context.Context, ids []int64) error {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = r.cfg.Mapping.CustomerKey(id)
+	}
+	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	if err != nil {
+		return err
+	}
+	if err := r.writer.open(ctx); err != nil {
+		return err
+	}
+	var people []copernica.Profile
+	for _, rec := range known {
+		p, err := r.writer.db.Profile(ctx, rec.CopernicaID)
+		switch {
+		case errors.Is(err, copernica.ErrNoProfile):
+		case err != nil:
+			return err
+		case !p.Removed:
+			people = append(people, p)
+		}
+	}
+	if err := r.takeBack(ctx, people); err != nil {
+		return err
+	}
+	// What is no opt-out any more, or of nobody any more, is done with.
+	return r.closeLetters(ctx, slices.DeleteFunc(keys, func(key string) bool {
+		rec, ok := known[key]
+		return ok && slices.ContainsFunc(people, func(p copernica.Profile) bool { return p.ID == rec.CopernicaID && r.optedOut(&p, &rec) })
+	}))
+}

@@ -1,0 +1,211 @@
+package engine_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// writeBack takes opt-outs to the shop and expects it to end well.
+func (w *world) writeBack() engine.Report {
+	w.t.Helper()
+	report, err := w.engine(nil).WriteBack(w.t.Context())
+	if err != nil || report.Outcome != state.Done {
+		w.t.Fatalf("write back: %+v, %v", report, err)
+	}
+	return report
+}
+
+// optsOut unsubscribes a customer in Copernica.
+func (w *world) optsOut(id int64) {
+	w.t.Helper()
+	key := w.mapping.CustomerKey(id)
+	if err := w.account.Unsubscribe(database, key); err != nil {
+		w.t.Fatal(err)
+	}
+	w.unsubscribed[key] = true
+}
+
+// subscribed reports what the shop says of a customer.
+func (w *world) subscribed(id int64) bool {
+	w.t.Helper()
+	for _, c := range w.shop.Data().Customers {
+		if c.ID == id {
+			return c.NewsletterStatus == magentotest.Subscribed
+		}
+	}
+	w.t.Fatalf("there is no customer %d", id)
+	return false
+}
+
+func TestPromise18_AnOptOutInCopernicaReachesTheShop(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 60}, func(_ *testing.T, w *world) {
+		ids := w.ids(4)
+		for _, id := range ids {
+			subscribe(w, id, magentotest.Subscribed)
+		}
+		w.settle()
+		w.run()
+		if first := w.writeBack(); first.Counters.OptOutsReturned != 0 {
+			w.t.Errorf("nobody opted out: %+v", first.Counters)
+		}
+		w.optsOut(ids[0])
+		w.optsOut(ids[1])
+		w.settle()
+		report := w.writeBack()
+		if report.Counters.OptOutsReturned != 2 || w.subscribed(ids[0]) || w.subscribed(ids[1]) || !w.subscribed(ids[2]) {
+			w.t.Errorf("%+v", report.Counters)
+		}
+		// The echo: the shop's own updated_at moved, and there is nothing to say.
+		w.settle()
+		if echo := w.run(); echo.Counters.Read < 2 || echo.Counters.TargetCalls != 0 {
+			w.t.Errorf("the echo: %+v", echo.Counters)
+		}
+		if again := w.writeBack(); again.Counters.OptOutsReturned != 0 {
+			w.t.Errorf("returned again: %+v", again.Counters)
+		}
+		w.inStep()
+
+		// Who subscribes in the shop after that meant it.
+		subscribe(w, ids[0], magentotest.Subscribed)
+		w.settle()
+		w.run()
+		delete(w.unsubscribed, w.mapping.CustomerKey(ids[0]))
+		w.inStep()
+	})
+}
+
+func TestPromise18_WritesBackAreMadeOnceWhateverBecomesOfTheAnswer(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault emulator.Fault
+	}{
+		{"500 before it was applied", emulator.Fault{Kind: emulator.Status, Status: 500}},
+		{"500 after it was applied", emulator.Fault{Kind: emulator.Status, Status: 500, After: true}},
+		{"reset after it was applied", emulator.Fault{Kind: emulator.Reset, After: true}},
+		{"maintenance", emulator.Fault{Kind: emulator.HTML, Status: 503}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 30}, func(_ *testing.T, w *world) {
+				id := w.ids(1)[0]
+				subscribe(w, id, magentotest.Subscribed)
+				w.settle()
+				w.run()
+				w.optsOut(id)
+				f := tc.fault
+				f.Method, f.Times = http.MethodPut, 5
+				w.shop.Faults().Add(f)
+				_, err := w.engine(nil).WriteBack(w.t.Context())
+				w.shop.Faults().Clear()
+				time.Sleep(time.Hour)
+				report := w.writeBack()
+				if err == nil && report.Counters.OptOutsReturned != 0 || w.subscribed(id) {
+					w.t.Errorf("%v, then %+v", err, report.Counters)
+				}
+				w.settle()
+				w.run()
+				w.inStep()
+			})
+		})
+	}
+}
+
+// A shop that does not take an opt-out has a dead letter for it, which a replay closes.
+func TestPromise23_AnOptOutThatTheShopRefuses(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 30}, func(_ *testing.T, w *world) {
+		ids := w.ids(2)
+		for _, id := range ids {
+			subscribe(w, id, magentotest.Subscribed)
+		}
+		w.settle()
+		w.run()
+		w.optsOut(ids[0])
+		w.optsOut(ids[1])
+		w.shop.Faults().Add(emulator.Fault{
+			Method: http.MethodPut, PathContains: fmt.Sprintf("/customers/%d", ids[0]), Kind: emulator.Status, Status: 400,
+			Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, Body: `{"message":"First Name is not valid!"}`,
+		})
+		report := w.writeBack()
+		letters := w.letters()
+		if report.Counters.OptOutsReturned != 1 || len(letters) != 1 || letters[0].Cause != "unsubscribe_refused" || letters[0].Stream != engine.Unsubscribes {
+			w.t.Fatalf("%+v: %+v", report.Counters, letters)
+		}
+		w.shop.Faults().Clear()
+		replayed, err := w.engine(nil).Deliver(w.t.Context(), engine.Unsubscribes, []int64{ids[0]})
+		if err != nil || replayed.Counters.OptOutsReturned != 1 || len(w.letters()) != 0 || w.subscribed(ids[0]) {
+			w.t.Errorf("replayed: %+v, %v, %+v", replayed.Counters, err, w.letters())
+		}
+	})
+}
+
+// Whatever people do on either side, and in whatever order the streams run: whoever's
+// last word was an opt-out is subscribed on neither side.
+func TestPromise18_OptOutsOnBothSides(t *testing.T) {
+	seed := firstSeed()
+	t.Logf("SYNCD_TEST_SEED=%d repeats these histories", seed)
+	for i := range histories(30) {
+		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 20}, func(t *testing.T, w *world) {
+				random := rand.New(rand.NewPCG(seed+uint64(i), 1)) //nolint:gosec // a printed seed repeats it
+				w.run()
+				ids := w.ids(8)
+				out := map[int64]bool{} // who opted out, on whichever side, and has not come back
+				for range 40 {
+					id := ids[random.IntN(len(ids))]
+					switch random.IntN(8) {
+					case 0:
+						w.optsOut(id)
+						out[id] = true
+					case 1:
+						w.shop.SetNewsletter(id, 3)
+						out[id] = true
+					case 2:
+						// Comes back, seen by nobody before everything was settled.
+						w.everything()
+						w.shop.SetNewsletter(id, magentotest.Subscribed)
+						delete(out, id)
+						w.everything()
+					case 3:
+						w.shop.Edit(id, func(c *magentotest.Customer) { c.LastName += "x" })
+					case 4:
+						w.settle()
+						w.writeBack()
+					case 5:
+						w.settle()
+						w.run()
+					case 6:
+						w.sweep(engine.ConsentSweep)
+					default:
+						w.newState()
+						w.settle()
+						w.run()
+					}
+				}
+				w.everything()
+				for id := range out {
+					if p := w.profile(id); p.Fields[ours] == in || w.subscribed(id) {
+						t.Errorf("promise 18: customer %d opted out: Copernica shows %q, the shop says %v", id, p.Fields[ours], w.subscribed(id))
+					}
+				}
+			})
+		})
+	}
+}
+
+// everything lets all streams and sweeps run, both ways.
+func (w *world) everything() {
+	w.settle()
+	w.run()
+	w.writeBack()
+	w.sweep(engine.ConsentSweep)
+	w.settle()
+	w.run()
+	w.writeBack()
+}
