@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // deadReplay delivers letters again. Payloads are not stored: the records are read
@@ -22,7 +22,8 @@ type deadReplay struct {
 // Help is shown by `syncd dead replay --help`.
 func (*deadReplay) Help() string {
 	return "Reads the records behind the letters from the shop and delivers them, also those that have not changed since they were " +
-		"refused. How far the streams have come stays as it is. Letters of records that arrive close by themselves."
+		"refused. An order is read with its lines, and with its customer where that one is not there. How far the streams have come " +
+		"stays as it is. Letters of records that arrive close by themselves."
 }
 
 func (c *deadReplay) Run(ctx context.Context, a *app) error {
@@ -48,22 +49,23 @@ func (c *deadReplay) replay(ctx context.Context, a *app, cfg config.Config, stor
 		return err
 	}
 	defer p.close() //nolint:errcheck // it closes idle connections; the store is the caller's
-	slices.SortStableFunc(letters, func(x, y state.DeadLetter) int { return cmp.Compare(x.Stream, y.Stream) })
 	var sum replayed
-	for len(letters) > 0 && err == nil {
-		stream := letters[0].Stream
-		n := slices.IndexFunc(letters, func(d state.DeadLetter) bool { return d.Stream != stream })
-		if n < 0 {
-			n = len(letters)
+	for _, stream := range engine.Streams() {
+		var ofStream []state.DeadLetter
+		var ids []int64
+		for _, d := range letters {
+			if d.Stream == stream {
+				ofStream, ids = append(ofStream, d), append(ids, d.SourceID)
+			}
 		}
-		ids := make([]int64, n)
-		for i, d := range letters[:n] {
-			ids[i] = d.SourceID
+		if err != nil || len(ids) == 0 {
+			continue
 		}
-		_, err = p.engine.Deliver(ctx, stream, ids)
+		// An order and its lines have one id between them.
+		slices.Sort(ids)
+		_, err = p.engine.Deliver(ctx, stream, slices.Compact(ids))
 		bar.end()
-		err = errors.Join(err, sum.tell(context.WithoutCancel(ctx), a.stdout, store, cfg.Shop, letters[:n], err == nil))
-		letters = letters[n:]
+		err = errors.Join(err, sum.tell(context.WithoutCancel(ctx), a.stdout, store, cfg.Shop, ofStream, err == nil))
 	}
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -123,7 +125,7 @@ func (sum *replayed) tell(ctx context.Context, w io.Writer, store state.Store, s
 		var words string
 		switch {
 		case !d.Resolved.IsZero() && row.State == state.Acknowledged:
-			words = fmt.Sprintf("delivered, profile %d", row.CopernicaID)
+			words = fmt.Sprintf("delivered, %s %d", rowWord(d.Entity), row.CopernicaID)
 		case !d.Resolved.IsZero():
 			words = "closed meanwhile: " + d.Resolution
 		case d.Attempts > before.Attempts:
@@ -135,8 +137,8 @@ func (sum *replayed) tell(ctx context.Context, w io.Writer, store state.Store, s
 		case tried:
 			sum.open++
 			// Also a shop that was set back to an older state ends up here.
-			words = fmt.Sprintf("not delivered, the shop has customer %d no more or only in an older version: `syncd lookup %s --live` shows it, "+
-				"`syncd dead resolve %d --why TEXT` closes the letter of one that was deleted", d.SourceID, d.Key, d.ID)
+			words = fmt.Sprintf("not delivered, the shop has %s no more or only in an older version%s: `syncd lookup %s --live` shows it, "+
+				"`syncd dead resolve %d --why TEXT` closes the letter of one that was deleted", whose(d.Entity, d.Key, d.SourceID), nobodys(d.Entity), d.Key, d.ID)
 		default:
 			sum.open++
 			words = "not tried"
@@ -144,4 +146,12 @@ func (sum *replayed) tell(ctx context.Context, w io.Writer, store state.Store, s
 		fmt.Fprintf(w, "dead letter %d, %s: %s\n", d.ID, d.Key, words)
 	}
 	return nil
+}
+
+// nobodys names the other way in which a record of an order stays undelivered.
+func nobodys(e state.Entity) string {
+	if e == state.Profile {
+		return ""
+	}
+	return ", or its customer"
 }

@@ -272,6 +272,34 @@ func TestDeadGolden(t *testing.T) {
 		{Field: "prefix", Mapped: new("")},
 		{Field: "newsletter", Mapped: new("subscribed"), Copernica: new("unsubscribed_copernica"), Consent: true},
 	}}
+	orphan := deadLetter{
+		ID: 21, Entity: state.Order, Key: "shop-o815", SourceID: 815, Stream: "orders", Cause: "profile_missing",
+		Message: "the profile shop-c17 that it belongs to could not be delivered", Fix: "mend the customer first, whose own dead letter says how; then replay this one",
+		RunID: 9, Attempts: 1, FirstSeen: before(time.Hour), LastSeen: before(time.Hour),
+	}
+	there := func(id int64) *ledgerRow {
+		return &ledgerRow{State: state.Acknowledged, CopernicaID: id, SourceUpdatedAt: before(200 * time.Hour), FirstSeen: before(999 * time.Hour), AcknowledgedAt: before(199 * time.Hour)}
+	}
+	owner := &lookupRecord{Entity: state.Profile, Key: "shop-c4711", SourceID: 4711, Ledger: ledger}
+	order := &lookupRecord{
+		Entity: state.Order, Key: "shop-o815", SourceID: 815, Number: "000000815", Ledger: there(50017), LastRun: run, Profile: owner,
+		Live: &liveSides{InShop: true, UpdatedAt: before(time.Hour), Rows: []int64{50017}, Profiles: []int64{90818}, Fields: []liveField{
+			{Field: "order_id", Mapped: new("shop-o815"), Copernica: new("shop-o815"), Same: true},
+			{Field: "status", Mapped: new("complete"), Copernica: new("processing")},
+		}},
+		Items: []*lookupRecord{
+			{
+				Entity: state.Item, Key: "shop-i1001", SourceID: 815, Ledger: there(50018), LastRun: run,
+				Live: &liveSides{InShop: true, UpdatedAt: before(time.Hour), Rows: []int64{50018}, Profiles: []int64{90818}, Fields: []liveField{
+					{Field: "item_id", Mapped: new("shop-i1001"), Copernica: new("shop-i1001"), Same: true},
+				}},
+			},
+			{Entity: state.Item, Key: "shop-i1002", SourceID: 815, Ledger: unknown, LastRun: run, Letters: []deadLetter{refused}, Live: &liveSides{}},
+			{Entity: state.Item, Key: "shop-i1003", SourceID: 815, Live: &liveSides{InShop: true, Rows: []int64{5, 7}, Profiles: []int64{90818, 90818}}},
+		},
+	}
+	stored := *order
+	stored.Live, stored.Letters = nil, []deadLetter{orphan}
 	for name, report := range map[string]interface{ print(w io.Writer) error }{
 		"dead/open": printed(func(w io.Writer) error { return open.print(w, 2) }),
 		"dead/causes": printed(func(w io.Writer) error {
@@ -284,6 +312,13 @@ func TestDeadGolden(t *testing.T) {
 		"dead/one-closed": &deadInFull{Shop: "shop", Target: "Copernica database 101", At: now, deadLetter: closed, LastRun: &runBrief{ID: 3}},
 		"lookup/refused": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, Records: []*lookupRecord{
 			{Entity: state.Profile, Key: "shop-c4711", SourceID: 4711, Ledger: ledger, LastRun: run, Letters: []deadLetter{refused, closed}, Live: sides},
+		}},
+		"dead/order":        &deadInFull{Shop: "shop", Target: "Copernica database 101", At: now, deadLetter: orphan, LastRun: run},
+		"lookup/order":      &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byNumber, Records: []*lookupRecord{&stored}},
+		"lookup/order-live": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byKey, Records: []*lookupRecord{order}},
+		"lookup/guest-and-line": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byEmail, Records: []*lookupRecord{
+			{Entity: state.Profile, Key: "shop-w1-g0123456789abcdef0123456789abcdef", SourceID: 815, Ledger: there(90817), LastRun: run},
+			{Entity: state.Item, Key: "shop-i1001", SourceID: 815, Ledger: there(50018), LastRun: run, Profile: owner},
 		}},
 		"lookup/two": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byEmail, Records: []*lookupRecord{
 			{Entity: state.Profile, Key: "shop-c17", SourceID: 17, Ledger: unknown, LastRun: run},

@@ -167,7 +167,7 @@ func (d *deadInFull) print(w io.Writer) error {
 	} else {
 		line("dead letter", "%d, closed %s: %s", d.ID, since(d.Resolved, d.At), d.Resolution)
 	}
-	line("record", "%s: customer %d of shop %q", d.Key, d.SourceID, d.Shop)
+	line("record", "%s: %s of shop %q", d.Key, whose(d.Entity, d.Key, d.SourceID), d.Shop)
 	line("cause", "%s", d.Cause)
 	if d.Message != "" {
 		line("message", "%s", d.Message)
@@ -179,9 +179,9 @@ func (d *deadInFull) print(w io.Writer) error {
 	line("by run", "%s", d.LastRun.words(d.At))
 	switch {
 	case d.Ledger == nil || d.Ledger.CopernicaID == 0:
-		line("in Copernica", "no profile is known")
+		line("in Copernica", "no %s is known", rowWord(d.Entity))
 	default:
-		line("in Copernica", "profile %d in %s, as acknowledged %s", d.Ledger.CopernicaID, d.Target, since(d.Ledger.AcknowledgedAt, d.At))
+		line("in Copernica", "%s %d in %s, as acknowledged %s", rowWord(d.Entity), d.Ledger.CopernicaID, d.Target, since(d.Ledger.AcknowledgedAt, d.At))
 	}
 	if d.Resolved == nil {
 		fmt.Fprintf(&b, "\nsyncd lookup %s --live   both sides, field by field\nsyncd dead replay %d\nsyncd dead resolve %d --why TEXT\n", d.Key, d.ID, d.ID)

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/magento-copernica/syncd/config"
@@ -17,7 +16,7 @@ import (
 // lookupCommand says where a record is, from the state alone or, when asked, from
 // both sides.
 type lookupCommand struct {
-	What string `arg:"" help:"Customer id, e-mail, Copernica profile as p123 or profile:123, or key such as shop-c123."`
+	What string `arg:"" help:"Customer id, order number such as 000000123, e-mail, Copernica profile as p123 or profile:123, or key such as shop-c123, shop-o123, shop-i123."`
 	Live bool   `help:"Read the record from the shop and from Copernica too, and show both side by side. Shows personal data."`
 	JSON bool   `help:"Print JSON, in the form that docs/status.md describes."`
 }
@@ -25,7 +24,10 @@ type lookupCommand struct {
 // Help is shown by `syncd lookup --help`.
 func (*lookupCommand) Help() string {
 	return "Says what the state knows of a record: when it was first seen, whether Copernica has it, under which id, by which run, " +
-		"and its dead letters. Without --live it calls nobody and shows no personal data; an e-mail is only compared by its keyed hash. " +
+		"and its dead letters; of an order also its profile and its lines. " +
+		"Digits are a customer id, and the number of an order as well; with leading zeros, or written order:NUMBER, they are the number " +
+		"alone. An order number is unique within its store only, so several orders may be shown; keys are made of ids, not of order numbers. " +
+		"Without --live it calls nobody and shows no personal data; an e-mail is only compared by a hash of it. " +
 		"Ends with 1 when nothing is known."
 }
 
@@ -78,7 +80,7 @@ func (c *lookupCommand) read(ctx context.Context, a *app, cfg config.Config, sto
 			}
 		}
 		for _, r := range report.Records {
-			if err := live.read(ctx, r); err != nil {
+			if err := live.read(ctx, finder, r); err != nil {
 				return nil, err
 			}
 		}
@@ -89,94 +91,6 @@ func (c *lookupCommand) read(ctx context.Context, a *app, cfg config.Config, sto
 	return report, nil
 }
 
-// lookupBy is the kind of a question.
-type lookupBy string
-
-// The kinds.
-const (
-	byCustomer lookupBy = "customer"
-	byEmail    lookupBy = "email"
-	byProfile  lookupBy = "profile"
-	byKey      lookupBy = "key"
-)
-
-// lookupQuery is a question. An e-mail in it is never printed.
-type lookupQuery struct {
-	by    lookupBy
-	id    int64  // of the customer, or of the profile
-	key   string // of the record, where the question tells it
-	email string
-}
-
-// parseLookup understands what an operator asks for.
-func parseLookup(what string, m *mapping.Mapping) (lookupQuery, error) {
-	what = strings.TrimSpace(what)
-	if strings.Contains(what, "@") {
-		return lookupQuery{by: byEmail, email: what}, nil
-	}
-	if number, ok := profileNumber(what); ok {
-		return lookupQuery{by: byProfile, id: number}, nil
-	}
-	if number, ok := naturalNumber(what); ok {
-		return lookupQuery{by: byCustomer, id: number, key: m.CustomerKey(number)}, nil
-	}
-	if shop, rest, ok := strings.Cut(what, "-"); ok && shop != "" && rest != "" && state.ValidKey(what) == nil {
-		if !strings.HasPrefix(m.KeyPrefix(), shop+"-") {
-			return lookupQuery{}, fmt.Errorf("%s is no key of this shop: its keys begin with %s; for another shop set SYNCD_SHOP and its state", what, m.KeyPrefix())
-		}
-		return lookupQuery{by: byKey, id: customerOf(what, m), key: what}, nil
-	}
-	return lookupQuery{}, &usageError{fmt.Errorf(
-		"%q is nothing to look up: write a customer id such as 123, an e-mail, a Copernica profile as p123 or profile:123, or a key such as %s",
-		what, m.CustomerKey(123))}
-}
-
-// profileNumber reads p123 and profile:123.
-func profileNumber(s string) (int64, bool) {
-	lower := strings.ToLower(s)
-	for _, prefix := range []string{"profile:", "p"} {
-		if digits, ok := strings.CutPrefix(lower, prefix); ok {
-			return naturalNumber(digits)
-		}
-	}
-	return 0, false
-}
-
-// naturalNumber reads an id as both peers print them: leading zeros belong to the
-// numbers of orders.
-func naturalNumber(s string) (int64, bool) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil && n > 0 && s[0] != '0' && s[0] != '+'
-}
-
-// customerOf returns the customer whose profile has a key, or 0.
-func customerOf(key string, m *mapping.Mapping) int64 {
-	digits, ok := strings.CutPrefix(key, m.KeyPrefix())
-	if !ok {
-		return 0
-	}
-	n, _ := naturalNumber(digits)
-	return n
-}
-
-// nothing says that no record was found, and what else to try.
-func (q lookupQuery) nothing(live bool) error {
-	switch q.by {
-	case byEmail:
-		return errors.New("no customer with this e-mail is known to the state, which knows e-mails of shops with several websites only: " +
-			"look the customer up by the id that Magento shows under Customers")
-	case byProfile:
-		if live {
-			return fmt.Errorf("the state knows no profile %d, and Copernica has none with that id and a key of this shop", q.id)
-		}
-		return fmt.Errorf("the state knows no profile %d: with --live Copernica is asked whose it is", q.id)
-	}
-	if live {
-		return fmt.Errorf("neither the state, nor the shop, nor Copernica knows %s", q.key)
-	}
-	return fmt.Errorf("the state knows no record %s: none has come by yet; with --live the shop and Copernica are asked", q.key)
-}
-
 // finder looks records up in the state.
 type finder struct {
 	store   state.Store
@@ -184,9 +98,14 @@ type finder struct {
 	mapping *mapping.Mapping
 }
 
-// find returns what the state knows, by key.
+// mostWebsites bounds the websites whose guests an e-mail is compared with: the key of
+// a guest tells the website.
+const mostWebsites = 100
+
+// find returns what the state knows.
 func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, error) {
-	var keys []string
+	var refs []state.RecordRef
+	profile := func(key string) { refs = append(refs, state.RecordRef{Entity: state.Profile, Key: key}) }
 	switch q.by {
 	case byProfile:
 		rows, err := f.store.RecordsByCopernicaID(ctx, f.shop, state.Profile, q.id)
@@ -194,7 +113,7 @@ func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, erro
 			return nil, err
 		}
 		for _, row := range rows {
-			keys = append(keys, row.Key)
+			profile(row.Key)
 		}
 	case byEmail:
 		sum := f.store.Hasher().Sum("email", mapping.FoldEmail(q.email))
@@ -203,14 +122,30 @@ func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, erro
 			return nil, err
 		}
 		for _, owner := range owners[sum] {
-			keys = append(keys, owner.Key)
+			profile(owner.Key)
+		}
+		guests, err := f.guests(ctx, q.email)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range guests {
+			profile(key)
 		}
 	default:
-		keys = append(keys, q.key)
+		if q.key != "" {
+			refs = append(refs, state.RecordRef{Entity: q.entity, Key: q.key})
+		}
+		rows, err := f.store.RecordsByNumber(ctx, f.shop, q.number)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			refs = append(refs, state.RecordRef{Entity: row.Entity, Key: row.Key})
+		}
 	}
 	var found []*lookupRecord
-	for _, key := range keys {
-		r, err := f.record(ctx, key)
+	for _, ref := range refs {
+		r, err := f.record(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -221,23 +156,67 @@ func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, erro
 	return found, nil
 }
 
-// record gathers what the state knows of one key.
-func (f *finder) record(ctx context.Context, key string) (*lookupRecord, error) {
-	r := &lookupRecord{Entity: state.Profile, Key: key, SourceID: customerOf(key, f.mapping), Letters: []deadLetter{}}
-	rows, err := f.store.Records(ctx, f.shop, state.Profile, []string{key})
+// guests returns the keys of the guests with an e-mail that the ledger knows.
+func (f *finder) guests(ctx context.Context, email string) ([]string, error) {
+	keys := make([]string, mostWebsites)
+	for website := range keys {
+		keys[website] = f.mapping.GuestKey(int64(website), email)
+	}
+	rows, err := f.store.Records(ctx, f.shop, state.Profile, keys)
+	return slices.Sorted(maps.Keys(rows)), err
+}
+
+// record gathers what the state knows of one key; of an order with its profile and its
+// lines.
+func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord, error) {
+	r := &lookupRecord{Entity: ref.Entity, Key: ref.Key, SourceID: sourceOf(ref, f.mapping), Letters: []deadLetter{}}
+	rows, err := f.store.Records(ctx, f.shop, ref.Entity, []string{ref.Key})
 	if err != nil {
 		return nil, err
 	}
-	if row, ok := rows[key]; ok {
-		r.Ledger, r.SourceID = newLedgerRow(row), row.SourceID
+	row, known := rows[ref.Key]
+	if known {
+		r.Ledger, r.SourceID, r.Number = newLedgerRow(row), row.SourceID, row.Number
 		if r.LastRun, err = runOf(ctx, f.store, f.shop, row.RunID); err != nil {
 			return nil, err
 		}
 	}
-	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Entity: state.Profile, Key: key, Limit: everyLetter})
+	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Entity: ref.Entity, Key: ref.Key, Limit: everyLetter})
 	if err != nil {
 		return nil, err
 	}
 	r.Letters = newDeadLetters(letters)
-	return r, nil
+	if len(letters) > 0 && r.SourceID == 0 {
+		r.SourceID = letters[0].SourceID
+	}
+	if row.Parent != "" {
+		if r.Profile, err = f.record(ctx, state.RecordRef{Entity: state.Profile, Key: row.Parent}); err != nil {
+			return nil, err
+		}
+	}
+	if ref.Entity == state.Order {
+		err = f.lines(ctx, r)
+	}
+	return r, err
+}
+
+// lines adds the lines of an order.
+func (f *finder) lines(ctx context.Context, order *lookupRecord) error {
+	order.Items = []*lookupRecord{}
+	rows, err := f.store.RecordsBySource(ctx, f.shop, state.Item, []int64{order.SourceID})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(rows, func(x, y state.Record) int { // by id, whose digits are as many or more
+		return cmp.Or(cmp.Compare(len(x.Key), len(y.Key)), cmp.Compare(x.Key, y.Key))
+	})
+	for _, row := range rows {
+		line, err := f.record(ctx, state.RecordRef{Entity: state.Item, Key: row.Key})
+		if err != nil {
+			return err
+		}
+		line.Profile = nil // the order's, unless a move of it was cut short
+		order.Items = append(order.Items, line)
+	}
+	return nil
 }

@@ -20,7 +20,8 @@ type live struct {
 	db      *copernica.Database
 	key     copernica.KeyField
 	mapping *mapping.Mapping
-	lookups *mapping.Lookups // read at the first customer
+	lookups *mapping.Lookups // read at the first record
+	below   map[state.Entity]liveCollection
 	close   func()
 }
 
@@ -40,7 +41,7 @@ func (a *app) openLive(ctx context.Context, cfg config.Config, store state.Store
 	if err != nil {
 		return nil, err
 	}
-	l := &live{shop: shop, mapping: compiled, close: func() {
+	l := &live{shop: shop, mapping: compiled, below: map[state.Entity]liveCollection{}, close: func() {
 		shopTransport.CloseIdleConnections()
 		accountTransport.CloseIdleConnections()
 	}}
@@ -64,26 +65,32 @@ func (l *live) open(ctx context.Context, cfg config.Config, account *copernica.C
 
 // guess returns the record that a question is about when the state does not know it.
 func (l *live) guess(ctx context.Context, f *finder, q lookupQuery) ([]*lookupRecord, error) {
-	key := q.key
+	ref := state.RecordRef{Entity: q.entity, Key: q.key}
 	if q.by == byProfile {
 		p, err := l.db.Profile(ctx, q.id)
 		if err != nil && !errors.Is(err, copernica.ErrNoProfile) {
 			return nil, err
 		}
-		key = p.Fields[l.mapping.KeyField()]
+		ref = state.RecordRef{Entity: state.Profile, Key: p.Fields[l.mapping.KeyField()]}
 	}
-	if customerOf(key, l.mapping) == 0 {
+	if ref.Entity != state.Item && sourceOf(ref, l.mapping) == 0 {
 		return nil, nil
 	}
-	r, err := f.record(ctx, key)
+	r, err := f.record(ctx, ref)
 	return []*lookupRecord{r}, err
 }
 
-// read fills in both sides of a record.
-func (l *live) read(ctx context.Context, r *lookupRecord) error {
-	both := &liveSides{Profiles: []int64{}, Fields: []liveField{}}
+// read fills in both sides of a record, and of an order those of its lines.
+func (l *live) read(ctx context.Context, f *finder, r *lookupRecord) error {
+	switch r.Entity {
+	case state.Order:
+		return l.order(ctx, f, r)
+	case state.Item:
+		return l.item(ctx, r)
+	}
+	both := newLiveSides()
 	r.Live = both
-	row, err := l.customer(ctx, r.SourceID, both)
+	row, err := l.person(ctx, r, both)
 	if err != nil {
 		return err
 	}
@@ -91,12 +98,19 @@ func (l *live) read(ctx context.Context, r *lookupRecord) error {
 	if err != nil {
 		return err
 	}
+	var read map[string]string
+	if profile != nil {
+		read = profile.Fields
+	}
+	l.lay(both, mapping.Profiles, row, read)
+	return nil
+}
+
+// lay lays a mapped row, nil when there is none, beside what was read back, nil
+// likewise.
+func (l *live) lay(both *liveSides, t mapping.Table, row *mapping.Row, read map[string]string) {
 	switch {
 	case row != nil:
-		var read map[string]string
-		if profile != nil {
-			read = profile.Fields
-		}
 		for _, s := range row.Sides(read) {
 			f := liveField{Field: s.Field, Mapped: new(s.Mapped), Same: s.Same, Consent: s.Consent}
 			if !s.Lacking {
@@ -104,49 +118,83 @@ func (l *live) read(ctx context.Context, r *lookupRecord) error {
 			}
 			both.Fields = append(both.Fields, f)
 		}
-	case profile != nil:
+	case read != nil:
 		consent := l.mapping.Consent().Name
-		for _, need := range l.mapping.Needs() {
-			f := liveField{Field: need.Name, Consent: need.Name == consent}
-			if value, ok := profile.Fields[need.Name]; ok {
+		for _, need := range l.mapping.NeedsOf(t) {
+			f := liveField{Field: need.Name, Consent: t == mapping.Profiles && need.Name == consent}
+			if value, ok := read[need.Name]; ok {
 				f.Copernica = new(value)
 			}
 			both.Fields = append(both.Fields, f)
 		}
 	}
-	return nil
 }
 
-// customer reads and maps the shop's side; nil when there is nothing to map.
-func (l *live) customer(ctx context.Context, id int64, both *liveSides) (*mapping.Row, error) {
-	c, err := l.shop.Customer(ctx, id, l.mapping.Paths())
-	unreadable, ok := errors.AsType[*magento.RecordError](err)
-	switch {
-	case errors.Is(err, magento.ErrNotFound):
-		return nil, nil //nolint:nilnil // the report says that it is gone
-	case ok:
-		both.InShop, both.Problem = true, unreadable.Error()
-		return nil, nil //nolint:nilnil // likewise
-	case err != nil:
+// person reads and maps the shop's side of a profile, which is a customer or the order
+// of a guest; nil when there is nothing to map.
+func (l *live) person(ctx context.Context, r *lookupRecord, both *liveSides) (*mapping.Row, error) {
+	if _, customer := l.mapping.CustomerID(r.Key); customer {
+		return l.customer(ctx, r.SourceID, both)
+	}
+	placed, err := l.placed(ctx, r.SourceID, both)
+	if err != nil || placed == nil {
 		return nil, err
 	}
-	both.InShop, both.UpdatedAt = true, optional(c.UpdatedAt)
-	if l.lookups == nil {
-		stores, err := l.shop.Stores(ctx)
-		if err != nil {
-			return nil, err
-		}
-		groups, err := l.shop.Groups(ctx)
-		if err != nil {
-			return nil, err
-		}
-		l.lookups = mapping.NewLookups(stores, groups)
+	if placed.Owner.Guest == nil || placed.Owner.Key != r.Key {
+		both.InShop = false // the order is another's by now
+		return nil, nil     //nolint:nilnil // the report says that it is gone
+	}
+	return placed.Owner.Guest, nil
+}
+
+// customer reads and maps a customer; nil when there is nothing to map.
+func (l *live) customer(ctx context.Context, id int64, both *liveSides) (*mapping.Row, error) {
+	c, err := l.shop.Customer(ctx, id, l.mapping.Paths())
+	if there, err := both.readable(c.UpdatedAt, err); !there {
+		return nil, err
+	}
+	if err := l.learn(ctx); err != nil {
+		return nil, err
 	}
 	row, problem := l.mapping.Customer(&c, l.lookups)
 	if problem != nil {
 		both.Problem = problem.Error()
 	}
 	return &row, nil
+}
+
+// readable notes what reading a record from the shop came to, and reports whether there
+// is anything to map.
+func (l *liveSides) readable(updated time.Time, err error) (bool, error) {
+	unreadable, ok := errors.AsType[*magento.RecordError](err)
+	switch {
+	case errors.Is(err, magento.ErrNotFound):
+		return false, nil
+	case ok:
+		l.InShop, l.Problem = true, unreadable.Error()
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	l.InShop, l.UpdatedAt = true, optional(updated)
+	return true, nil
+}
+
+// learn reads what names stores and groups, once.
+func (l *live) learn(ctx context.Context) error {
+	if l.lookups != nil {
+		return nil
+	}
+	stores, err := l.shop.Stores(ctx)
+	if err != nil {
+		return err
+	}
+	groups, err := l.shop.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	l.lookups = mapping.NewLookups(stores, groups)
+	return nil
 }
 
 // profile reads Copernica's side: the profile that the ledger names, if it is still
@@ -182,18 +230,23 @@ func (l *live) profile(ctx context.Context, r *lookupRecord, both *liveSides) (*
 
 // unknown reports whether a record was only guessed and nobody has it.
 func (rec *lookupRecord) unknown() bool {
-	return rec.Ledger == nil && len(rec.Letters) == 0 && rec.Live != nil && !rec.Live.InShop && len(rec.Live.Profiles) == 0
+	return rec.Ledger == nil && len(rec.Letters) == 0 && rec.Live != nil && !rec.Live.InShop && len(rec.Live.Profiles) == 0 && len(rec.Items) == 0
 }
 
 // liveSides is a record as both sides have it now.
 type liveSides struct {
 	InShop    bool        `json:"in_shop"`
-	UpdatedAt *time.Time  `json:"updated_at"` // in the shop
+	UpdatedAt *time.Time  `json:"updated_at"` // in the shop; a line's is its order's
 	Problem   string      `json:"problem"`    // why it cannot be delivered as it stands
-	Profiles  []int64     `json:"profiles"`   // live ones with the key
-	Gone      int64       `json:"gone"`       // the profile that the ledger names, when Copernica no longer has it; 0 = not so
+	Profiles  []int64     `json:"profiles"`   // live ones with the key; of an order or a line those that its rows stand below
+	Rows      []int64     `json:"rows"`       // of an order or a line: live rows with the key, as many as profiles
+	Gone      int64       `json:"gone"`       // the profile or row that the ledger names, when Copernica no longer has it; 0 = not so
 	Rekeyed   int64       `json:"rekeyed"`    // likewise, when it has another key now
 	Fields    []liveField `json:"fields"`
+}
+
+func newLiveSides() *liveSides {
+	return &liveSides{Profiles: []int64{}, Rows: []int64{}, Fields: []liveField{}}
 }
 
 type liveField struct {

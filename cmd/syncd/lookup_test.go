@@ -76,15 +76,15 @@ func TestLookup(t *testing.T) {
 	calls := s.account.Calls()
 	for what, words := range map[string]string{
 		"4711": "the state knows no record shop-c4711", "p4711": "the state knows no profile 4711", "shop-c4711": "the state knows no record shop-c4711",
-		"nobody@example.test": "no customer with this e-mail", "myshop-c17": "myshop-c17 is no key of this shop: its keys begin with shop-c;",
+		"nobody@example.test": "nobody with this e-mail", "myshop-c17": "myshop-c17 is no key of this shop: its keys begin with shop-;",
 	} {
 		out := s.run("lookup", what)
 		s.ends(exitFailed, out, words)
-		if out.stdout != "" || strings.Contains(out.stderr, "nobody") {
+		if out.stdout != "" || strings.Contains(out.stderr, "nobody@") {
 			t.Errorf("%s: %s%s", what, out.stdout, out.stderr)
 		}
 	}
-	for _, what := range []string{"", "x", "0", "-1", "007", "+7", "p", "profile:", "p0", "c7", "99999999999999999999"} {
+	for _, what := range []string{"", "x", "0", "-1", "000", "+7", "p", "profile:", "p0", "c7", "order:", "order: "} {
 		out := s.run("lookup", "--", what)
 		if out.code != exitConfiguration || out.stdout != "" {
 			t.Errorf("%q: exit code %d\n%s%s", what, out.code, out.stdout, out.stderr)
@@ -171,7 +171,7 @@ func TestLookupLive(t *testing.T) {
 
 	for what, words := range map[string]string{
 		"4711": "neither the state, nor the shop, nor Copernica knows shop-c4711", "shop-c4711": "neither the state", "p4711": "knows no profile 4711",
-		"shop-o5": "knows shop-o5", "nobody@example.test": "no customer with this e-mail",
+		"shop-o5": "knows shop-o5", "nobody@example.test": "nobody with this e-mail",
 	} {
 		s.ends(exitFailed, s.run("lookup", what, "--live"), words)
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/magento-copernica/syncd/state"
@@ -21,13 +23,16 @@ type lookupReport struct {
 }
 
 type lookupRecord struct {
-	Entity   state.Entity `json:"entity"`
-	Key      string       `json:"key"`
-	SourceID int64        `json:"source_id"`
-	Ledger   *ledgerRow   `json:"ledger"` // null when the ledger has no row
-	LastRun  *runBrief    `json:"run"`    // that last planned or settled it
-	Letters  []deadLetter `json:"dead_letters"`
-	Live     *liveSides   `json:"live"` // null without --live
+	Entity   state.Entity    `json:"entity"`
+	Key      string          `json:"key"`
+	SourceID int64           `json:"source_id"` // of the customer, or of the order; of a guest or a line the order's
+	Number   string          `json:"number"`    // of an order: what people call it
+	Ledger   *ledgerRow      `json:"ledger"`    // null when the ledger has no row
+	LastRun  *runBrief       `json:"run"`       // that last planned or settled it
+	Letters  []deadLetter    `json:"dead_letters"`
+	Profile  *lookupRecord   `json:"profile"` // of an order or a line: the profile it belongs to; null when not known, and of profiles
+	Items    []*lookupRecord `json:"items"`   // of an order: its lines; null of the rest
+	Live     *liveSides      `json:"live"`    // null without --live
 }
 
 type ledgerRow struct {
@@ -63,12 +68,18 @@ func (r *lookupReport) print(w io.Writer) error {
 
 func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 	line := liner(b)
-	line("record", "%s: customer %d of shop %q", rec.Key, rec.SourceID, r.Shop)
+	line("record", "%s: %s of shop %q", rec.Key, whose(rec.Entity, rec.Key, rec.SourceID), r.Shop)
+	if rec.Number != "" {
+		line("number", "%s", rec.Number)
+	}
 	if rec.Ledger == nil {
 		line("state", "not seen yet: no run has come to it")
 	} else {
-		rec.Ledger.print(line, r)
+		rec.Ledger.print(line, rec, r)
 		line("by run", "%s", rec.LastRun.words(r.At))
+	}
+	if rec.Profile != nil {
+		line("belongs to", "%s: %s", rec.Profile.Key, rec.Profile.brief())
 	}
 	if len(rec.Letters) == 0 {
 		line("dead letters", "none")
@@ -84,9 +95,98 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 			line(name, "%d closed %s, %s: %s", d.ID, ago(d.Resolved, r.At), d.Cause, d.Resolution)
 		}
 	}
-	if rec.Live != nil {
-		rec.Live.print(b, line, rec, r)
+	if rec.Items != nil {
+		rec.printLines(b, r)
 	}
+	if rec.Live == nil {
+		return
+	}
+	rec.Live.print(b, line, rec, r)
+	for _, item := range rec.Items {
+		fmt.Fprintf(b, "\nline %s\n", item.Key)
+		item.Live.print(b, line, item, r)
+	}
+}
+
+// printLines lists the lines of an order.
+func (rec *lookupRecord) printLines(b *bytes.Buffer, r *lookupReport) {
+	if len(rec.Items) == 0 {
+		b.WriteString("\nno lines are known\n")
+		return
+	}
+	b.WriteByte('\n')
+	table(b, func(row func(cells ...any)) {
+		row("line", "state", "in Copernica", "first seen", "planned", "acknowledged", "run", "dead letters")
+		for _, item := range rec.Items {
+			l := item.Ledger
+			if l == nil {
+				row(item.Key, "not seen yet", "-", "-", "-", "-", "-", item.openLetters())
+				continue
+			}
+			id, run := "-", "-"
+			if l.CopernicaID != 0 {
+				id = fmt.Sprintf("subprofile %d", l.CopernicaID)
+			}
+			if item.LastRun != nil {
+				run = fmt.Sprint(item.LastRun.ID)
+			}
+			row(item.Key, l.State, id, ago(l.FirstSeen, r.At), ago(l.PlannedAt, r.At), ago(l.AcknowledgedAt, r.At), run, item.openLetters())
+		}
+	})
+}
+
+// openLetters lists the numbers of the open dead letters.
+func (rec *lookupRecord) openLetters() string {
+	var open []string
+	for _, d := range rec.Letters {
+		if d.Resolved == nil {
+			open = append(open, fmt.Sprint(d.ID))
+		}
+	}
+	if open == nil {
+		return "none"
+	}
+	return strings.Join(open, ", ")
+}
+
+// brief says in a few words where a record is.
+func (rec *lookupRecord) brief() string {
+	switch {
+	case rec.Ledger == nil:
+		return "not seen yet"
+	case rec.Ledger.CopernicaID == 0:
+		return fmt.Sprintf("%s, no profile is known", rec.Ledger.State)
+	default:
+		return fmt.Sprintf("profile %d, %s", rec.Ledger.CopernicaID, rec.Ledger.State)
+	}
+}
+
+// whose says what a record is made of in the shop.
+func whose(e state.Entity, key string, source int64) string {
+	_, kind, _ := strings.Cut(key, "-")
+	guest := e == state.Profile && strings.HasPrefix(kind, "w")
+	switch {
+	case e == state.Order:
+		return fmt.Sprintf("order %d", source)
+	case e == state.Item && source == 0:
+		return "a line of an order"
+	case e == state.Item:
+		return fmt.Sprintf("a line of order %d", source)
+	case guest && source == 0:
+		return "a guest"
+	case guest:
+		return fmt.Sprintf("the guest of order %d", source)
+	default:
+		return fmt.Sprintf("customer %d", source)
+	}
+}
+
+// rowWord names what stands for an entity in Copernica.
+func rowWord(e state.Entity) string {
+	if e == state.Profile {
+		return "profile"
+	}
+	return "subprofile"
 }
 
 // ledgerWords say what a state means for the record.
@@ -96,14 +196,15 @@ var ledgerWords = map[state.RecordState]string{
 	state.Acknowledged: "acknowledged: Copernica has it",
 	state.Refused:      "refused: it cannot be delivered as it stands, see its dead letter",
 	state.Removed:      "removed: Copernica no longer has it",
+	state.Missing:      "missing: Copernica has it, and the shop no longer does",
 }
 
-func (l *ledgerRow) print(line func(name, format string, args ...any), r *lookupReport) {
+func (l *ledgerRow) print(line func(name, format string, args ...any), rec *lookupRecord, r *lookupReport) {
 	line("state", "%s", ledgerWords[l.State])
 	if l.CopernicaID == 0 {
-		line("in Copernica", "no profile is known")
+		line("in Copernica", "no %s is known", rowWord(rec.Entity))
 	} else {
-		line("in Copernica", "profile %d in %s", l.CopernicaID, r.Target)
+		line("in Copernica", "%s %d in %s", rowWord(rec.Entity), l.CopernicaID, r.Target)
 	}
 	line("first seen", "%s", since(l.FirstSeen, r.At))
 	if l.PlannedAt != nil {
@@ -123,8 +224,10 @@ func (l *ledgerRow) print(line func(name, format string, args ...any), r *lookup
 func (l *liveSides) print(b *bytes.Buffer, line func(name, format string, args ...any), rec *lookupRecord, r *lookupReport) {
 	b.WriteByte('\n')
 	switch {
+	case !l.InShop && rec.Entity == state.Item:
+		line("shop", "has no such line in the order")
 	case !l.InShop:
-		line("shop", "has no customer %d", rec.SourceID)
+		line("shop", "has no %s", strings.TrimPrefix(whose(rec.Entity, rec.Key, rec.SourceID), "the "))
 	case l.UpdatedAt == nil:
 		line("shop", "has it")
 	default:
@@ -133,19 +236,12 @@ func (l *liveSides) print(b *bytes.Buffer, line func(name, format string, args .
 	if l.Problem != "" {
 		line("problem", "%s", l.Problem)
 	}
-	switch len(l.Profiles) {
-	case 0:
-		line("Copernica", "has no profile with key %s", rec.Key)
-	case 1:
-		line("Copernica", "profile %d", l.Profiles[0])
-	default:
-		line("Copernica", "%d profiles have key %s: %d; remove all but one", len(l.Profiles), rec.Key, l.Profiles)
-	}
+	l.printRows(line, rec)
 	if l.Gone != 0 {
-		line("", "profile %d, which the state knows, was removed", l.Gone)
+		line("", "%s %d, which the state knows, was removed", rowWord(rec.Entity), l.Gone)
 	}
 	if l.Rekeyed != 0 {
-		line("", "profile %d, which the state knows, has another key now", l.Rekeyed)
+		line("", "%s %d, which the state knows, has another key now", rowWord(rec.Entity), l.Rekeyed)
 	}
 	if len(l.Fields) == 0 {
 		return
@@ -159,6 +255,30 @@ func (l *liveSides) print(b *bytes.Buffer, line func(name, format string, args .
 	})
 	if slices.ContainsFunc(l.Fields, func(f liveField) bool { return f.Consent && f.words() == different }) {
 		b.WriteString("  consent that Copernica changed is kept: a difference there may be right\n")
+	}
+}
+
+// printRows says where Copernica has the record.
+func (l *liveSides) printRows(line func(name, format string, args ...any), rec *lookupRecord) {
+	word, ids := rowWord(rec.Entity), l.Profiles
+	if rec.Entity != state.Profile {
+		ids = l.Rows
+	}
+	switch n := len(ids); {
+	case n == 0:
+		line("Copernica", "has no %s with key %s", word, rec.Key)
+	case n > 1:
+		line("Copernica", "%d %ss have key %s: %d; remove all but one", n, word, rec.Key, ids)
+	case rec.Entity == state.Profile:
+		line("Copernica", "profile %d", ids[0])
+	default:
+		line("Copernica", "subprofile %d, below profile %d", ids[0], l.Profiles[0])
+	}
+	if rec.Entity != state.Order || rec.Profile == nil || rec.Profile.Ledger == nil {
+		return
+	}
+	if due := rec.Profile.Ledger.CopernicaID; due != 0 && len(ids) == 1 && l.Profiles[0] != due {
+		line("", "it belongs below profile %d", due)
 	}
 }
 

@@ -31,6 +31,9 @@ import (
 // stageCustomers make three pages and a little.
 const stageCustomers = 32
 
+// stageOrders are the orders of a stage that has any.
+const stageOrders = 60
+
 // stageToken is the account's access token, another word than the shop's.
 const stageToken = "granted-to-the-stage"
 
@@ -91,12 +94,24 @@ func serveFront(t *testing.T, peer http.Handler) *front {
 	return f
 }
 
-// newStage returns a stage whose database has its fields.
+// newStage returns a stage of customers whose database has its fields and collections.
 func newStage(t *testing.T) *stage {
+	t.Helper()
+	return stageOf(t, magentotest.Config{Customers: stageCustomers})
+}
+
+// newOrderStage returns a stage whose customers, and guests beside them, have ordered.
+func newOrderStage(t *testing.T) *stage {
+	t.Helper()
+	return stageOf(t, magentotest.Config{Customers: stageCustomers, Orders: stageOrders})
+}
+
+func stageOf(t *testing.T, shop magentotest.Config) *stage {
 	t.Helper()
 	s := &stage{t: t}
 	clock := func() time.Time { return time.Now().Add(time.Duration(s.shopAhead.Load())) }
-	s.shop = magentotest.New(magentotest.Config{Seed: 5, Customers: stageCustomers, Now: clock})
+	shop.Seed, shop.Now = 5, clock
+	s.shop = magentotest.New(shop)
 	s.account = copernicatest.New(copernicatest.Config{Now: time.Now})
 	s.account.Revoke()
 	s.account.Grant(stageToken)
@@ -185,9 +200,15 @@ func (s *stage) sweep(printed string) {
 			forbidden[value] = "the value of " + name
 		}
 	}
-	for _, c := range s.shop.Data().Customers {
+	shop := s.shop.Data()
+	for _, c := range shop.Customers {
 		if c.Email != "" {
 			forbidden[c.Email] = "a customer's e-mail"
+		}
+	}
+	for _, o := range shop.Orders {
+		if o.Email != "" {
+			forbidden[o.Email] = "the e-mail of an order"
 		}
 	}
 	for secret, what := range forbidden {
@@ -277,9 +298,17 @@ func (s *stage) inStep() {
 
 func (s *stage) compare() {
 	s.t.Helper()
-	want := oracle.Expect(s.shop.Data(), oracle.Options{Shop: "shop"})
-	if diff := oracle.Compare(want, s.account.Profiles(copernicatest.DatabaseName)); !diff.None() {
-		s.t.Errorf("%s\n%s", diff, strings.Join(diff.Examples, "\n"))
+	const database = copernicatest.DatabaseName
+	shop, opts := s.shop.Data(), oracle.Options{Shop: "shop"}
+	orders, profiles := oracle.ExpectOrders(shop, opts), s.account.Profiles(database)
+	for what, diff := range map[string]oracle.Difference{
+		"profiles": oracle.Compare(append(oracle.Expect(shop, opts), orders.Guests...), profiles),
+		"orders":   oracle.CompareRows(orders.Orders, oracle.KeyOrders, s.account.Subprofiles(database, "Orders"), profiles),
+		"lines":    oracle.CompareRows(orders.Items, oracle.KeyItems, s.account.Subprofiles(database, "Orders_Items"), profiles),
+	} {
+		if !diff.None() {
+			s.t.Errorf("%s: %s\n%s", what, diff, strings.Join(diff.Examples, "\n"))
+		}
 	}
 }
 

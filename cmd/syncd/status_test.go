@@ -48,6 +48,24 @@ func TestStatusGolden(t *testing.T) {
 			OpenLetters: map[string]int64{"email_empty": 5, "refused": 2},
 			LastRuns:    []state.Run{{ID: 13, Stream: "customers", Holder: "host, process 7", Fence: 4, Started: now.Add(-75 * time.Minute), Outcome: state.Running, Counters: counters}},
 		},
+		"both-streams": {
+			Pipeline: state.Pipeline{Name: "shop", Target: "database 101 of account 1"},
+			Checkpoints: []state.Checkpoint{
+				{Stream: "customers", Horizon: now.Add(-30 * time.Second)},
+				{Stream: "orders", Target: now.Add(-30 * time.Second), Position: state.Position{UpdatedAt: now.Add(-300 * time.Hour), ID: 4711}},
+			},
+			Records: map[state.Entity]map[state.RecordState]int64{
+				state.Profile: {state.Acknowledged: 4990, state.Missing: 2}, state.Order: {state.Acknowledged: 12000, state.Refused: 1},
+				state.Item: {state.Acknowledged: 30111, state.Removed: 3},
+			},
+			OpenLetters: map[string]int64{"profile_missing": 1},
+			LastRuns: []state.Run{
+				{ID: 12, Stream: "customers", Holder: "host, process 7", Fence: 3, Started: now.Add(-2 * time.Minute), Ended: now.Add(-time.Minute), Outcome: state.Done, Counters: counters},
+				{ID: 13, Stream: "orders", Holder: "host, process 7", Fence: 4, Started: now.Add(-time.Minute), Ended: now, Outcome: state.Paused, Counters: state.Counters{
+					Read: 12345, Created: 42111, Updated: 17, Removed: 3, Refused: 1, Ownerless: 12, Missing: 1, SourceCalls: 130, TargetCalls: 43000,
+				}},
+			},
+		},
 		"died": {
 			Pipeline:    state.Pipeline{Name: "shop", Target: "database 101 of account 1"},
 			Checkpoints: []state.Checkpoint{{Stream: "customers", Target: now.Add(-time.Hour)}},

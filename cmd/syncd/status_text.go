@@ -78,6 +78,15 @@ func (s *statusStream) print(line func(name, format string, args ...any), now ti
 	c := r.Counters
 	line("", "%d read: %d created, %d updated, %d unchanged, %d refused, %d unknown",
 		c.Read, c.Created, c.Updated, c.Unchanged, c.Refused, c.Unknown)
+	if c.Removed > 0 {
+		line("", "%s removed, whose lines are gone from their orders", counted(c.Removed, "row"))
+	}
+	if c.Missing > 0 {
+		line("", "%s that the shop no longer has", counted(c.Missing, "record"))
+	}
+	if c.Ownerless > 0 {
+		line("", "%s of deleted accounts left out", counted(c.Ownerless, "order"))
+	}
 	if c.OptOutsKept > 0 {
 		line("", "%s kept as Copernica holds them", counted(c.OptOutsKept, "opt-out"))
 	}
