@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // consentPath is the field that a search leaves out before Magento 2.4.0.
@@ -37,27 +38,32 @@ func (u *untold) complete(ctx context.Context, c *Client, page *Page[Customer]) 
 	if len(u.ids) == 0 || c.noNewsletter.Load() {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	var once sync.Once
-	var failure error
-	for i := range page.Items {
-		item := &page.Items[i]
-		if item.Err != nil || !u.ids[item.ID] {
-			continue
-		}
+	for range c.cfg.Concurrency {
 		wg.Go(func() {
-			subscribed, err := c.subscribed(ctx, item.ID)
-			if err != nil {
-				once.Do(func() { failure = err; cancel() })
-				return
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(page.Items) {
+					return
+				}
+				item := &page.Items[i]
+				if item.Err != nil || !u.ids[item.ID] {
+					continue
+				}
+				subscribed, err := c.subscribed(ctx, item.ID)
+				if err != nil {
+					cancel(err) // the first one counts
+					return
+				}
+				item.Value.Subscribed = subscribed
 			}
-			item.Value.Subscribed = subscribed
 		})
 	}
 	wg.Wait()
-	return failure
+	return context.Cause(ctx)
 }
 
 // subscribed reads one customer's consent; one that is gone by then has none.
