@@ -231,6 +231,12 @@ func TestCheckOfEveryWayIn(t *testing.T) {
 	}
 	s.shop.Switch(func(sw *magentotest.Switches) { sw.TwoFactor = true })
 	s.finds(exitPeer, "shop/sign-in failure", "two-factor")
+	const secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	s.shop.Switch(func(sw *magentotest.Switches) { sw.TOTPSecret = secret })
+	s.environ["SYNCD_MAGENTO_TOTP_SECRET"] = secret
+	if found := s.check(exitDone); len(found) != 0 {
+		t.Errorf("with a second factor: %+v", found)
+	}
 }
 
 // TestCheckOfPeersThatHang is over within its bound though nobody ever answers.

@@ -143,6 +143,13 @@ func TestConnect(t *testing.T) {
 		t.Errorf("check: %+v", found)
 	}
 
+	// Somebody waits for a check, so it tries all the same; what it finds counts for all.
+	s.account.Grant(token)
+	if found := s.check(exitPeer); len(found) != 1 || found[0].Name != "clock" {
+		t.Errorf("check: %+v", found)
+	}
+	s.ends(exitDone, s.run("run"))
+	s.account.Revoke()
 	s.ends(exitDone, s.connect(s.browse("close this window")))
 	if s.keptToken() == token {
 		t.Error("the old token is still kept")
