@@ -96,10 +96,17 @@ func (a *auth) explainSignature(e *Error) {
 	}
 }
 
+// manageCustomers is what [Client.Unsubscribe] needs. It cannot be tried without a write,
+// so that [Client.Permissions] leaves it out.
+const manageCustomers = "Magento_Customer::manage"
+
 // ticked names a resource and where the back end shows it.
 func ticked(resource string) string {
 	if resource == "" {
 		return "what the call needs"
+	}
+	if resource == manageCustomers {
+		return resource + " (Customers > All Customers)"
 	}
 	for _, p := range needed() {
 		if p.Resource == resource {
