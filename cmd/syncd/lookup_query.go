@@ -58,7 +58,7 @@ func parseLookup(what string, m *mapping.Mapping) (lookupQuery, error) {
 	ours := strings.HasPrefix(what, m.ProfilePrefix())
 	switch {
 	case ours && len(what) > len(m.ProfilePrefix()) && state.ValidKey(what) == nil:
-		return lookupQuery{by: byKey, entity: entityOf(what, m), key: what}, nil
+		return lookupQuery{by: byKey, entity: entityOfKey(what, m), key: what}, nil
 	case anyKey.MatchString(what):
 		return lookupQuery{}, fmt.Errorf("%s is no key of this shop: its keys begin with %s; for another shop set SYNCD_SHOP and its state", what, m.ProfilePrefix())
 	case orderNumber.MatchString(what) && strings.Trim(what, "0") != "":
@@ -88,8 +88,8 @@ func naturalNumber(s string) (int64, bool) {
 	return n, err == nil && n > 0 && s[0] != '0' && s[0] != '+'
 }
 
-// entityOf tells what a key of this shop is of.
-func entityOf(key string, m *mapping.Mapping) state.Entity {
+// entityOfKey tells what a key of this shop is of.
+func entityOfKey(key string, m *mapping.Mapping) state.Entity {
 	digits := strings.TrimLeft(key[len(m.ProfilePrefix()):], "oi")
 	id, _ := naturalNumber(digits)
 	switch key {
