@@ -12,8 +12,8 @@ import (
 	"unicode"
 )
 
-// step is how long a code holds. The number of the step since 1970 is what it is made of.
-const step = 30 * time.Second
+// codeStep is how long a code holds. The number of the step since 1970 is what it is made of.
+const codeStep = 30 * time.Second
 
 // totpKey reads a key as Magento shows it beside the QR code.
 func totpKey(shown string) ([]byte, error) {
@@ -52,12 +52,12 @@ type codes struct {
 func (c *codes) next(ctx context.Context) (string, error) {
 	for {
 		now := c.clock.now()
-		number := now.Unix() / int64(step/time.Second)
+		number := now.Unix() / int64(codeStep/time.Second)
 		if number != c.last {
 			c.last = number
 			return totp(c.key, number), nil
 		}
-		timer := time.NewTimer(time.Unix(0, 0).Add(time.Duration(number+1) * step).Sub(now))
+		timer := time.NewTimer(time.Unix(0, 0).Add(time.Duration(number+1) * codeStep).Sub(now))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
