@@ -50,6 +50,10 @@ type Store interface {
 	// after and not greater than upto, in the order of SourceID and key, at most limit of
 	// them: what a sweep through the shop's ids compares with.
 	RecordsBetween(ctx context.Context, pipeline string, e Entity, after, upto int64, limit int) ([]Record, error)
+	// RecordsInCopernica returns the ledger rows of an entity whose Copernica id is greater
+	// than after and not greater than upto, in the order of that id and key, at most limit
+	// of them: what a look at Copernica compares with.
+	RecordsInCopernica(ctx context.Context, pipeline string, e Entity, after, upto int64, limit int) ([]Record, error)
 	// MissingRecords returns rows in the state Missing, by key, at most limit of them.
 	MissingRecords(ctx context.Context, pipeline string, e Entity, limit int) ([]Record, error)
 	// RecordsByNumber returns the ledger rows that have an order number, in the order of

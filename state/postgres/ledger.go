@@ -57,6 +57,13 @@ const (
 		ORDER BY r.source_id, r.key
 		LIMIT $5`
 
+	selectInCopernica = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = $2 AND r.copernica_id <> 0 AND r.copernica_id > $3 AND r.copernica_id <= $4
+		ORDER BY r.copernica_id, r.key
+		LIMIT $5`
+
 	selectMissing = `
 		SELECT ` + recordColumns + `
 		FROM syncd.records AS r
@@ -147,6 +154,18 @@ func (s *Store) RecordsBetween(
 ) (rows []state.Record, err error) {
 	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
 		rows, err = collect(ctx, q, scanRecord, selectBetween, pipeline, string(e), after, upto, max(limit, 0))
+		return err
+	})
+	return rows, err
+}
+
+// RecordsInCopernica returns the ledger rows of an entity whose Copernica id lies above
+// after and not above upto.
+func (s *Store) RecordsInCopernica(
+	ctx context.Context, pipeline string, e state.Entity, after, upto int64, limit int,
+) (rows []state.Record, err error) {
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectInCopernica, pipeline, string(e), after, upto, max(limit, 0))
 		return err
 	})
 	return rows, err

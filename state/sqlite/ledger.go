@@ -42,6 +42,13 @@ const (
 		ORDER BY r.source_id, r.key
 		LIMIT ?`
 
+	selectInCopernica = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_by_copernica_id
+		WHERE r.pipeline = ? AND r.entity = ? AND r.copernica_id <> 0 AND r.copernica_id > ? AND r.copernica_id <= ?
+		ORDER BY r.copernica_id, r.key
+		LIMIT ?`
+
 	selectMissing = `
 		SELECT ` + recordColumns + `
 		FROM records AS r INDEXED BY records_missing
@@ -141,6 +148,16 @@ func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.En
 // and not above upto.
 func (s *Store) RecordsBetween(ctx context.Context, pipeline string, e state.Entity, after, upto int64, limit int) ([]state.Record, error) {
 	rows, err := collect(ctx, s.reader, scanRecord, selectBetween, pipeline, string(e), after, upto, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
+// RecordsInCopernica returns the ledger rows of an entity whose Copernica id lies above
+// after and not above upto.
+func (s *Store) RecordsInCopernica(ctx context.Context, pipeline string, e state.Entity, after, upto int64, limit int) ([]state.Record, error) {
+	rows, err := collect(ctx, s.reader, scanRecord, selectInCopernica, pipeline, string(e), after, upto, max(limit, 0))
 	if err != nil {
 		return nil, explain(ctx, "read the ledger", err)
 	}

@@ -115,6 +115,32 @@ func testBetween(t *testing.T, f *fixture) {
 	}
 }
 
+func testInCopernica(t *testing.T, f *fixture) {
+	l := f.acquire(t)
+	unknown := acknowledged("shop-c8", 8)
+	unknown.CopernicaID = 0
+	f.commit(t, l, state.Commit{Records: []state.Record{
+		acknowledged("shop-c7", 7), acknowledged("shop-c3", 3), acknowledged("shop-c12", 12), unknown, order(6, "6"),
+	}})
+	for name, test := range map[string]struct {
+		entity      state.Entity
+		after, upto int64
+		limit       int
+		want        string
+	}{
+		"in the order of their ids":   {state.Profile, 0, 1<<63 - 1, 10, "shop-c3 shop-c7 shop-c12"},
+		"above the one, to the other": {state.Profile, 1003, 1007, 10, "shop-c7"},
+		"at most so many":             {state.Profile, 0, 2000, 2, "shop-c3 shop-c7"},
+		"without an id: never":        {state.Profile, -1, 1, 10, ""},
+		"another entity":              {state.Order, 0, 1<<63 - 1, 10, "shop-o6"},
+	} {
+		rows, err := f.RecordsInCopernica(t.Context(), shop, test.entity, test.after, test.upto, test.limit)
+		if got := keysIn(rows); err != nil || got != test.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, test.want)
+		}
+	}
+}
+
 func testMissing(t *testing.T, f *fixture) {
 	l := f.acquire(t)
 	missing := func(key string, id int64) state.Record {

@@ -86,6 +86,7 @@ func (s Suite) Run(t *testing.T) {
 		{"ledger/by copernica id", testByCopernicaID},
 		{"ledger/by source", testBySource},
 		{"ledger/between ids of the shop", testBetween},
+		{"ledger/between ids of Copernica", testInCopernica},
 		{"ledger/missing in the shop", testMissing},
 		{"ledger/by number", testByNumber},
 		{"ledger/emails", testEmails},
