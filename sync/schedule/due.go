@@ -67,11 +67,17 @@ func (s *Scheduler) start(l *line, now time.Time) (tick, start time.Time) {
 	if l.wanted || !l.known || l.mark.IsZero() {
 		return now, later(now, l.notBefore)
 	}
-	if tick = l.Due.Next(l.mark); tick.IsZero() {
-		return tick, tick
+	if !l.computed {
+		l.tick = l.Due.Next(l.mark)
+		l.start, l.computed = l.tick, true
+		if !l.tick.IsZero() {
+			l.start = l.tick.Add(s.lateness(l, l.tick))
+		}
 	}
-	start = tick.Add(s.lateness(l, tick))
-	return tick, later(start, l.notBefore)
+	if l.tick.IsZero() {
+		return l.tick, l.tick
+	}
+	return l.tick, later(l.start, l.notBefore)
 }
 
 func later(a, b time.Time) time.Time {
@@ -90,19 +96,25 @@ func (s *Scheduler) readMarks(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		// A mark beyond the next tick was made by a clock that has been put back since.
-		if following := l.Due.Next(now); !following.IsZero() && mark.After(following) {
+		if mark.After(now) && putBack(l, mark, now) {
 			if err := s.cfg.Store.SetMark(ctx, s.markName(l.Name), now); err != nil {
 				return err
 			}
 			mark = now
 		}
-		l.mark, l.known = mark, true
+		l.answered(mark)
 	}
 	if s.trouble.times > 0 && !s.trouble.begin {
 		s.relieve()
 	}
 	return nil
+}
+
+// putBack reports whether a mark was made by a clock that has been put back since: it
+// lies beyond the next tick.
+func putBack(l *line, mark, now time.Time) bool {
+	following := l.Due.Next(now)
+	return !following.IsZero() && mark.After(following)
 }
 
 // settle draws the conclusions from what came of a task.
@@ -168,7 +180,7 @@ func (s *Scheduler) answer(ctx context.Context, l *line, r Result, now time.Time
 		s.suffer(now, err, true)
 		return
 	}
-	l.mark, l.known = r.Task.Start, true
+	l.answered(r.Task.Start)
 }
 
 // backoff returns when a stream that failed so often in a row may be tried again: at

@@ -143,6 +143,16 @@ type line struct {
 	wanted    bool // at once, whatever the schedule says
 	failures  int  // in a row
 	notBefore time.Time
+
+	// The first tick after mark and when it is answered, once they were computed.
+	tick, start time.Time
+	computed    bool
+}
+
+// answered moves the mark of a line.
+func (l *line) answered(mark time.Time) {
+	l.computed = l.computed && l.mark.Equal(mark)
+	l.mark, l.known = mark, true
 }
 
 // New returns a Scheduler.
@@ -286,7 +296,7 @@ func (s *Scheduler) use(streams []Stream) {
 		l := &line{Stream: stream}
 		if i := slices.IndexFunc(s.lines, func(l *line) bool { return l.Name == stream.Name }); i >= 0 {
 			l = s.lines[i]
-			l.Stream, l.notBefore = stream, time.Time{}
+			l.Stream, l.notBefore, l.computed = stream, time.Time{}, false
 			l.wanted = l.wanted || l.failures > 0
 		}
 		lines = append(lines, l)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,12 +39,12 @@ func TestAStreamThatNeverRanIsDueAtOnce(t *testing.T) {
 func TestPromise13_ATickDuringARunComesAfterItOnce(t *testing.T) {
 	inWorld(t, func(_ *testing.T, w *world) {
 		w.streams("customers", "*/5 * * * *")
-		w.peers.lasts = func(schedule.Task) time.Duration {
+		w.peers.last(func(schedule.Task) time.Duration {
 			if len(w.peers.tasks("")) == 2 {
 				return 17 * time.Minute
 			}
 			return time.Second
-		}
+		})
 		_, stop := w.start()
 		until("2000-01-01 00:31:00")
 		stop()
@@ -89,12 +91,12 @@ func TestCustomersGoBeforeOrders(t *testing.T) {
 func TestAStreamThatFailsStandsInNobodysWay(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.streams("customers", "*/5 * * * *", "orders", "*/5 * * * *")
-		w.peers.answer = func(t schedule.Task) (engine.Report, error) {
+		w.peers.answers(func(t schedule.Task) (engine.Report, error) {
 			if t.Stream == "customers" {
 				return engine.Report{Run: 1, Outcome: state.Failed}, errPeer
 			}
 			return done(t)
-		}
+		})
 		_, stop := w.start()
 		until("2000-01-01 02:01:00")
 		stop()
@@ -107,16 +109,17 @@ func TestAStreamThatFailsStandsInNobodysWay(t *testing.T) {
 func TestPromise21_AFailedStreamBacksOffAndNeverPassesItsSchedule(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.streams("customers", "*/5 * * * *")
-		down := true
-		w.peers.answer = func(t schedule.Task) (engine.Report, error) {
-			if down {
+		var down atomic.Bool
+		down.Store(true)
+		w.peers.answers(func(t schedule.Task) (engine.Report, error) {
+			if down.Load() {
 				return engine.Report{Run: 1, Outcome: state.Failed}, errPeer
 			}
 			return done(t)
-		}
+		})
 		_, stop := w.start()
 		until("2000-01-01 01:00:30")
-		down = false
+		down.Store(false)
 		until("2000-01-01 01:26:00")
 		stop()
 		w.expect("customers 00:00:00", "customers 00:05:00", "customers 00:15:00", "customers 00:30:00", "customers 00:45:00",
@@ -130,9 +133,9 @@ func TestPromise21_AFailedStreamBacksOffAndNeverPassesItsSchedule(t *testing.T) 
 func TestPromise21_ASpentBudgetGoesOnAtTheNextTick(t *testing.T) {
 	inWorld(t, func(_ *testing.T, w *world) {
 		w.streams("customers", "*/5 * * * *")
-		w.peers.answer = func(schedule.Task) (engine.Report, error) {
+		w.peers.answers(func(schedule.Task) (engine.Report, error) {
 			return engine.Report{Run: 1, Outcome: state.Paused}, nil
-		}
+		})
 		_, stop := w.start()
 		until("2000-01-01 00:11:00")
 		stop()
@@ -143,7 +146,7 @@ func TestPromise21_ASpentBudgetGoesOnAtTheNextTick(t *testing.T) {
 func TestTriggersFallTogether(t *testing.T) {
 	inWorld(t, func(_ *testing.T, w *world) {
 		w.streams("customers", "0 * * * *", "orders", "0 * * * *")
-		w.peers.lasts = func(schedule.Task) time.Duration { return 10 * time.Second }
+		w.peers.last(func(schedule.Task) time.Duration { return 10 * time.Second })
 		s, stop := w.start()
 		until("2000-01-01 00:01:00")
 		s.Trigger()
@@ -162,7 +165,7 @@ func TestTriggersFallTogether(t *testing.T) {
 func TestATriggerEndsABackOff(t *testing.T) {
 	inWorld(t, func(_ *testing.T, w *world) {
 		w.streams("customers", "@daily")
-		w.peers.answer = func(schedule.Task) (engine.Report, error) { return engine.Report{Run: 1}, errPeer }
+		w.peers.answers(func(schedule.Task) (engine.Report, error) { return engine.Report{Run: 1}, errPeer })
 		s, stop := w.start()
 		until("2000-01-01 06:00:00")
 		s.Trigger("customers")
@@ -213,7 +216,7 @@ func TestTwoSchedulersOnOneStateAnswerEachTickOnce(t *testing.T) {
 		w.streams("customers", "*/5 * * * *", "orders", "*/15 * * * *")
 		w.cfg.Spread = 0.1
 		w.peers.lease, w.peers.holder = new(lease), "one"
-		w.peers.lasts = func(schedule.Task) time.Duration { return 3 * time.Second }
+		w.peers.last(func(schedule.Task) time.Duration { return 3 * time.Second })
 		_, stop := w.start()
 		other := *w
 		other.peers = &peers{holder: "other", lease: w.peers.lease, lasts: w.peers.lasts}
@@ -251,9 +254,9 @@ func TestAStateOutOfReachIsWaitedFor(t *testing.T) {
 		},
 		"runs": {
 			func(w *world) {
-				w.peers.answer = func(schedule.Task) (engine.Report, error) { return engine.Report{}, down }
+				w.peers.answers(func(schedule.Task) (engine.Report, error) { return engine.Report{}, down })
 			},
-			func(w *world) { w.peers.answer = nil },
+			func(w *world) { w.peers.answers(nil) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -265,7 +268,7 @@ func TestAStateOutOfReachIsWaitedFor(t *testing.T) {
 				if n := len(w.peers.finished("customers")); n != 0 {
 					t.Fatalf("%d runs without a state", n)
 				}
-				if n := max(w.store.reads, len(w.peers.tasks(""))); n > 4*60+10 {
+				if n := max(w.store.calls(), len(w.peers.tasks(""))); n > 4*60+10 {
 					t.Errorf("the state was tried %d times in 210 minutes", n)
 				}
 				c.mend(w)
@@ -287,13 +290,13 @@ func TestAStateOutOfReachIsWaitedFor(t *testing.T) {
 func TestATickIsAnsweredWhenTheStoreKnows(t *testing.T) {
 	inWorld(t, func(_ *testing.T, w *world) {
 		w.streams("customers", "@daily")
-		w.peers.answer = func(task schedule.Task) (engine.Report, error) {
+		w.peers.answers(func(task schedule.Task) (engine.Report, error) {
 			w.store.fail(errors.New("gone"))
 			return done(task)
-		}
+		})
 		_, stop := w.start()
 		until("2000-01-01 00:00:10")
-		w.peers.answer = nil
+		w.peers.answers(nil)
 		w.store.fail(nil)
 		until("2000-01-01 12:00:00")
 		stop()
@@ -360,11 +363,11 @@ func TestShopsOnOneMachineStartApart(t *testing.T) {
 func TestAStopLeavesTheTickDue(t *testing.T) {
 	inWorld(t, func(_ *testing.T, w *world) {
 		w.streams("customers", "@daily")
-		w.peers.lasts = func(schedule.Task) time.Duration { return time.Hour }
+		w.peers.last(func(schedule.Task) time.Duration { return time.Hour })
 		_, stop := w.start()
 		until("2000-01-01 00:10:00")
 		stop()
-		w.peers.lasts = nil
+		w.peers.last(nil)
 		until("2000-01-01 00:20:00")
 		_, stop = w.start()
 		until("2000-01-01 01:00:00")
@@ -378,35 +381,33 @@ func TestAStopLeavesTheTickDue(t *testing.T) {
 func TestLifeIsReportedByProgressOnly(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.streams("customers", "@daily")
-		var (
-			beats []time.Time
-			signs int64
-		)
+		var signs, lastBeat, beats atomic.Int64
 		w.cfg.Beat, w.cfg.Stall = 15*time.Second, 5*time.Minute
-		w.cfg.Alive = func() { beats = append(beats, time.Now()) }
-		w.cfg.Signs = func() int64 { return signs }
-		w.peers.lasts = func(schedule.Task) time.Duration { return 42 * time.Minute }
+		w.cfg.Alive = func() { beats.Add(1); lastBeat.Store(time.Now().UnixNano()) }
+		w.cfg.Signs = signs.Load
+		quiet := func() time.Duration { return time.Since(time.Unix(0, lastBeat.Load())) }
+		w.peers.last(func(schedule.Task) time.Duration { return 42 * time.Minute })
 		begin := time.Now()
 		_, stop := w.start()
 		for range 5 { // a sign every 4 minutes
 			time.Sleep(4 * time.Minute)
-			signs++
+			signs.Add(1)
 		}
-		if n := len(beats); n < 75 {
+		if n := beats.Load(); n < 75 {
 			t.Errorf("%d beats in 20 minutes of a slow run", n)
 		}
 		time.Sleep(20 * time.Minute) // none at all
-		last := beats[len(beats)-1].Sub(begin)
+		last := time.Unix(0, lastBeat.Load()).Sub(begin)
 		if last < 24*time.Minute || last > 26*time.Minute {
 			t.Errorf("the last beat came after %s, the last sign after 20m", last)
 		}
-		signs++
+		signs.Add(1)
 		time.Sleep(time.Minute)
-		if time.Since(beats[len(beats)-1]) > 20*time.Second {
+		if quiet() > 20*time.Second {
 			t.Error("no beat although the run goes on")
 		}
 		time.Sleep(time.Hour) // nothing to do
-		if time.Since(beats[len(beats)-1]) > 20*time.Second {
+		if quiet() > 20*time.Second {
 			t.Error("no beat although nothing is to be done")
 		}
 		stop()
@@ -426,11 +427,11 @@ func TestTheLogIsQuietWhenAllIsWell(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.streams("customers", "* * * * *", "orders", "* * * * *")
-				w.peers.answer = func(task schedule.Task) (engine.Report, error) {
+				w.peers.answers(func(task schedule.Task) (engine.Report, error) {
 					report, err := done(task)
 					report.Counters.Read, report.Counters.Updated = 10, c.written
 					return report, err
-				}
+				})
 				_, stop := w.start()
 				until("2000-01-02 00:00:00")
 				stop()
@@ -447,10 +448,15 @@ func TestTheLogIsQuietWhenAllIsWell(t *testing.T) {
 
 func TestLocalWorksOneTaskAtATimeAndExchangesItsRunner(t *testing.T) {
 	inWorld(t, func(t *testing.T, _ *world) {
-		var order []string
+		var (
+			mu    sync.Mutex
+			order []string
+		)
 		runner := func(name string) runnerFunc {
 			return func(ctx context.Context, stream string) (engine.Report, error) {
 				time.Sleep(time.Minute)
+				mu.Lock()
+				defer mu.Unlock()
 				order = append(order, name+" "+stream)
 				return engine.Report{Stream: stream}, ctx.Err()
 			}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +53,12 @@ func (m *memory) fail(err error) {
 	m.err = err
 }
 
+func (m *memory) calls() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reads
+}
+
 func (m *memory) copy() *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -68,9 +76,10 @@ type lease struct {
 type peers struct {
 	holder string
 	lease  *lease
+
+	mu     sync.Mutex
 	lasts  func(schedule.Task) time.Duration          // nil: a second
 	answer func(schedule.Task) (engine.Report, error) // nil: done
-	mu     sync.Mutex
 	began  []schedule.Task
 	ended  []schedule.Task
 	active int
@@ -103,6 +112,7 @@ func (p *peers) Dispatch(ctx context.Context, t schedule.Task) (engine.Report, e
 	p.began = append(p.began, t)
 	p.active++
 	overlap := p.active > 1
+	lasting := p.lasts
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -113,17 +123,19 @@ func (p *peers) Dispatch(ctx context.Context, t schedule.Task) (engine.Report, e
 		panic("two tasks at once")
 	}
 	lasts := time.Second
-	if p.lasts != nil {
-		lasts = p.lasts(t)
+	if lasting != nil {
+		lasts = lasting(t)
 	}
 	select {
 	case <-time.After(lasts):
 	case <-ctx.Done():
 		return engine.Report{Stream: t.Stream, Run: 1, Outcome: state.Paused}, context.Canceled
 	}
-	answer := done
-	if p.answer != nil {
-		answer = p.answer
+	p.mu.Lock()
+	answer := p.answer
+	p.mu.Unlock()
+	if answer == nil {
+		answer = done
 	}
 	report, err := answer(t)
 	if err == nil {
@@ -132,6 +144,20 @@ func (p *peers) Dispatch(ctx context.Context, t schedule.Task) (engine.Report, e
 		p.mu.Unlock()
 	}
 	return report, err
+}
+
+// last sets how long tasks last from now on.
+func (p *peers) last(lasts func(schedule.Task) time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lasts = lasts
+}
+
+// answers sets how tasks end from now on; nil: well.
+func (p *peers) answers(answer func(schedule.Task) (engine.Report, error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = answer
 }
 
 // tasks returns what was begun so far, of one stream or of all.
@@ -167,7 +193,33 @@ type world struct {
 	store *memory
 	peers *peers
 	cfg   schedule.Config
-	log   *bytes.Buffer // read it while nothing runs
+	log   *lockedBuffer
+}
+
+// lockedBuffer is a buffer that a test may read while the scheduler writes.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// scaled divides a number by SYNCD_TEST_SCALE, which `make race` sets.
+func scaled(n, least int) int {
+	if by, err := strconv.Atoi(os.Getenv("SYNCD_TEST_SCALE")); err == nil && by > 0 {
+		return max(n/by, least)
+	}
+	return n
 }
 
 // inWorld runs a test in a bubble.
@@ -175,7 +227,7 @@ func inWorld(t *testing.T, test func(*testing.T, *world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, store: &memory{marks: map[string]time.Time{}}, peers: &peers{}, log: new(bytes.Buffer)}
+		w := &world{t: t, store: &memory{marks: map[string]time.Time{}}, peers: &peers{}, log: new(lockedBuffer)}
 		w.cfg = schedule.Config{
 			Pipeline: "shop", Spread: -1, Now: time.Now,
 			Log: slog.New(slog.NewTextHandler(w.log, nil)),
