@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
@@ -37,6 +38,11 @@ func (r *run) prepareCustomers(ctx context.Context, p *page, items []magento.Ite
 	if err := r.load(ctx, state.Profile, p.intents); err != nil {
 		return err
 	}
+	if p.force {
+		if err := r.revive(ctx, p.intents); err != nil {
+			return err
+		}
+	}
 	return r.planPage(ctx, p)
 }
 
@@ -59,4 +65,33 @@ func (r *run) customer(item *magento.Item[magento.Customer]) *intent {
 	it.consent = hashConsent(r.hasher, row.ConsentValue())
 	it.attempt = r.hasher.Sum("attempt", string(it.content[:]), string(it.consent[:]), item.UpdatedAt.String())
 	return it
+}
+
+// revive asks Copernica which of the profiles are still there: what is to be sent again
+// is made anew where somebody removed it.
+func (r *run) revive(ctx context.Context, intents []*intent) error {
+	var ids []int64
+	for _, it := range intents {
+		if id := usable(it.before); id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := r.writer.open(ctx); err != nil {
+		return err
+	}
+	call, cancel := r.writer.deadline(ctx)
+	live, err := r.writer.db.Live(call, ids)
+	cancel()
+	if err != nil {
+		return err
+	}
+	for _, it := range intents {
+		if id := usable(it.before); id != 0 && !slices.Contains(live, id) {
+			it.before.State, it.before.CopernicaID = state.Removed, 0
+		}
+	}
+	return nil
 }

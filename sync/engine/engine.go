@@ -140,6 +140,8 @@ type Report struct {
 	// Waiting says that the run ended before an order whose customer the first pass
 	// over the customers has yet to bring.
 	Waiting bool
+	// Resync tells how a resync stands after a turn at it; nil for a live stream.
+	Resync *Resynced
 }
 
 // Engine runs the streams of one pipeline. It is safe for concurrent use; the

@@ -34,14 +34,13 @@ func (r *run) own(ctx context.Context, p *page, orders []*placed) ([]*placed, er
 		return nil, err
 	}
 	orders = p.leave(orders, func(o *placed) bool { return o.order.problem == nil && o.order.owner == nil })
-	facts := facts{again: p.again}
 	for _, o := range orders {
-		o.plan(facts)
+		o.plan(p.facts(false))
 	}
 	if orders, err = r.wait(ctx, p, orders, profiles); err != nil {
 		return nil, err
 	}
-	if err := r.alive(ctx, orders, profiles); err != nil {
+	if err := r.alive(ctx, p, orders, profiles); err != nil {
 		return nil, err
 	}
 	if err := r.bring(ctx, p, orders, profiles); err != nil {
@@ -125,10 +124,11 @@ func (r *run) wait(ctx context.Context, p *page, orders []*placed, profiles map[
 }
 
 // alive asks Copernica which of the profiles that get rows are still there.
-func (r *run) alive(ctx context.Context, orders []*placed, profiles map[string]state.Record) error {
+func (r *run) alive(ctx context.Context, p *page, orders []*placed, profiles map[string]state.Record) error {
 	var ids []int64
+	matters := func(o *placed) bool { return o.creates() || p.force && o.writes() }
 	for _, o := range orders {
-		if o.order.owner != nil && o.order.owner.id != 0 && o.creates() {
+		if o.order.owner != nil && o.order.owner.id != 0 && matters(o) {
 			ids = append(ids, o.order.owner.id)
 		}
 	}
@@ -147,7 +147,7 @@ func (r *run) alive(ctx context.Context, orders []*placed, profiles map[string]s
 	r.cfg.TestHook(PointAlive)
 	for _, o := range orders {
 		who := o.order.owner
-		if who == nil || who.id == 0 || !o.creates() {
+		if who == nil || who.id == 0 || !matters(o) {
 			continue
 		}
 		if _, ok := slices.BinarySearch(live, who.id); ok {

@@ -14,9 +14,11 @@ import (
 // page is what was read at once, on its way to one commit.
 type page struct {
 	position  state.Position
-	moves     bool // its commit moves the checkpoint
-	waits     bool // it was cut before an order that waits for its customer
-	again     bool // what was refused is tried again
+	moves     bool              // its commit moves the checkpoint
+	waits     bool              // it was cut before an order that waits for its customer
+	again     bool              // what was refused is tried again
+	force     bool              // what Copernica acknowledged is sent again
+	place     *state.Checkpoint // that the commit of single records moves; nil: none
 	read      int
 	ownerless int
 	intents   []*intent // each after the profile that it stands below
@@ -88,7 +90,7 @@ func (r *run) load(ctx context.Context, e state.Entity, intents []*intent) error
 func (r *run) planPage(ctx context.Context, p *page) error {
 	fresh, writes, below := false, false, false
 	for _, it := range p.intents {
-		it.plan(facts{again: p.again})
+		it.plan(p.facts(false))
 		writes = writes || it.writes()
 		below = below || it.writes() && it.owner != nil
 		fresh = fresh || it.action == create && !it.lookFirst && it.owner == nil
@@ -111,7 +113,7 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 		}
 		r.cfg.TestHook(PointCounted)
 		for _, it := range p.intents {
-			it.plan(facts{adopting: adopting, again: p.again})
+			it.plan(p.facts(adopting))
 		}
 	}
 	r.cfg.TestHook(PointPlanning)
@@ -136,8 +138,17 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 	return nil
 }
 
+// facts are what the page's rows are planned with.
+func (p *page) facts(adopting bool) facts {
+	return facts{adopting: adopting, again: p.again, force: p.force}
+}
+
 // dispatch sends a page's writes into the lanes.
 func (r *run) dispatch(p *page) {
+	if r.rehearsal != nil {
+		r.rehearsal.play(r, p)
+		return
+	}
 	for _, it := range p.intents {
 		switch {
 		case it.writes():

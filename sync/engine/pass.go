@@ -111,6 +111,9 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 		From: cp.From, Before: cp.Target,
 		After: magento.Cursor{UpdatedAt: cp.Position.UpdatedAt, ID: cp.Position.ID},
 	}
+	if r.resync != nil {
+		q.Stores = r.resync.Stores
+	}
 	read, failures := 0, 0
 	for {
 		more := false
@@ -164,13 +167,16 @@ func (r *run) spent(read int) bool {
 // admit prepares one page, starts its writes and queues it for its commit.
 func (r *run) admit(ctx context.Context, got *batch, work chan<- *page, tokens chan<- struct{}) error {
 	r.cfg.TestHook(PointPageRead)
+	if err := r.wanted(ctx); err != nil {
+		return err
+	}
 	r.total.CompareAndSwap(0, int64(got.total))
 	select {
 	case tokens <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	p := &page{position: state.Position{UpdatedAt: got.next.UpdatedAt, ID: got.next.ID}, moves: true, read: got.read}
+	p := &page{position: state.Position{UpdatedAt: got.next.UpdatedAt, ID: got.next.ID}, moves: true, read: got.read, again: r.force, force: r.force}
 	if err := got.prepare(ctx, p); err != nil {
 		r.inflight.free(p.keys)
 		return err

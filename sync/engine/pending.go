@@ -73,15 +73,16 @@ type source struct {
 	updated time.Time // as last acknowledged
 }
 
-// deliver brings records of the run's stream over by their ids in the shop.
-func (r *run) deliver(ctx context.Context, ids []int64) error {
+// deliver brings records of the run's stream over by their ids in the shop, as one
+// page. It returns the ids of those that the shop does not have.
+func (r *run) deliver(ctx context.Context, ids []int64, p *page) (gone []int64, err error) {
 	entity, single := state.Profile, r.singleCustomers
 	if r.kind == Orders {
 		entity, single = state.Order, r.singleOrders
 	}
 	known, err := r.cfg.Store.RecordsBySource(ctx, r.cfg.Pipeline, entity, ids)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	updated := map[int64]time.Time{}
 	for _, rec := range known {
@@ -93,8 +94,7 @@ func (r *run) deliver(ctx context.Context, ids []int64) error {
 	for i, id := range ids {
 		records[i] = source{id, updated[id]}
 	}
-	_, err = single(ctx, records, &page{again: true})
-	return err
+	return single(ctx, records, p)
 }
 
 // singleCustomers takes customers through a page of their own, which moves no
@@ -130,7 +130,7 @@ func (r *run) singleOrders(ctx context.Context, records []source, p *page) (gone
 }
 
 func (r *run) single(ctx context.Context, p *page, read int, prepare func() error) error {
-	if p.read = read; read == 0 {
+	if p.read = read; read == 0 && p.place == nil {
 		return nil
 	}
 	defer func() { r.inflight.free(p.keys) }()
@@ -138,7 +138,7 @@ func (r *run) single(ctx context.Context, p *page, read int, prepare func() erro
 		return err
 	}
 	r.dispatch(p)
-	return r.settle(ctx, p, &state.Checkpoint{}, nil)
+	return r.settle(ctx, p, cmp.Or(p.place, &state.Checkpoint{}), nil)
 }
 
 // reread reads records one by one, and tells which the shop no longer has.

@@ -41,6 +41,7 @@ type intent struct {
 	sendContent  bool
 	sendConsent  bool // consent is due; what Copernica shows decides whether it is sent
 	lookFirst    bool // Copernica may already have it
+	rewrite      bool // content goes out whatever Copernica shows
 	createNotYet time.Time
 
 	uncertain bool // a write may have reached Copernica without our knowing
@@ -51,13 +52,14 @@ type intent struct {
 type facts struct {
 	adopting bool // Copernica holds profiles that the ledger does not know
 	again    bool // an operator asked for it: what was refused is tried again as it stands
+	force    bool // an operator asked for it: content goes out that Copernica has acknowledged
 }
 
 // plan decides what a record needs. It is a pure function: it reads no clock,
 // makes no call and changes only the intent.
 func (it *intent) plan(f facts) {
 	rec := it.before
-	it.action, it.sendContent, it.sendConsent = nothing, false, false
+	it.action, it.sendContent, it.sendConsent, it.rewrite = nothing, false, false, false
 	unsettled := it.known && (rec.State == state.Planned || rec.State == state.Unknown)
 	if it.lookFirst = unsettled; unsettled {
 		it.createNotYet = rec.NextAttempt
@@ -86,7 +88,11 @@ func (it *intent) plan(f facts) {
 		it.lookFirst = it.known || f.adopting && it.owner == nil
 		return
 	}
-	it.sendContent = rec.Hash != it.content
+	// A row below a profile is looked for, since one that somebody removed takes a write
+	// without a word. What may have been sent needs no second write.
+	it.rewrite = f.force && !unsettled
+	it.lookFirst = unsettled || it.rewrite && it.owner != nil
+	it.sendContent = rec.Hash != it.content || it.rewrite
 	it.sendConsent = it.consentDue(unsettled)
 	switch {
 	case it.sendContent || it.sendConsent || unsettled:

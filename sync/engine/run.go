@@ -45,6 +45,10 @@ type run struct {
 	inflight  keys  // of pages not committed yet
 	counted   bool  // the census was taken
 	adopting  bool  // it found profiles that the ledger does not know
+
+	resync    *Resynced  // what an operator asked for; nil for a live stream
+	force     bool       // what Copernica acknowledged is sent again
+	rehearsal *rehearsal // not nil: nothing is sent
 }
 
 // Run runs a stream up to its horizon, or until its budget is spent or ctx ends.
@@ -67,7 +71,7 @@ func (e *Engine) Deliver(ctx context.Context, stream string, ids []int64) (Repor
 		r.row.Outcome = state.Done
 		r.total.Store(int64(len(ids)))
 		for some := range slices.Chunk(ids, pendingAtOnce) {
-			if err := r.deliver(ctx, some); err != nil {
+			if _, err := r.deliver(ctx, some, &page{again: true}); err != nil {
 				return err
 			}
 		}

@@ -158,18 +158,24 @@ func (w *writer) shows(it *intent, row *standing, content, consent bool) bool {
 	return (!content || it.row.Same(row.fields)) && (!consent || row.fields[w.consent] == it.row.ConsentValue())
 }
 
+// due says what of an intent is to be written to a row that was just read, and whether
+// the shop's opt-in gives way to what stands there.
+func (w *writer) due(it *intent, seen *standing) (content, consent, kept bool) {
+	content = it.sendContent
+	if (it.lookFirst || it.action == create) && it.problem == nil {
+		content = it.rewrite || !it.row.Same(seen.fields)
+	}
+	if it.sendConsent {
+		consent, kept = it.decideConsent(w.cfg, seen.fields[w.consent])
+	}
+	return content, consent, kept
+}
+
 // merge brings a row that was just read to what the shop says, and decides
 // about consent by what it shows (promise 18).
 func (w *writer) merge(ctx context.Context, it *intent, seen *standing) result {
-	content := it.sendContent
-	if (it.lookFirst || it.action == create) && it.problem == nil {
-		content = !it.row.Same(seen.fields)
-	}
-	consent, kept := false, false
+	content, consent, kept := w.due(it, seen)
 	shown := seen.fields[w.consent]
-	if it.sendConsent {
-		consent, kept = it.decideConsent(w.cfg, shown)
-	}
 	var res result
 	if content || consent {
 		res = w.update(ctx, it, seen.id, content, consent)
