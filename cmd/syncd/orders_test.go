@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strings"
@@ -103,10 +104,11 @@ func TestPromise21_ABudgetOverBothStreams(t *testing.T) {
 func TestBadOrders(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name   string
-		spoil  func(*magentotest.Order)
-		mend   func(*magentotest.Order)
-		letter string
+		name    string
+		spoil   func(*magentotest.Order)
+		mend    func(*magentotest.Order)
+		letter  string
+		rewrite func(*http.Request, []byte) []byte // of what the shop answers
 	}{
 		{
 			name:  "a guest without an e-mail",
@@ -118,12 +120,23 @@ func TestBadOrders(t *testing.T) {
 			spoil: func(o *magentotest.Order) { o.Lines[0].Name = strings.Repeat("Mok ", 1<<19) },
 			mend:  func(o *magentotest.Order) { o.Lines[0].Name = "Mok" }, letter: "too_large",
 		},
+		{
+			name:  "a coupon that is no UTF-8",
+			spoil: func(o *magentotest.Order) { o.CouponCode = "Jos-MARK" },
+			mend:  func(o *magentotest.Order) { o.CouponCode = "José" }, letter: "invalid_utf8",
+			rewrite: func(_ *http.Request, body []byte) []byte {
+				return bytes.ReplaceAll(body, []byte("-MARK"), []byte("\xe9")) // é in Latin 1
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newOrderStage(t)
 			id := s.order(2, true).ID
 			s.shop.EditOrder(id, c.spoil)
+			if c.rewrite != nil {
+				s.shopFront.show(rewritten(s.shop.Handler(), c.rewrite))
+			}
 			s.pass(time.Minute)
 			out := s.run("run")
 			s.ends(exitDeadLetters, out, "1 record", "syncd dead")

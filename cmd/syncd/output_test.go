@@ -33,7 +33,7 @@ func (s *stage) everyPageTakesLong() {
 // however often the authentication host is asked.
 func TestCallsShownAreBilled(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newOrderStage(t)
 	refused := s.account.Faults().Add(emulator.Fault{
 		Kind: emulator.Status, Status: http.StatusServiceUnavailable, Times: 2,
 		Match: func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == "/" },
@@ -44,9 +44,14 @@ func TestCallsShownAreBilled(t *testing.T) {
 		before := s.account.Calls()
 		out := s.run("run")
 		s.ends(exitDone, out)
-		billed := strconv.Itoa(s.account.Calls() - before)
-		if m := shown.FindStringSubmatch(out.stdout); m == nil || m[1] != billed {
-			t.Errorf("run %d: %s calls are billed:\n%s", i+1, billed, out.stdout)
+		billed, sum := s.account.Calls()-before, 0
+		for _, m := range shown.FindAllStringSubmatch(out.stdout, -1) {
+			n, err := strconv.Atoi(m[1])
+			s.must(err)
+			sum += n
+		}
+		if sum != billed {
+			t.Errorf("run %d: %d calls are billed, %d shown:\n%s", i+1, billed, sum, out.stdout)
 		}
 	}
 	if refused.Hits() != 2 {
@@ -83,13 +88,14 @@ func TestNumbersInWords(t *testing.T) {
 
 func TestProgressLines(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newOrderStage(t)
 	s.everyPageTakesLong()
 	out := s.run("run")
 	s.ends(exitDone, out)
 	for _, want := range []string{
 		"customers: 10 of 32 read, 10 created, 0 updated\n",
 		"customers: 20 of 32 read, 20 created, 0 updated\n",
+		"\norders: 20 of 60 read, ",
 	} {
 		if !strings.Contains(out.stderr, want) {
 			t.Errorf("standard error lacks %q:\n%s", want, out.stderr)

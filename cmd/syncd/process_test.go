@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // TestPromise13_ASecondProcessNamesTheFirst starts a run beside one that is under way.
@@ -37,10 +39,15 @@ func TestPromise13_ASecondProcessNamesTheFirst(t *testing.T) {
 // whether Copernica answers the calls in flight or not, and that the next resumes.
 func TestSIGTERM(t *testing.T) {
 	t.Parallel()
-	for _, answered := range []bool{true, false} {
-		t.Run(fmt.Sprintf("calls in flight are answered: %t", answered), func(t *testing.T) {
+	for _, c := range []struct{ answered, orders bool }{{true, false}, {false, false}, {true, true}, {false, true}} {
+		t.Run(fmt.Sprintf("calls in flight are answered: %t, those of orders: %t", c.answered, c.orders), func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t)
+			answered, stream := c.answered, engine.Customers
+			s := newOrderStage(t)
+			if c.orders {
+				stream = engine.Orders
+				s.ends(exitDone, s.run("run", "customers"))
+			}
 			met, leave := s.holdWrites()
 			process, wait := s.start("run")
 			<-met
@@ -54,7 +61,7 @@ func TestSIGTERM(t *testing.T) {
 				t.Errorf("it took %s to end", took)
 			}
 			leave() // what hung takes effect after the process is gone
-			if cp := s.checkpoint(); !cp.Horizon.IsZero() {
+			if cp := s.checkpointOf(stream); !cp.Horizon.IsZero() {
 				t.Errorf("the horizon moved: %+v", cp)
 			}
 			// A write that hung may arrive for a minute; after that it is looked up.

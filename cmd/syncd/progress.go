@@ -45,6 +45,9 @@ func (p *progress) show(at engine.Progress) {
 		p.draw(at)
 		return
 	}
+	if at.Total == 0 {
+		return // there is nothing to wait for
+	}
 	now := p.now()
 	if p.said.IsZero() {
 		p.said = p.began

@@ -264,8 +264,13 @@ func (s *stage) statePath() string {
 	return strings.TrimPrefix(s.environ["SYNCD_DATABASE_URL"], "sqlite://")
 }
 
-// checkpoint reads how far the state says the stream has come.
+// checkpoint reads how far the state says the customers have come.
 func (s *stage) checkpoint() state.Checkpoint {
+	s.t.Helper()
+	return s.checkpointOf(engine.Customers)
+}
+
+func (s *stage) checkpointOf(stream string) state.Checkpoint {
 	s.t.Helper()
 	if _, err := os.Stat(s.statePath()); os.IsNotExist(err) {
 		return state.Checkpoint{}
@@ -275,7 +280,7 @@ func (s *stage) checkpoint() state.Checkpoint {
 		s.t.Fatal(err)
 	}
 	defer store.Close() // it was only read
-	cp, err := store.Checkpoint(s.t.Context(), "shop", engine.Customers)
+	cp, err := store.Checkpoint(s.t.Context(), "shop", stream)
 	if err != nil {
 		s.t.Fatal(err)
 	}
