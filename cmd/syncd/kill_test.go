@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -141,31 +142,48 @@ func killsAt(random *rand.Rand, traces [][]engine.Point, points []engine.Point) 
 	}
 	kills := make([][]string, len(traces))
 	for i, trace := range traces {
-		last := func(p engine.Point) int {
-			for n, q := range slices.Backward(trace) {
-				if p == q {
-					return n
-				}
-			}
-			return 0
-		}
-		slices.SortFunc(chosen[i], func(p, q engine.Point) int { return last(p) - last(q) })
+		pages := trace[:max(lastOf(trace, engine.PointLastPage), 0)]
+		slices.SortFunc(chosen[i], func(p, q engine.Point) int {
+			return cmp.Or(slices.Index(atLast(), p)-slices.Index(atLast(), q), lastOf(pages, p)-lastOf(pages, q))
+		})
 		for n, p := range chosen[i] {
 			var visits []int // those that are left
-			for at, q := range trace {
+			for at, q := range pages {
 				if p == q {
 					visits = append(visits, at)
 				}
 			}
 			visit := 0
-			if len(visits) > 0 {
+			if len(visits) > 0 && !slices.Contains(atLast(), p) {
 				visit = random.IntN(max(1, len(visits)/(len(chosen[i])-n+1)))
-				trace = trace[visits[visit]:]
+				pages = pages[visits[visit]:]
 			}
 			kills[i] = append(kills[i], fmt.Sprintf("%s:%d", p, visit+1))
 		}
 	}
 	return kills
+}
+
+// lostFirst are the points that a child comes by because its first creation is lost.
+func lostFirst() []engine.Point {
+	return []engine.Point{engine.PointLooking, engine.PointLooked, engine.PointResumed}
+}
+
+// atLast are the points that a child dies at after all others of its leg, in this order:
+// those that need a creation, which is lost, and those at the end of a pass, which come
+// again in the next.
+func atLast() []engine.Point {
+	return append(lostFirst(), engine.PointLastPage, engine.PointClosing, engine.PointPassClosed)
+}
+
+// lastOf is where a trace comes by a point last, or -1.
+func lastOf(trace []engine.Point, p engine.Point) int {
+	for n, q := range slices.Backward(trace) {
+		if p == q {
+			return n
+		}
+	}
+	return -1
 }
 
 // killsAtCalls chooses n moments: calls to the account at which a child is killed from

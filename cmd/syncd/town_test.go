@@ -26,6 +26,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/pgtest"
 	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/sync/engine"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -222,7 +223,9 @@ func (w *town) later() {
 // dies runs a child that is to be killed, and fails unless it was.
 func (w *town) dies(t *testing.T, args []string, at string) {
 	t.Helper()
-	w.front.begin(true)
+	// What was lost twice in a row waits longer than a process lives.
+	point, _, _ := strings.Cut(at, ":")
+	w.front.begin(slices.Contains(lostFirst(), engine.Point(point)))
 	out, err := w.command(t, args, killAt+"="+at).CombinedOutput()
 	if !killed(err) {
 		t.Fatalf("the child never came to %s: %v\n%s", at, err, out)
@@ -310,7 +313,7 @@ type gate struct {
 	process int
 	calls   int            // of this process
 	writes  int            // of this process
-	lose    int            // the write that never arrives; 0: none
+	lose    bool           // this process's next creation
 	at      map[int]func() // what happens while a call is worked
 	last    map[string]string
 	again   map[int]int                   // by process
@@ -318,19 +321,13 @@ type gate struct {
 	seen    func(key string)              // called before the account has a write
 }
 
-// lostWrite is the write of a process that is lost on its way: it has no answer, is
-// looked up, not found, and taken up again when it can no longer arrive.
-const lostWrite = 3
-
-// begin counts another process, one of whose writes may be lost.
+// begin counts another process. Its first creation may be lost on its way: that has no
+// answer, is looked up, not found, and taken up again when it can no longer arrive.
 func (g *gate) begin(loses bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.process++
-	g.calls, g.writes, g.lose, g.at, g.holds = 0, 0, 0, nil, nil
-	if loses {
-		g.lose = lostWrite
-	}
+	g.calls, g.writes, g.lose, g.at, g.holds = 0, 0, loses, nil, nil
 }
 
 // met is how many calls this process has made so far.
@@ -369,7 +366,9 @@ func (g *gate) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	happens, process, lost := g.at[g.calls], g.process, false
 	if write {
 		g.writes++
-		lost = g.writes == g.lose && r.Method == http.MethodPut
+		if g.lose && r.URL.Query().Has("create") {
+			g.lose, lost = false, true
+		}
 		if g.holds != nil {
 			defer g.holds(g.writes)()
 		}
