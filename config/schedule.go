@@ -44,10 +44,10 @@ func NewSchedule(expression string) (Schedule, error) {
 }
 
 func parseSchedule(text string) (cron.Schedule, error) {
-	zone, rest, found := strings.Cut(text, " ")
+	zone, _, found := strings.Cut(text, " ")
 	if name, ok := cutZone(zone); ok {
 		switch {
-		case !found || strings.TrimSpace(rest) == "": // the library panics on it
+		case !found: // the library panics on it
 			return nil, errors.New("nothing follows the time zone")
 		case name == "" || name == "Local":
 			return nil, errors.New("the time zone has no name")

@@ -50,9 +50,9 @@ func variables(t reflect.Type, prefix string) []Variable {
 	return out
 }
 
-// quoted finds the words that descriptions set in quotes, since a struct tag cannot
-// hold a backquote, and the names of variables.
-var quoted = regexp.MustCompile(`'([^' ]+)'|(\b` + Prefix + `[A-Z_]+)`)
+// quoted finds the words and commands that descriptions set in quotes, since a struct
+// tag cannot hold a backquote, and the names of variables.
+var quoted = regexp.MustCompile(`'(syncd [a-z ]+|[^' ]+)'|(\b` + Prefix + `[A-Z_]+)`)
 
 // Markdown returns the table of docs/configuration.md.
 func Markdown() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 type runCommand struct {
 	AcceptNewAddress bool `help:"The shop has moved to another address and is the same shop."`
 
-	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers, orders. Default: all of them, in this order." enum:"customers,orders"`
+	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers, orders. Default: all that SYNCD_SCHEDULE_… does not switch off, in this order." enum:"customers,orders"`
 }
 
 // Help is shown by `syncd run --help`.
@@ -35,7 +36,7 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	}
 	streams := c.Streams
 	if len(streams) == 0 {
-		streams = engine.Streams()
+		streams = switchedOn(cfg)
 	}
 	a.newAddress = c.AcceptNewAddress
 	bar := a.progress(log)
@@ -70,6 +71,16 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 		err = &deadLettersError{open: open}
 	}
 	return errors.Join(err, p.close())
+}
+
+// switchedOn are the streams whose schedule is not off.
+func switchedOn(cfg config.Config) []string {
+	return slices.DeleteFunc(engine.Streams(), func(stream string) bool {
+		if stream == engine.Orders {
+			return cfg.Schedule.Orders.Off()
+		}
+		return cfg.Schedule.Customers.Off()
+	})
 }
 
 // summary says in one line what a run did.
