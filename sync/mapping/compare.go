@@ -1,5 +1,7 @@
 package mapping
 
+import "strings"
+
 // Side is one field of a profile or subprofile as both sides have it.
 type Side struct {
 	Field   string
@@ -29,4 +31,34 @@ func (r *Row) Sides(read map[string]string) []Side {
 		side(r.t.consent.Name, consent, func(read string) bool { return read == consent }).Consent = true
 	}
 	return sides
+}
+
+// Standing is a row as Copernica shows it: its key, and a row with the same content
+// that the shop's record would have, if nobody changed it since it was written.
+func (m *Mapping) Standing(t Table, fields map[string]string) Row {
+	of := m.profiles
+	switch t {
+	case Orders:
+		of = m.orders
+	case Items:
+		of = m.items
+	case Profiles:
+	}
+	r := Row{Key: fields[of.key], t: of, values: make([]string, len(of.columns))}
+	for i, c := range of.columns {
+		r.values[i] = c.Type.standing(fields[c.Name])
+	}
+	return r
+}
+
+// standing brings a value read back into the form in which it is sent.
+func (t Type) standing(v string) string {
+	switch {
+	case t == Integer || t == Float:
+		return t.canonical(v, 0, nil)
+	case t.date() && strings.Trim(v, "0-: ") == "":
+		return t.empty()
+	default:
+		return v
+	}
 }

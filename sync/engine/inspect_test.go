@@ -1,0 +1,147 @@
+package engine_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// inspect looks at Copernica and returns what deviates, by "deviation key".
+func (w *world) inspect(repair bool) map[string]int {
+	w.t.Helper()
+	found := map[string]int{}
+	report, err := w.engine(nil).Inspect(w.t.Context(), engine.Inspection{
+		Repair: repair, Found: func(f engine.Finding) { found[fmt.Sprintf("%s %s", f.Deviation, f.Key)]++ },
+	})
+	if err != nil || report.Outcome != state.Done {
+		w.t.Fatalf("inspect: %+v, %v", report, err)
+	}
+	return found
+}
+
+// Two hundred differences of every kind are all found, nothing else is, and a repair
+// puts right what is ours to put right.
+func TestPromise15_EveryDeviationIsFoundAndNothingElse(t *testing.T) {
+	seed := firstSeed()
+	t.Logf("SYNCD_TEST_SEED=%d repeats this", seed)
+	inShop(t, magentotest.Config{Customers: 220, Orders: 300}, func(t *testing.T, w *world) {
+		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a printed seed repeats it
+		w.run()
+		w.runOrders()
+		if found := w.inspect(false); len(found) != 0 {
+			t.Fatalf("in step, and yet: %v", found)
+		}
+		want := map[string]int{}
+		removed := map[int64]bool{} // profiles
+		profiles := w.account.Profiles(database)
+		random.Shuffle(len(profiles), func(i, j int) { profiles[i], profiles[j] = profiles[j], profiles[i] })
+		for i, p := range profiles[:80] {
+			key := p.Fields["customer_id"]
+			switch i % 4 {
+			case 0:
+				check(w, w.account.RemoveProfile(p.ID))
+				removed[p.ID] = true
+				want["removed "+key]++
+			case 1:
+				check(w, w.account.EditProfile(p.ID, map[string]string{"lastname": "By hand"}))
+				want["edited "+key]++
+			case 2:
+				_, err := w.account.AddProfile(database, map[string]string{"customer_id": key})
+				check(w, err)
+				want["duplicated "+key]++
+			default:
+				stranger := fmt.Sprintf("shop-c%d", 900_000+i)
+				_, err := w.account.AddProfile(database, map[string]string{"customer_id": stranger})
+				check(w, err)
+				want["orphaned "+stranger]++
+			}
+		}
+		for name, key := range map[string]string{"Orders": "order_id", "Orders_Items": "item_id"} {
+			rows := w.account.Subprofiles(database, name)
+			random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+			changed := 0
+			for _, s := range rows {
+				if changed == 60 {
+					break
+				}
+				changed++
+				switch changed % 3 {
+				case 0:
+					check(w, w.account.RemoveSubprofile(s.ID))
+					want["removed "+s.Fields[key]]++
+				case 1:
+					check(w, w.account.EditSubprofile(s.ID, map[string]string{"storeView": "By hand"}))
+					want["edited "+s.Fields[key]]++
+				default:
+					_, err := w.account.AddSubprofile(name, s.Parent, map[string]string{key: s.Fields[key]})
+					check(w, err)
+					want["duplicated "+s.Fields[key]]++
+				}
+			}
+		}
+		// What stood below a removed profile went with it, doubles included.
+		w.expectRemovedBelow(removed, want)
+		before := w.writes()
+		if diff := cmp.Diff(want, w.inspect(false)); diff != "" {
+			t.Errorf("found (-want +got):\n%s", diff)
+		}
+		if w.writes() != before {
+			t.Error("a look wrote to Copernica")
+		}
+
+		w.inspect(true)
+		time.Sleep(time.Hour)
+		w.run()
+		w.runOrders()
+		left := w.inspect(false)
+		for finding := range left {
+			var deviation, key string
+			if _, err := fmt.Sscan(finding, &deviation, &key); err != nil || deviation != "duplicated" && deviation != "orphaned" {
+				t.Errorf("left after a repair: %s", finding)
+			}
+		}
+	})
+}
+
+// expectRemovedBelow turns what is expected of rows below removed profiles into their
+// removal. It asks the ledger what stood there.
+func (w *world) expectRemovedBelow(removed map[int64]bool, want map[string]int) {
+	w.t.Helper()
+	for _, e := range []state.Entity{state.Order, state.Item} {
+		rows, err := w.store.RecordsInCopernica(w.t.Context(), "shop", e, 0, 1<<62, 10_000)
+		check(w, err)
+		for _, rec := range rows {
+			if owner := w.record(state.Profile, rec.Parent); removed[owner.CopernicaID] {
+				delete(want, "edited "+rec.Key)
+				delete(want, "duplicated "+rec.Key)
+				want["removed "+rec.Key] = 1
+			}
+		}
+	}
+}
+
+// A profile that somebody edits or removes is as it was after a repair, with its orders,
+// and consent that somebody set there stays.
+func TestPromise15_ARepairPutsRight(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 40, Orders: 60}, func(_ *testing.T, w *world) {
+		w.run()
+		w.runOrders()
+		ids := w.ids(3)
+		w.optsOut(ids[0])
+		check(w, w.account.EditProfile(w.profile(ids[0]).ID, map[string]string{"lastname": "By hand"}))
+		check(w, w.account.EditProfile(w.profile(ids[1]).ID, map[string]string{"customer_id": "something else"}))
+		check(w, w.account.RemoveProfile(w.profile(ids[2]).ID))
+		w.inspect(true)
+		w.ordersInStep()
+		if found := w.inspect(false); len(found) != 0 {
+			w.t.Errorf("after the repair: %v", found)
+		}
+	})
+}
