@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/magento-copernica/syncd/config"
@@ -40,6 +41,7 @@ func (c *checkCommand) Run(ctx context.Context, a *app) error {
 	report := doctor.Report{Results: v.settings()}
 	own, closeStore := v.stateChecks()
 	first := doctor.Run(ctx, checkTime, own...)
+	v.settle()
 	peers := doctor.Run(ctx, checkTime, append(v.shopChecks(ctx), v.accountChecks(ctx)...)...)
 	report.Results = append(append(report.Results, first.Results...), peers.Results...)
 	err := errors.Join(context.Cause(ctx), closeStore())
@@ -72,6 +74,9 @@ type visit struct {
 	mistakes error // of the settings, whatever part they belong to
 	log      *slog.Logger
 	store    state.Store // nil until it is open, or when there is none
+
+	opening sync.Mutex // held while a state that was opened is taken over
+	settled bool       // its checks are over: one that opens now is too late
 }
 
 // settings are results already: nothing is waited for.
@@ -146,12 +151,32 @@ func (v *visit) stateChecks() ([]doctor.Check, func() error) {
 	checks := doctor.Store{
 		Open: func(ctx context.Context) (state.Store, error) {
 			store, err := v.openState(ctx)
-			v.store = store
-			return store, err
+			if err != nil || store == nil {
+				return nil, err
+			}
+			return store, v.take(store)
 		},
 		Place: v.cfg.StatePlace(), Shop: v.cfg.Shop, Sealed: sealed, Now: v.app.now,
 	}
 	return checks.Checks(), closeStore
+}
+
+// take keeps an opened state for the checks of the peers, unless nobody waited for it.
+func (v *visit) take(store state.Store) error {
+	v.opening.Lock()
+	defer v.opening.Unlock()
+	if v.settled {
+		return errors.Join(context.DeadlineExceeded, store.Close())
+	}
+	v.store = store
+	return nil
+}
+
+// settle ends the time in which the state may open.
+func (v *visit) settle() {
+	v.opening.Lock()
+	defer v.opening.Unlock()
+	v.settled = true
 }
 
 // openState opens the state, or returns nil where no run has made one.
