@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/sync/doctor"
 )
@@ -276,4 +278,24 @@ func TestPastedAdminToken(t *testing.T) {
 
 func denied(resource string) func(*world) {
 	return func(w *world) { w.shop.Switch(func(s *magentotest.Switches) { s.Denied = []string{resource} }) }
+}
+
+// TestEveryPermissionIsChecked holds the checks to what the client asks a shop for.
+func TestEveryPermissionIsChecked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0, 0)
+	report := w.check()
+	client, err := magento.New(magento.Config{BaseURL: "https://shop.example", AccessToken: magentotest.AccessToken, Transport: w.toShop})
+	w.must(err)
+	all, err := client.Permissions(t.Context())
+	w.must(err)
+	for _, p := range all {
+		found := false
+		for _, r := range report.Results {
+			found = found || strings.HasPrefix(r.Name, "may ") && strings.HasSuffix(r.Name, " "+p.Needed) && strings.Contains(r.Text, p.Resource)
+		}
+		if !found {
+			t.Errorf("no line about %s, which %s need", p.Resource, p.Needed)
+		}
+	}
 }
