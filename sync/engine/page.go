@@ -247,6 +247,9 @@ func (p *page) commit(r *run) state.Commit {
 		if res.problem != nil {
 			c.Letters = append(c.Letters, r.letter(it))
 		}
+		if r.left(it) {
+			n.Unknown-- // counted when this run left it, and taken up again since
+		}
 		n.Created += res.created
 		n.Updated += res.updated
 		n.Removed += res.removed
@@ -256,6 +259,12 @@ func (p *page) commit(r *run) state.Commit {
 	}
 	r.count()
 	return c
+}
+
+// left reports whether a row that now has an outcome, or again none, is one that this
+// run had left without.
+func (r *run) left(it *intent) bool {
+	return it.before.State == state.Unknown && it.before.RunID == r.row.ID && (it.result.record != nil || it.result.unknown > 0)
 }
 
 // dated notes in a ledger row when and by which run it moved.
