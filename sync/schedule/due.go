@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/magento-copernica/syncd/state"
@@ -35,37 +36,47 @@ func (s *Scheduler) next(ctx context.Context) (*Task, time.Duration) {
 	if l == nil {
 		return nil, pause
 	}
-	task := &Task{Pipeline: s.cfg.Pipeline, Stream: l.Name, Tick: tick, Start: now, Asked: l.wanted}
-	l.wanted = false
+	if tick.IsZero() {
+		tick = now
+	}
+	task := &Task{Pipeline: s.cfg.Pipeline, Stream: l.Name, Tick: tick, Start: now, Asked: !l.wanted.IsZero()}
+	l.wanted = time.Time{}
 	return task, longestSleep
 }
 
-// pick chooses the first line that may start now. A stream whose tick has come waits
-// for those before it whose tick has come too, so that customers go before orders.
+// pick chooses among the lines that may start now: the one whose tick is oldest, so
+// that a stream that is always busy starves no other, and of one tick the first in the
+// list. A line waits for those before it whose tick has come and is no younger, also
+// when they start a little later, so that customers go before orders.
 func (s *Scheduler) pick(now time.Time) (chosen *line, tick time.Time, pause time.Duration) {
 	pause = longestSleep
-	blocked := false
-	for _, l := range s.lines {
-		tick, start := s.start(l, now)
+	for i, l := range s.lines {
+		due, start := s.start(l, now)
 		switch {
 		case start.IsZero():
-		case !start.After(now) && !blocked:
-			return l, tick, 0
-		default:
-			if start.After(now) {
-				pause = min(pause, start.Sub(now))
-			}
-			blocked = blocked || !tick.After(now) && !l.notBefore.After(now)
+		case start.After(now):
+			pause = min(pause, start.Sub(now))
+		case (chosen == nil || due.Before(tick)) && !s.waits(i, due, now):
+			chosen, tick = l, due
 		}
 	}
-	return nil, time.Time{}, pause
+	return chosen, tick, pause
 }
 
-// start returns the first tick that was not answered, and when a task for it may
-// start: zero for never. A stream that was never run is due at once.
+// waits reports whether a line lets one before it in the list go first.
+func (s *Scheduler) waits(i int, tick, now time.Time) bool {
+	return slices.ContainsFunc(s.lines[:i], func(before *line) bool {
+		theirs, start := s.start(before, now)
+		return !start.IsZero() && start.After(now) && !before.notBefore.After(now) && !theirs.After(tick)
+	})
+}
+
+// start returns the first tick that was not answered, or when the run was asked for,
+// and when a task for it may start: zero for never. A stream that was never run is due
+// at once, before all others: its tick is the zero time.
 func (s *Scheduler) start(l *line, now time.Time) (tick, start time.Time) {
-	if l.wanted || !l.known || l.mark.IsZero() {
-		return now, later(now, l.notBefore)
+	if !l.known || l.mark.IsZero() {
+		return time.Time{}, later(now, l.notBefore)
 	}
 	if !l.computed {
 		l.tick = l.Due.Next(l.mark)
@@ -73,6 +84,13 @@ func (s *Scheduler) start(l *line, now time.Time) (tick, start time.Time) {
 		if !l.tick.IsZero() {
 			l.start = l.tick.Add(s.lateness(l, l.tick))
 		}
+	}
+	if !l.wanted.IsZero() {
+		tick = l.wanted
+		if !l.tick.IsZero() && l.tick.Before(tick) {
+			tick = l.tick
+		}
+		return tick, later(now, l.notBefore)
 	}
 	if l.tick.IsZero() {
 		return l.tick, l.tick
@@ -143,9 +161,9 @@ func (s *Scheduler) settle(ctx context.Context, r Result) {
 		held, _ := errors.AsType[*state.HeldError](r.Err)
 		// Who holds it may be done long before its lease ends.
 		l.notBefore = now.Add(min(heldPause, max(held.Expires.Sub(now), time.Second)))
-		l.wanted = l.wanted || r.Task.Asked
+		l.askAgain(r.Task)
 	case NotStarted:
-		l.wanted = l.wanted || r.Task.Asked
+		l.askAgain(r.Task)
 		s.suffer(now, r.Err, true)
 	}
 	s.journal.result(r, now, l.failures)
@@ -153,6 +171,13 @@ func (s *Scheduler) settle(ctx context.Context, r Result) {
 		s.answer(ctx, l, r, now)
 	}
 	s.cfg.Observe(r)
+}
+
+// askAgain keeps a trigger whose task could not begin.
+func (l *line) askAgain(t Task) {
+	if t.Asked {
+		l.wanted = t.Start
+	}
 }
 
 func kindOf(ctx context.Context, r Result) Kind {

@@ -11,7 +11,7 @@
 //
 //   - one task at a time, since the pipeline has one writer (promise 13); ticks and
 //     triggers that come meanwhile fall together into one task after it;
-//   - of the streams that are due together the first in the list goes first;
+//   - the stream whose tick is oldest goes first, and of one tick the first in the list;
 //   - a run that spent its budget goes on at the next tick (promise 21), and one that
 //     failed is tried at later and later ticks, never between them;
 //   - a task that could not begin, because another process writes or the state is out
@@ -140,8 +140,8 @@ type line struct {
 	Stream
 	mark      time.Time // ticks up to here have been answered; valid when known
 	known     bool
-	wanted    bool // at once, whatever the schedule says
-	failures  int  // in a row
+	wanted    time.Time // since when a run was asked for, whatever the schedule says; zero: it was not
+	failures  int       // in a row
 	notBefore time.Time
 
 	// The first tick after mark and when it is answered, once they were computed.
@@ -283,7 +283,7 @@ func (s *Scheduler) receive() {
 	}
 	for _, l := range s.lines {
 		if s.wanted[""] || s.wanted[l.Name] {
-			l.wanted, l.notBefore = true, time.Time{}
+			l.wanted, l.notBefore = s.cfg.Now(), time.Time{}
 		}
 	}
 	clear(s.wanted)
@@ -297,7 +297,9 @@ func (s *Scheduler) use(streams []Stream) {
 		if i := slices.IndexFunc(s.lines, func(l *line) bool { return l.Name == stream.Name }); i >= 0 {
 			l = s.lines[i]
 			l.Stream, l.notBefore, l.computed = stream, time.Time{}, false
-			l.wanted = l.wanted || l.failures > 0
+			if l.failures > 0 {
+				l.wanted = s.cfg.Now()
+			}
 		}
 		lines = append(lines, l)
 	}

@@ -87,6 +87,35 @@ func TestCustomersGoBeforeOrders(t *testing.T) {
 	})
 }
 
+// A stream whose runs last longer than its interval is due all the time, and yet the
+// other has its turn.
+func TestABusyStreamStarvesNoOther(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.streams("customers", "*/5 * * * *", "orders", "*/15 * * * *")
+		w.peers.last(func(t schedule.Task) time.Duration {
+			if t.Stream == "customers" {
+				return 7 * time.Minute
+			}
+			return time.Second
+		})
+		s, stop := w.start()
+		until("2000-01-01 06:01:00")
+		s.Trigger("orders")
+		until("2000-01-01 06:14:50")
+		if last := w.peers.tasks("orders"); last[len(last)-1].Start.Before(at(t, "2000-01-01T06:01:00Z")) {
+			t.Error("a trigger waits for its tick")
+		}
+		until("2000-01-01 12:00:00")
+		stop()
+		if n := len(w.peers.tasks("orders")); n < 47 {
+			t.Errorf("%d runs of the orders in 12 hours of 48 ticks", n)
+		}
+		if n := len(w.peers.tasks("customers")); n < 100 {
+			t.Errorf("%d runs of the customers", n)
+		}
+	})
+}
+
 // A failing stream does not keep the others waiting.
 func TestAStreamThatFailsStandsInNobodysWay(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -156,7 +185,7 @@ func TestTriggersFallTogether(t *testing.T) {
 		}
 		until("2000-01-01 01:00:30")
 		stop()
-		w.expect("customers 00:00:00", "orders 00:00:10", "customers 00:01:00", "customers 00:01:10", "orders 00:01:20",
+		w.expect("customers 00:00:00", "orders 00:00:10", "customers 00:01:00", "orders 00:01:10", "customers 00:01:20",
 			"customers 01:00:00", "orders 01:00:10")
 	})
 }
