@@ -335,6 +335,16 @@ type Counters struct {
 	TargetCalls     int64 `json:"copernica_calls"`
 }
 
+// Plus returns the sum of what two runs did.
+func (c Counters) Plus(o Counters) Counters {
+	return Counters{
+		Read: c.Read + o.Read, Unchanged: c.Unchanged + o.Unchanged, Created: c.Created + o.Created, Updated: c.Updated + o.Updated,
+		Removed: c.Removed + o.Removed, Refused: c.Refused + o.Refused, Unknown: c.Unknown + o.Unknown,
+		OptOutsKept: c.OptOutsKept + o.OptOutsKept, Missing: c.Missing + o.Missing, OptOutsReturned: c.OptOutsReturned + o.OptOutsReturned,
+		Ownerless: c.Ownerless + o.Ownerless, SourceCalls: c.SourceCalls + o.SourceCalls, TargetCalls: c.TargetCalls + o.TargetCalls,
+	}
+}
+
 // RunOutcome says how a run ended.
 type RunOutcome string
 

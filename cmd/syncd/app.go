@@ -38,6 +38,8 @@ type commands struct {
 	Demo      demoCommand      `cmd:"" help:"Watch syncd work on a made-up shop and account."`
 	Check     checkCommand     `cmd:"" help:"Try everything once: settings, state, shop and account, and say what is to be mended."`
 	Run       runCommand       `cmd:"" help:"Bring Copernica up to date, once."`
+	Plan      planCommand      `cmd:"" help:"Say what the next run would write, and write nothing."`
+	Resync    resyncCommand    `cmd:"" help:"Send records of the past again, beside the live streams."`
 	Serve     serveCommand     `cmd:"" help:"Keep Copernica up to date: the daemon."`
 	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
 	Connect   connectCommand   `cmd:"" help:"Connect an account whose access is given in the browser."`
