@@ -34,6 +34,9 @@ const (
 	maxSettle                = 10 * time.Minute
 	minLag, maxLag           = time.Minute, 720 * time.Hour
 	minVersion, maxVersion   = 1, 4
+	minReconcile             = time.Hour
+	maxReconcile             = 720 * time.Hour
+	minConsent, maxConsent   = 5 * time.Minute, 24 * time.Hour
 )
 
 var shopPattern = regexp.MustCompile(`^[a-z0-9]{1,12}$`) // promise 17
@@ -57,6 +60,8 @@ func (c Config) Validate() error {
 	if c.MaxLag < minLag || c.MaxLag > maxLag {
 		p.add("MAX_LAG", "is %s: write a duration from %s to %s", c.MaxLag, minLag, maxLag)
 	}
+	p.period("RECONCILE_PERIOD", c.Reconcile, minReconcile, maxReconcile)
+	p.period("CONSENT_PERIOD", c.Consent, minConsent, maxConsent)
 	p.between("COPERNICA_API_VERSION", c.Copernica.APIVersion, minVersion, maxVersion)
 	p.listener("LISTEN", c)
 	return errors.Join(p...)
@@ -106,6 +111,12 @@ func (p *problems) add(name, format string, args ...any) {
 func (p *problems) between(name string, value, low, high int) {
 	if value < low || value > high {
 		p.add(name, "is %d: write a number from %d to %d", value, low, high)
+	}
+}
+
+func (p *problems) period(name string, value Period, low, high time.Duration) {
+	if !value.Off() && (value < Period(low) || value > Period(high)) {
+		p.add(name, "is %s: write a duration from %s to %s, or off", value, Period(low), Period(high))
 	}
 }
 

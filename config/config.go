@@ -58,6 +58,10 @@ type Config struct {
 	Overlap       time.Duration `env:"OVERLAP, default=5m" desc:"How far behind the last horizon a pass starts, to find changes that the shop committed late. 0s to 24h."`
 	Settle        time.Duration `env:"SETTLE, default=10s" desc:"How far behind the shop's clock a pass ends, so that changes still being made are left to the next one. 0s to 10m."`
 	RunBudget     Budget        `env:"RUN_BUDGET" show:"no limit" example:"5000,15m" desc:"What one run may spend: a number of records, a time, or both with a comma between, such as '5000', '15m' or '5000,15m'. A run that has spent it ends cleanly and the next one resumes."`
+	Reconcile     Period        `env:"RECONCILE_PERIOD, default=24h" desc:"How often 'syncd serve' looks through everything once, spread evenly: all records of the shop for what moves no time of change, and all rows in Copernica for what was changed there by hand. 1h to 720h, or off."`
+	Consent       Period        `env:"CONSENT_PERIOD, default=15m" desc:"How often 'syncd serve' looks through the newsletter state of all customers, and takes unsubscribes made in Copernica back to the shop. 5m to 24h, or off. In a large shop a round takes longer: it gets a tenth of the time at most, and 'syncd status' shows the true period."`
+	WriteBack     Switch        `env:"WRITE_BACK, default=on" desc:"Whether who unsubscribes in Copernica is unsubscribed in the shop: on or off. Needs the permission Magento_Customer::manage."`
+	Repair        Repair        `env:"REPAIR, default=repair" desc:"What 'syncd serve' does with rows in Copernica that were removed or edited by hand: repair sends them again, report counts them and leaves them."`
 	TimeZone      Zone          `env:"TIME_ZONE, default=Europe/Amsterdam" desc:"Time zone of the dates and times written to Copernica, by its name in the time zone database."`
 
 	// StateDirectory is the folder of the SQLite database when DatabaseURL is not

@@ -71,6 +71,10 @@ func TestDefaults(t *testing.T) {
 		MaxLag:         30 * time.Minute,
 		Overlap:        5 * time.Minute,
 		Settle:         10 * time.Second,
+		Reconcile:      config.Period(24 * time.Hour),
+		Consent:        config.Period(15 * time.Minute),
+		WriteBack:      true,
+		Repair:         config.RepairRows,
 		TimeZone:       cfg.TimeZone,
 		StateDirectory: "/home/op/.local/state/syncd",
 	}
