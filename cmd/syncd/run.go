@@ -61,16 +61,23 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 		}
 		unknown += report.Counters.Unknown
 	}
-	if err == nil && unknown > 0 {
-		err = &unknownError{writes: unknown}
-	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("stopped: the next run resumes where this one was")
 	}
-	if err == nil && open > 0 {
-		err = &deadLettersError{open: open}
+	return errors.Join(verdict(err, unknown, open), p.close())
+}
+
+// verdict is what a run ends with: what stopped it, else what it left undone.
+func verdict(err error, unknown, open int64) error {
+	switch {
+	case err != nil:
+		return err
+	case unknown > 0:
+		return &unknownError{writes: unknown}
+	case open > 0:
+		return &deadLettersError{open: open}
 	}
-	return errors.Join(err, p.close())
+	return nil
 }
 
 // switchedOn are the streams whose schedule is not off.
