@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 04:48:25');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 04:48:25');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 05:21:49');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 05:21:49');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f13367672cc4f82ee67ff36aeb4aa22ac23b395cff7fd7c842a0821700fb9c0065c18e4299a5fbb209f35e014b39995bebf763329d50a6dae84324c5e5f0');
+INSERT INTO sealed VALUES ('hash_key', x'011766f13337db9f1da1413cdfbd93d6cd5cb0ac5455330c95eb5b97853a61895db9b7bd1bd6e6e37cdb57b004f8be4242f7bae2a3fd9d290ba32a4a2649edc8e1');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10014488');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9988961');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -88,7 +88,7 @@ CREATE TABLE runs (
     problem  TEXT NOT NULL,
     counters TEXT NOT NULL CHECK (json_valid(counters))
 ) STRICT;
-INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"removed":0,"refused":0,"unknown":0,"opt_outs_kept":0,"missing":0,"ownerless":3,"magento_calls":0,"copernica_calls":9}');
+INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"removed":0,"refused":0,"unknown":0,"opt_outs_kept":0,"missing":0,"opt_outs_returned":0,"ownerless":3,"magento_calls":0,"copernica_calls":9}');
 CREATE TABLE dead_letters (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline   TEXT NOT NULL REFERENCES pipelines (name),
@@ -142,6 +142,7 @@ CREATE TABLE resyncs (
 INSERT INTO resyncs VALUES (1, 'shop', 'customers', 1795162500250, 1795162560250, '[1,3]', '[]', 1, 1795162620250, 'done', 1795161600250);
 INSERT INTO resyncs VALUES (2, 'shop', 'orders', NULL, NULL, '[]', '[7,9]', 0, 1795162680250, 'open', NULL);
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
+CREATE INDEX records_missing ON records (pipeline, entity, key) WHERE state = 'missing';
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
 CREATE INDEX records_by_number ON records (pipeline, number) WHERE number <> '';
