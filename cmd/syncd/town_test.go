@@ -249,7 +249,6 @@ func (w *town) finish(t *testing.T, args []string, env ...string) (calls int) {
 			return calls
 		}
 		w.later()
-		// It exits 1 for the write that was lost, although it brought it over itself later.
 		// On a busy machine a call can outlast the short time-outs; the next run goes on.
 		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
 			break
