@@ -15,6 +15,7 @@ type Task struct {
 	Tick             time.Time // the first tick it answers; Start when it answers none
 	Start            time.Time // ticks up to here are answered when it has ended
 	Asked            bool      // by Trigger
+	Between          bool      // work between the ticks, which has no schedule here
 }
 
 // Dispatcher decides where a task is worked: in this process, or, with a queue

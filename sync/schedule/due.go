@@ -23,7 +23,7 @@ func (s *Scheduler) next(ctx context.Context) (*Task, time.Duration) {
 		return nil, min(wait, longestSleep)
 	}
 	if l, _, pause := s.pick(now); l == nil {
-		return nil, pause
+		return s.between(ctx, now, pause)
 	}
 	// What is due by what was read before may have been done by another process.
 	if err := s.readMarks(ctx, now); err != nil {
@@ -34,7 +34,7 @@ func (s *Scheduler) next(ctx context.Context) (*Task, time.Duration) {
 	}
 	l, tick, pause := s.pick(now)
 	if l == nil {
-		return nil, pause
+		return s.between(ctx, now, pause)
 	}
 	if tick.IsZero() {
 		tick = now
@@ -150,6 +150,10 @@ func (s *Scheduler) settle(ctx context.Context, r Result) {
 	}
 	if s.trouble.times > 0 && (r.Report.Run != 0 || r.Kind == Held) {
 		s.relieve()
+	}
+	if r.Task.Between {
+		s.settleBetween(r, now)
+		return
 	}
 	switch r.Kind {
 	case Ended:

@@ -12,6 +12,7 @@
 //   - one task at a time, since the pipeline has one writer (promise 13); ticks and
 //     triggers that come meanwhile fall together into one task after it;
 //   - the stream whose tick is oldest goes first, and of one tick the first in the list;
+//   - work between the ticks goes only while no stream is due;
 //   - a run that spent its budget goes on at the next tick (promise 21), and one that
 //     failed is tried at later and later ticks, never between them;
 //   - a task that could not begin, because another process writes or the state is out
@@ -64,6 +65,9 @@ type Config struct {
 	// Spread is the share of the time between two ticks over which tasks are spread, 5
 	// minutes at most; default 0.1, negative: none.
 	Spread float64
+
+	// Between is work for the time in which no stream is due; nil: there is none.
+	Between Between
 
 	// Signs returns a number that changes while a task gets on. One whose signs stand
 	// still for Stall hangs. Nil: no task hangs.
@@ -129,6 +133,7 @@ type Scheduler struct {
 	// Owned by the goroutine of Run.
 	lines   []*line
 	trouble trouble
+	rest    time.Time // no work between the ticks before
 	task    *Task // under way
 	signs   int64
 	moved   time.Time // when the signs last changed
