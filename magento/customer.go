@@ -84,7 +84,8 @@ type Page[T any] struct {
 }
 
 // Item is one record of a page. Err is nil or a [*RecordError], and then Value is
-// empty while ID and UpdatedAt still tell its place.
+// empty while ID and UpdatedAt still tell its place. Of a poisoned record ([CausePoison])
+// nobody may know when it was changed; UpdatedAt is then the latest that it can be.
 type Item[T any] struct {
 	ID        int64
 	UpdatedAt time.Time

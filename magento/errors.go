@@ -101,14 +101,18 @@ const (
 	CauseInvalidUTF8 = "invalid_utf8"
 	CauseMalformed   = "malformed"
 	CauseTooLarge    = "too_large"
+	// CausePoison is of a record over which the shop itself fails, alone and in any page.
+	CausePoison = "poison"
 )
 
-// RecordError says that one record cannot be read although its page can.
+// RecordError says that one record cannot be read although others can.
 type RecordError struct {
 	ID    int64
 	Cause string // one of the Cause constants
 	Size  int64  // bytes of the record's JSON
 	Field string // the field at fault, where known
+	// Answer is what the shop failed with over a poisoned record, placeholders unfilled.
+	Answer string
 }
 
 // Error says what to do in the shop; it holds nothing of the record but its id.
@@ -122,6 +126,8 @@ func (e *RecordError) Error() string {
 		return fmt.Sprintf("record %d holds bytes that are not UTF-8%s: correct its texts in the shop and save it", e.ID, field)
 	case CauseTooLarge:
 		return fmt.Sprintf("record %d is %d bytes large, more than the %d that are read%s: shorten its texts in the shop and save it", e.ID, e.Size, maxItem, field)
+	case CausePoison:
+		return presentable(fmt.Sprintf("the shop fails whenever it is to show record %d (%s): its var/log and var/report say why", e.ID, e.Answer))
 	default:
 		return fmt.Sprintf("record %d has a value of an unexpected kind%s: correct it in the shop and save it", e.ID, field)
 	}

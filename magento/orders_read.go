@@ -16,12 +16,23 @@ import (
 func (c *Client) Orders(ctx context.Context, q Query) iter.Seq2[*Page[Order], error] {
 	return byTime(ctx, c, q, orderPaths(q.Fields), walk[Order]{
 		route: "orders", path: "/orders", pager: c.orders, decode: decodeOrder(),
+		narrow: "items[entity_id,updated_at],total_count",
+		single: func(ctx context.Context, id int64) (Item[Order], error) {
+			v, err := readOrder(ctx, c, id, q.Fields)
+			return Item[Order]{ID: id, UpdatedAt: v.UpdatedAt, Value: v}, err
+		},
 	})
 }
 
 // Order reads one order, with the given fields as in [Client.Orders] or all of them. It
-// matches [ErrNotFound] only when Magento itself says that there is none.
+// matches [ErrNotFound] only when Magento itself says that there is none, and a poisoned
+// one is told apart as in [Client.Customer].
 func (c *Client) Order(ctx context.Context, id int64, fields []string) (Order, error) {
+	v, err := readOrder(ctx, c, id, fields)
+	return v, c.poisoned(ctx, "orders", "/orders", id, err)
+}
+
+func readOrder(ctx context.Context, c *Client, id int64, fields []string) (Order, error) {
 	return one(ctx, c, "asked for order", "orders/{id}", "/orders/"+strconv.FormatInt(id, 10), id, orderPaths(fields), decodeOrder())
 }
 

@@ -63,6 +63,14 @@ func (p *pager) failed() {
 	p.halve()
 }
 
+// fits takes in that a page was too large and which size was not.
+func (p *pager) fits(size int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fast = 0
+	p.size = min(p.size, max(size, min(smallestPage, p.ceiling)))
+}
+
 // refused takes in the shop's maximum and reports whether that lowers the size.
 func (p *pager) refused(maximum int) bool {
 	p.mu.Lock()

@@ -91,7 +91,7 @@ func TestPromise05_PageSizeHalvesOnFailure(t *testing.T) {
 		serve func(int) (int, func(string) string, time.Duration)
 		want  []int
 	}{
-		"5xx":       {func(int) (int, func(string) string, time.Duration) { return 500, broken, 0 }, []int{300, 150, 75, 37, 18, 10, 10}},
+		"502":       {func(int) (int, func(string) string, time.Duration) { return 502, broken, 0 }, []int{300, 150, 75, 37, 18, 10, 10}},
 		"cut short": {func(int) (int, func(string) string, time.Duration) { return 200, cut, 0 }, []int{300, 150, 75, 37, 18, 10, 10}},
 		"400":       {func(int) (int, func(string) string, time.Duration) { return 400, broken, 0 }, []int{300, 300, 300, 300, 300, 300, 300}},
 		"429":       {func(int) (int, func(string) string, time.Duration) { return 429, broken, 0 }, []int{300, 300, 300, 300, 300, 300, 300}},

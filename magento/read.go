@@ -24,6 +24,11 @@ func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Custome
 	return byTime(ctx, c, q, customerPaths(q.Fields), walk[Customer]{
 		route: "customers/search", path: "/customers/search", pager: c.customers, decode: decodeCustomer(silent),
 		finish: func(ctx context.Context, page *Page[Customer]) error { return silent.complete(ctx, c, page) },
+		narrow: "items[id,updated_at],total_count",
+		single: func(ctx context.Context, id int64) (Item[Customer], error) {
+			v, err := c.customer(ctx, id, q.Fields, newUntold(nil))
+			return Item[Customer]{ID: id, UpdatedAt: v.UpdatedAt, Value: v}, err
+		},
 	})
 }
 
@@ -43,7 +48,7 @@ func byTime[T any](ctx context.Context, c *Client, q Query, paths []string, w wa
 	if !q.After.IsZero() {
 		from = time.Time{}
 	}
-	w.timed = true
+	w.timed, w.from, w.before = true, from, before
 	w.criteria = func(after Cursor) criteria {
 		return criteria{
 			groups: append(keyset(from, after, before), q.narrowed()...),
@@ -76,15 +81,23 @@ func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[Custo
 				fields: "items[id,email,website_id],total_count",
 			}
 		},
+		narrow: "items[id],total_count",
 		decode: decodeEmail(),
+		single: func(ctx context.Context, id int64) (Item[CustomerEmail], error) {
+			v, err := c.customer(ctx, id, []string{"email", "website_id"}, newUntold(nil))
+			return Item[CustomerEmail]{ID: id, Value: CustomerEmail{ID: id, WebsiteID: v.WebsiteID, Email: v.Email}}, err
+		},
 		within: byID,
 	}, Cursor{ID: q.After})
 }
 
 // Customer reads one customer, with the given fields as in [Query] or all of them.
-// It matches [ErrNotFound] only when Magento itself says that there is none.
+// It matches [ErrNotFound] only when Magento itself says that there is none, and wraps a
+// [*RecordError] of the cause [CausePoison] when the shop fails over this customer and
+// shows another one.
 func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Customer, error) {
-	return c.customer(ctx, id, fields, newUntold(nil))
+	v, err := c.customer(ctx, id, fields, newUntold(nil))
+	return v, c.poisoned(ctx, "customers/search", "/customers/search", id, err)
 }
 
 func (c *Client) customer(ctx context.Context, id int64, fields []string, silent *untold) (Customer, error) {

@@ -17,6 +17,7 @@ type filter struct{ field, condition, value string }
 type criteria struct {
 	groups [][]filter
 	sort   []string // fields, ascending
+	desc   bool     // they descend
 	size   int
 	page   int    // 0 means the first
 	fields string // as of [fieldList], or "" for all
@@ -34,10 +35,14 @@ func (c criteria) encode() string {
 			v.Set(prefix+"[value]", one.value)
 		}
 	}
+	direction := "ASC"
+	if c.desc {
+		direction = "DESC"
+	}
 	for i, field := range c.sort {
 		prefix := "searchCriteria[sortOrders][" + strconv.Itoa(i) + "]"
 		v.Set(prefix+"[field]", field)
-		v.Set(prefix+"[direction]", "ASC")
+		v.Set(prefix+"[direction]", direction)
 	}
 	v.Set("searchCriteria[pageSize]", strconv.Itoa(c.size))
 	if c.page > 0 {

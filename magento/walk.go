@@ -19,10 +19,15 @@ type walk[T any] struct {
 	route    string
 	path     string
 	pager    *pager
-	timed    bool                        // places are by updated_at too
+	timed    bool      // places are by updated_at too
+	from     time.Time // of a timed walk, as its criteria have them
+	before   time.Time
 	criteria func(after Cursor) criteria // without a page size
+	narrow   string                      // fields that tell a row's place and nothing else
 	decode   func(raw []byte, size int64) Item[T]
+	single   func(ctx context.Context, id int64) (Item[T], error)
 	finish   func(context.Context, *Page[T]) error // of a page that was read; may be nil
+	numbered bool                                  // a page is asked for by its number, and says nothing about those before it
 	// within says what is wrong with an item's place, given the one before it, or "".
 	within func(previous Cursor, item Item[T]) string
 }
@@ -36,13 +41,14 @@ func pages[T any](ctx context.Context, c *Client, w walk[T], after Cursor) iter.
 			s = c.newSession()
 		}
 		var failure error
+		poisoned := 0 // in a row
 		defer func() {
 			if !spoilt(failure) {
 				c.walks.give(s)
 			}
 		}()
 		for {
-			page, err := nextPage(ctx, c, s, w, after)
+			page, err := nextPage(ctx, c, s, w, after, &poisoned)
 			if err == nil && w.finish != nil {
 				err = w.finish(ctx, page)
 			}
@@ -59,9 +65,10 @@ func pages[T any](ctx context.Context, c *Client, w walk[T], after Cursor) iter.
 	}
 }
 
-// nextPage reads one page. The shop's own maximum page size is taken at once; any
+// nextPage reads one page. The shop's own maximum page size is taken at once, and a page
+// that the shop itself fails over is searched for what is behind it (promise 5). Any
 // other failure of a page makes the next one smaller and is returned.
-func nextPage[T any](ctx context.Context, c *Client, s *session, w walk[T], after Cursor) (*Page[T], error) {
+func nextPage[T any](ctx context.Context, c *Client, s *session, w walk[T], after Cursor, poisoned *int) (*Page[T], error) {
 	for {
 		q := w.criteria(after)
 		q.size = w.pager.next()
@@ -73,6 +80,7 @@ func nextPage[T any](ctx context.Context, c *Client, s *session, w walk[T], afte
 		page.Took = c.cfg.Now().Sub(start)
 		if err == nil {
 			w.pager.observe(page.Took, len(page.Items) >= q.size)
+			*poisoned = 0
 			return page, nil
 		}
 		e, typed := errors.AsType[*Error](err)
@@ -80,6 +88,21 @@ func nextPage[T any](ctx context.Context, c *Client, s *session, w walk[T], afte
 		case typed && e.Status == http.StatusBadRequest && w.pager.refused(e.maximum()):
 			c.cfg.Log.Info("the shop limits its page size", "route", w.route, "max", e.maximum())
 			continue
+		case ctx.Err() == nil && typed && e.broke():
+			h := &hunt[T]{c: c, s: s, w: w, after: after, size: q.size, cause: e, row: *poisoned}
+			if page, err = h.page(ctx); err == nil {
+				page.Took, *poisoned = c.cfg.Now().Sub(start), h.row
+			}
+			c.cfg.Log.Info("the shop failed over a page, which was searched for the records behind it",
+				"route", w.route, "size", q.size, "calls", h.calls, "poisoned", h.bad, "read_singly", h.found-h.bad, "done", err == nil)
+			switch {
+			case ctx.Err() != nil: // it says nothing about the shop
+			case err == nil && h.most < h.size:
+				w.pager.fits(h.most)
+			case err != nil || h.found == 0:
+				w.pager.failed()
+			}
+			return page, err
 		case ctx.Err() == nil && typed && e.heavy():
 			w.pager.failed()
 		}
@@ -177,6 +200,9 @@ func readPage[T any](body io.Reader, w walk[T], page *Page[T]) error {
 	}
 	if !items || !total {
 		return &Error{Class: fault.Retry, Shape: ShapeJSON, Filled: "a page without items or total_count", Hint: hintAgain}
+	}
+	if w.numbered {
+		return nil
 	}
 	return complete(page, null, previous)
 }

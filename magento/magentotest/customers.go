@@ -34,6 +34,9 @@ func (c *call) searchCustomers() (any, *failure) {
 		}
 	}
 	s.mu.Unlock()
+	if bad == nil {
+		bad = poisoned(c, settings.Poison, settings.Poison.Customer, true, page...)
+	}
 	if bad != nil {
 		return nil, bad
 	}
@@ -55,6 +58,9 @@ func (c *call) getCustomer() (any, *failure) {
 	r, ok := s.store.find(c.id)
 	if !ok {
 		return nil, c.noCustomer()
+	}
+	if bad := poisoned(c, s.switches.Poison, s.switches.Poison.Customer, false, r); bad != nil {
+		return nil, bad
 	}
 	return r.tree(c.subscribed(r)), nil
 }

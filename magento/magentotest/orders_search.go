@@ -88,6 +88,9 @@ func (c *call) searchOrders() (any, *failure) {
 	if settings.OrderRows > 0 && len(page) > settings.OrderRows {
 		return nil, &failure{fatal: true, session: true}
 	}
+	if bad := poisoned(c, settings.Poison, settings.Poison.Order, true, page...); bad != nil {
+		return nil, bad
+	}
 	if settings.BrokenOrder != nil {
 		page = slices.DeleteFunc(page, func(r *orderRow) bool { return settings.BrokenOrder(r.ID) })
 	}
@@ -111,6 +114,9 @@ func (c *call) getOrder() (any, *failure) {
 	s.mu.Unlock()
 	if !ok {
 		return nil, fail(http.StatusNotFound, "The entity that was requested doesn't exist. Verify the entity and try again.")
+	}
+	if bad := poisoned(c, settings.Poison, settings.Poison.Order, false, r); bad != nil {
+		return nil, bad
 	}
 	want, _ := c.fields()
 	return settings.printed(&r.Order, want), nil

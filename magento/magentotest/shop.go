@@ -103,6 +103,9 @@ type Switches struct {
 	// NullItems tells which orders are printed with `items` null; nil: none.
 	NullItems func(order int64) bool
 
+	// Poison tells which records the shop cannot show.
+	Poison Poison
+
 	// RepeatLastPage answers a page past the end with the last one.
 	RepeatLastPage bool
 	// NoSubscribed leaves is_subscribed out of a search of customers; a single one has it.

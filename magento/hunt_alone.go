@@ -1,0 +1,442 @@
+package magento
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
+)
+
+// alone takes the first row behind id, which the shop fails over, for what it is, and
+// returns the id to go on from.
+func (h *hunt[T]) alone(ctx context.Context, id int64) (int64, error) {
+	h.rest, h.left = nil, 0
+	found, err := h.find(ctx, id)
+	if found == 0 {
+		h.rest, h.left, h.beside = nil, 0, 0
+	}
+	if h.beside > 0 {
+		h.left = 1
+	}
+	if err != nil || found == 0 {
+		return id, err
+	}
+	var item Item[T]
+	err = h.call(ctx, func(ctx context.Context) (err error) {
+		item, err = h.w.single(ctx, found)
+		return err
+	})
+	e, failed := broke(err)
+	record, unreadable := errors.AsType[*RecordError](err)
+	h.found++
+	switch {
+	case errors.Is(err, ErrNotFound): // deleted meanwhile
+		h.done++
+		return found, nil
+	case unreadable:
+		item = Item[T]{ID: found, UpdatedAt: h.latest(found), Err: record}
+	case failed:
+		if !h.good && !h.c.shows(ctx, h.w.route, h.w.path, h.w.criteria(h.after).fields, found) {
+			return 0, h.cause
+		}
+		h.good = true
+		h.bad++
+		if h.row++; h.row >= mostInARow || h.bad > mostInAPage {
+			return 0, h.cause
+		}
+		item = Item[T]{ID: found, UpdatedAt: h.latest(found), Err: poison(found, e)}
+	case err != nil:
+		return 0, err
+	default:
+		h.row = 0
+		if h.w.timed && h.behind(item) {
+			h.done++ // changed meanwhile: it comes by later
+			return found, nil
+		}
+	}
+	h.take(item)
+	return found, nil
+}
+
+// behind reports whether a record lies behind the span.
+func (h *hunt[T]) behind(item Item[T]) bool {
+	return !item.UpdatedAt.Before(h.w.before) || h.end != Cursor{} && !item.at().before(h.end)
+}
+
+// latest is the latest that a row of the span can have been changed.
+func (h *hunt[T]) latest(id int64) time.Time {
+	at, known := h.places[id]
+	switch {
+	case known || !h.w.timed:
+		return at
+	case h.end == Cursor{}:
+		return h.w.before.Add(-time.Second)
+	case id < h.end.ID:
+		return h.end.UpdatedAt
+	}
+	return h.end.UpdatedAt.Add(-time.Second)
+}
+
+// find returns the id of the first row behind id, which the shop fails over, or 0 when
+// it no longer does.
+//
+// A list fails when it holds the row, so that each condition on its id is answered with
+// yes or no. Ids that the shop shows for other rows are not tried.
+func (h *hunt[T]) find(ctx context.Context, id int64) (int64, error) {
+	if h.places != nil {
+		next := int64(0)
+		for other := range h.places {
+			if other > id && (next == 0 || other < next) {
+				next = other
+			}
+		}
+		return next, nil
+	}
+	low, high, err := h.between(ctx, id)
+	if err != nil || high == 0 {
+		return 0, err
+	}
+	for high-low-1 > int64(h.size) {
+		middle := low + (high-low)/2
+		holds, err := h.holds(ctx, id, middle)
+		switch {
+		case errors.Is(err, errMended):
+			return 0, nil
+		case err != nil:
+			return 0, err
+		case holds:
+			high = middle + 1
+		default:
+			low = middle
+		}
+	}
+	ids, err := h.free(ctx, low, high)
+	if err != nil {
+		return 0, err
+	}
+	for len(ids) > 1 {
+		half := len(ids) / 2
+		holds, err := h.holds(ctx, id, ids[half-1])
+		switch {
+		case errors.Is(err, errMended):
+			return 0, nil
+		case err != nil:
+			return 0, err
+		case holds:
+			ids = ids[:half]
+		default:
+			ids = ids[half:]
+		}
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	return ids[0], nil
+}
+
+// errMended says that the shop shows a row which it failed over.
+var errMended = errors.New("the shop shows the record after all")
+
+// holds reports whether the span's first row behind id, which the shop fails over, has
+// an id of at most most.
+func (h *hunt[T]) holds(ctx context.Context, id, most int64) (bool, error) {
+	got, err := h.list(ctx, h.query(1, beyond(id), upTo(most)), Cursor{ID: id}, h.rising)
+	switch _, failed := broke(err); {
+	case failed:
+		return true, nil
+	case err != nil:
+		return false, err
+	case len(got.Items) > 0:
+		return false, errMended
+	}
+	return false, nil
+}
+
+// between returns what the id of the first row behind id lies between, both exclusive;
+// high is 0 when the shop no longer fails over it.
+func (h *hunt[T]) between(ctx context.Context, id int64) (low, high int64, err error) {
+	if h.beside > 0 {
+		h.beside--
+		return id, h.bound, nil
+	}
+	if high, err = h.neighbour(ctx, id); err != nil || high != 0 {
+		return id, high, err
+	}
+	if !h.w.timed && h.end.ID != 0 {
+		return id, h.end.ID, nil
+	}
+	// The highest id of the rows outside the span is a good guess: what was changed
+	// last is often what was made last.
+	low, step := id, int64(8)
+	var top []int64
+	if h.w.timed {
+		if top, err = h.outside(ctx, 1, true, beyond(id)); err != nil {
+			return 0, 0, err
+		}
+	}
+	if high = low + step; len(top) == 1 {
+		high = top[0]
+	}
+	for {
+		holds, err := h.holds(ctx, id, high)
+		switch {
+		case errors.Is(err, errMended):
+			return 0, 0, nil
+		case err != nil:
+			return 0, 0, err
+		case holds:
+			return low, high + 1, nil
+		}
+		low, high, step = high, high+step, 8*step
+	}
+}
+
+// neighbour returns the lowest id behind that of the first row behind id, or 0 when the
+// shop shows none. Reading all that is left from its end brings it by the way, unless
+// the shop fails over more of them.
+func (h *hunt[T]) neighbour(ctx context.Context, id int64) (int64, error) {
+	left := h.count - h.done - 1
+	if left > 0 && left <= h.most {
+		q := h.query(left, beyond(id))
+		q.desc = true
+		got, err := h.list(ctx, q, Cursor{}, h.falling)
+		_, failed := broke(err)
+		switch {
+		case failed:
+			h.left = left
+		case err != nil:
+			return 0, err
+		case got.Total == left+1 && len(got.Items) == left:
+			slices.Reverse(got.Items)
+			h.rest, h.good = got.Items, true
+			return got.Items[0].ID, nil
+		}
+	}
+	for n := 2; n <= min(left+1, 5); n++ {
+		q := h.query(1, beyond(id))
+		q.page = n
+		next, err := h.list(ctx, q, Cursor{ID: id}, h.rising)
+		if _, failed := broke(err); failed {
+			continue
+		}
+		// Old versions repeat the last row where there is none.
+		if err != nil || next.Total < n || len(next.Items) != 1 {
+			return 0, err
+		}
+		h.good = true
+		h.beside, h.bound = n-2, next.Items[0].ID
+		return h.bound, nil
+	}
+	return 0, nil
+}
+
+// free returns the ids between two others that no row outside the span has, so far as
+// the shop tells.
+func (h *hunt[T]) free(ctx context.Context, low, high int64) ([]int64, error) {
+	var taken []int64
+	if high-low-1 > 3 && h.w.timed {
+		var err error
+		if taken, err = h.outside(ctx, h.size, false, beyond(low), upTo(high-1)); err != nil {
+			return nil, err
+		}
+	}
+	ids := make([]int64, 0, high-low-1)
+	for id := low + 1; id < high; id++ {
+		if _, ok := slices.BinarySearch(taken, id); !ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// outside returns ids of rows outside the span, by their conditions ascending or
+// descending; none where the shop fails over that too.
+func (h *hunt[T]) outside(ctx context.Context, size int, descending bool, more ...[]filter) ([]int64, error) {
+	q := criteria{groups: slices.Concat(h.apart(), more), sort: []string{"entity_id"}, desc: descending, size: size, fields: h.w.narrow}
+	got, err := h.list(ctx, q, Cursor{}, func(previous Cursor, item Item[T]) string {
+		if !descending && item.ID <= previous.ID {
+			return fmt.Sprintf("the row %d after %d: it ignores the sort order on entity_id", item.ID, previous.ID)
+		}
+		return ""
+	})
+	if _, ok := broke(err); ok {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(got.Items))
+	for i, item := range got.Items {
+		ids[i] = item.ID
+	}
+	return ids, nil
+}
+
+// apart returns the groups that select what lies outside the span: before it or behind
+// it, each a conjunction, whose alternative in groups is the product of both.
+func (h *hunt[T]) apart() [][]filter {
+	before := [][]filter{{{"updated_at", "lt", shopTime(h.w.from)}}}
+	behind := [][]filter{{{"updated_at", "gteq", shopTime(h.w.before)}}}
+	if !h.after.IsZero() {
+		at := shopTime(h.after.UpdatedAt)
+		before = [][]filter{{{"updated_at", "lteq", at}}, append(upTo(h.after.ID), filter{"updated_at", "lt", at})}
+	}
+	if (h.end != Cursor{}) {
+		at := shopTime(h.end.UpdatedAt)
+		behind = [][]filter{{{"updated_at", "gteq", at}}, append(beyond(h.end.ID-1), filter{"updated_at", "gt", at})}
+	}
+	if h.after.IsZero() && h.w.from.IsZero() {
+		return behind
+	}
+	var groups [][]filter
+	for _, a := range before {
+		for _, b := range behind {
+			groups = append(groups, slices.Concat(a, b))
+		}
+	}
+	return groups
+}
+
+// query selects rows of the span, in the order of their ids.
+func (h *hunt[T]) query(size int, more ...[]filter) criteria {
+	q := h.w.criteria(h.after)
+	if id := strconv.FormatInt(h.end.ID, 10); h.w.timed && h.end != (Cursor{}) {
+		at := shopTime(h.end.UpdatedAt)
+		q.groups = append(q.groups, []filter{{"updated_at", "lteq", at}}, []filter{{"updated_at", "lt", at}, {"entity_id", "lt", id}})
+	} else if h.end.ID != 0 {
+		q.groups = append(q.groups, []filter{{"entity_id", "lt", id}})
+	}
+	q.groups = append(q.groups, more...)
+	q.sort, q.size = []string{"entity_id"}, size
+	return q
+}
+
+func beyond(id int64) []filter { return []filter{{"entity_id", "gt", strconv.FormatInt(id, 10)}} }
+func upTo(id int64) []filter   { return []filter{{"entity_id", "lteq", strconv.FormatInt(id, 10)}} }
+
+// rising checks rows of the span in the order of their ids.
+func (h *hunt[T]) rising(previous Cursor, item Item[T]) string {
+	if item.ID <= previous.ID {
+		return fmt.Sprintf("the row %d after %d: it ignores the filter or the sort order on entity_id", item.ID, previous.ID)
+	}
+	if (h.end != Cursor{}) && !item.at().before(h.end) {
+		return fmt.Sprintf("the row %d, which lies behind the last one asked for: it ignores a filter on updated_at or entity_id", item.ID)
+	}
+	return h.w.within(h.after, item)
+}
+
+// falling is rising for rows that come from the end.
+func (h *hunt[T]) falling(previous Cursor, item Item[T]) string {
+	if previous.ID != 0 && item.ID >= previous.ID {
+		return fmt.Sprintf("the row %d after %d: it ignores the sort order on entity_id", item.ID, previous.ID)
+	}
+	return h.rising(Cursor{}, item)
+}
+
+// list makes one call of the list.
+func (h *hunt[T]) list(ctx context.Context, q criteria, from Cursor, within func(Cursor, Item[T]) string) (*Page[T], error) {
+	w := h.w
+	w.within, w.numbered = within, q.page > 0
+	if q.fields == w.narrow {
+		w.decode = decodePlace[T]
+	}
+	var page *Page[T]
+	err := h.call(ctx, func(ctx context.Context) error {
+		page = &Page[T]{Next: from, Size: q.size}
+		return h.c.get(ctx, h.s, w.route, w.path, q.encode(), func(_ http.Header, body io.Reader) error {
+			return readPage(body, w, page)
+		})
+	})
+	return page, err
+}
+
+// call makes one call. Where the shop itself fails it is not made again at once, since
+// the hunt finds out why; anything else is waited for as always.
+func (h *hunt[T]) call(ctx context.Context, call func(context.Context) error) error {
+	if h.calls++; h.calls > mostCalls {
+		return errEndless
+	}
+	if h.failed >= patience {
+		if _, err := h.c.Clock(ctx); err != nil {
+			return err
+		}
+		h.failed = 0
+	}
+	err := call(httpx.WithPolicy(ctx, httpx.Once))
+	_, failed := broke(err)
+	if err != nil && !failed && ctx.Err() == nil && fault.ClassOf(err) == fault.Retry {
+		err = call(ctx)
+		_, failed = broke(err)
+	}
+	if h.failed++; !failed {
+		h.failed = 0
+	}
+	return err
+}
+
+// take keeps rows of the span.
+func (h *hunt[T]) take(items ...Item[T]) {
+	h.items = append(h.items, items...)
+	h.done += len(items)
+}
+
+// at is an item's place.
+func (i Item[T]) at() Cursor { return Cursor{UpdatedAt: i.UpdatedAt, ID: i.ID} }
+
+func (c Cursor) before(other Cursor) bool {
+	return cmp.Or(c.UpdatedAt.Compare(other.UpdatedAt), cmp.Compare(c.ID, other.ID)) < 0
+}
+
+// decodePlace decodes a row that is narrowed to its place.
+func decodePlace[T any](raw []byte, size int64) Item[T] {
+	var wire struct {
+		ID        integer `json:"id"`
+		EntityID  integer `json:"entity_id"` // of an order
+		UpdatedAt moment  `json:"updated_at"`
+	}
+	item := Item[T]{}
+	if e := decodeItem(raw, size, &wire); e != nil {
+		item.Err = e
+	}
+	item.ID, item.UpdatedAt = int64(cmp.Or(wire.ID, wire.EntityID)), time.Time(wire.UpdatedAt)
+	return item
+}
+
+func poison(id int64, e *Error) *RecordError {
+	return &RecordError{ID: id, Cause: CausePoison, Answer: presentable(e.Message)}
+}
+
+// poisoned turns the failure of a single read into that of its record when the shop
+// shows another one of its kind.
+func (c *Client) poisoned(ctx context.Context, route, path string, id int64, err error) error {
+	e, ok := broke(err)
+	if !ok || ctx.Err() != nil || !c.shows(ctx, route, path, "", id) {
+		return err
+	}
+	return &Error{Status: e.Status, Route: e.Route, Class: fault.Record, Shape: e.Shape, Err: poison(id, e)}
+}
+
+// shows reports whether the shop shows a record besides the one with id: one next to it
+// by id, or the last or the first of all.
+func (c *Client) shows(ctx context.Context, route, path, fields string, id int64) bool {
+	above, below := [][]filter{beyond(id)}, [][]filter{upTo(id - 1)}
+	for _, q := range []criteria{{groups: above}, {groups: below, desc: true}, {groups: above, desc: true}, {groups: below}} {
+		q.sort, q.size, q.fields = []string{"entity_id"}, 1, fields
+		var list struct {
+			Items []json.RawMessage `json:"items"`
+		}
+		if err := c.read(ctx, route, path, q.encode(), decodeInto(&list)); err == nil && len(list.Items) > 0 {
+			return true
+		}
+	}
+	return false
+}

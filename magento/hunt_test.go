@@ -1,0 +1,531 @@
+package magento_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
+	"github.com/magento-copernica/syncd/magento"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+)
+
+// counted counts the requests that go through it.
+type counted struct {
+	http.RoundTripper
+	n atomic.Int64
+}
+
+func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.n.Add(1)
+	return c.RoundTripper.RoundTrip(r)
+}
+
+// met is what a walk brought, in its order: ids, those of poisoned records negative.
+func met[T any](pages iter.Seq2[*magento.Page[T], error]) (ids []int64, err error) {
+	var last magento.Cursor
+	for page, err := range pages {
+		if err != nil {
+			return ids, err
+		}
+		for _, item := range page.Items {
+			if at := (magento.Cursor{UpdatedAt: item.UpdatedAt, ID: item.ID}); !last.IsZero() &&
+				(at.UpdatedAt.Before(last.UpdatedAt) || at.UpdatedAt.Equal(last.UpdatedAt) && at.ID <= last.ID) {
+				return ids, fmt.Errorf("%v comes after %v", at, last)
+			} else {
+				last = at
+			}
+			id := item.ID
+			if item.Err != nil {
+				e, ok := errors.AsType[*magento.RecordError](item.Err)
+				if !ok || e.Cause != magento.CausePoison || e.ID != id || fault.ClassOf(item.Err) != fault.Record {
+					return ids, fmt.Errorf("item %d: %w", id, item.Err)
+				}
+				id = -id
+			}
+			ids = append(ids, id)
+		}
+		if n := len(page.Items); n > 0 && page.Next != last {
+			return ids, fmt.Errorf("the page ends at %v and says %v", last, page.Next)
+		}
+	}
+	return ids, nil
+}
+
+// sorted tells poisoned records from good ones, whose order stays.
+func sorted(ids []int64) (good, bad []int64) {
+	for _, id := range ids {
+		if id < 0 {
+			bad = append(bad, -id)
+		} else {
+			good = append(good, id)
+		}
+	}
+	slices.Sort(bad)
+	return good, bad
+}
+
+func oneOf(ids ...int64) func(int64) bool {
+	return func(id int64) bool { return slices.Contains(ids, id) }
+}
+
+// placesOf returns the places of a shop's customers or orders in the order of a walk.
+func placesOf[T any](list []T, place func(T) (int64, time.Time)) []magento.Cursor {
+	all := make([]magento.Cursor, len(list))
+	for i, one := range list {
+		all[i].ID, all[i].UpdatedAt = place(one)
+	}
+	slices.SortFunc(all, func(a, b magento.Cursor) int {
+		return cmp.Or(a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
+func customerPlaces(s *magentotest.Shop) []magento.Cursor {
+	return placesOf(s.Data().Customers, func(c magentotest.Customer) (int64, time.Time) { return c.ID, c.UpdatedAt })
+}
+
+func orderPlaces(s *magentotest.Shop) []magento.Cursor {
+	return placesOf(s.Data().Orders, func(o magentotest.Order) (int64, time.Time) { return o.ID, o.UpdatedAt })
+}
+
+// idsOf lists the ids of places without those of which not is true.
+func idsOf(places []magento.Cursor, not func(int64) bool) (ids []int64) {
+	for _, at := range places {
+		if !not(at.ID) {
+			ids = append(ids, at.ID)
+		}
+	}
+	return ids
+}
+
+// first lets the first n pages of a walk through.
+func first[T any](n int, pages iter.Seq2[*magento.Page[T], error]) iter.Seq2[*magento.Page[T], error] {
+	return func(yield func(*magento.Page[T], error) bool) {
+		for page, err := range pages {
+			if !yield(page, err) {
+				return
+			}
+			if n--; n == 0 {
+				return
+			}
+		}
+	}
+}
+
+// Two poisoned records anywhere in a page of 300 cost at most 40 requests more than a
+// healthy page, what the transport repeats included; and they do not open its breaker.
+func TestPromise05_TwoPoisonedRecordsInAPage(t *testing.T) {
+	t.Parallel()
+	const retries, most = 4, 40
+	for kind, size := range map[string]int{"customers": 300, "orders": 100} {
+		for where, start := range map[string]int{"the first page": 0, "in the middle": 2 * size, "the last page": 3 * size} {
+			for _, mode := range []magentotest.Poison{{}, {Exception: true, ListOnly: true}, {Field: map[string]string{"customers": "email", "orders": "increment_id"}[kind]}} {
+				t.Run(fmt.Sprintf("%s, %s, %q, lists only: %t", kind, where, mode.Field, mode.ListOnly), func(t *testing.T) {
+					t.Parallel()
+					s := shop(magentotest.Config{Customers: 4 * size, Orders: 4 * size})
+					all := customerPlaces(s)
+					if kind == "orders" {
+						all = orderPlaces(s)
+					}
+					page, worst := all[start:start+size], int64(0)
+					for _, pair := range [][2]int{
+						{0, 1}, {0, size - 1}, {size - 2, size - 1}, {size/2 - 1, size / 2}, {size / 8, size/8 + 1}, {size / 3, size / 2},
+						{1, size / 2}, {size / 4, size - 3}, {size / 7, size - size/7}, {size/2 + 1, size/2 + 5},
+					} {
+						bad := oneOf(page[pair[0]].ID, page[pair[1]].ID)
+						mode.Customer, mode.Order = bad, bad
+						s.Switch(func(w *magentotest.Switches) { w.Poison = mode })
+						calls := &counted{RoundTripper: s.Transport()}
+						tr, err := httpx.New(httpx.Config{Peer: "magento", Base: calls, Retries: retries, Rand: func() float64 { return 0 }})
+						if err != nil {
+							t.Fatal(err)
+						}
+						q := magento.Query{Before: noon, Fields: []string{"created_at", mode.Field}[:min(2, 1+len(mode.Field))]}
+						if start > 0 {
+							q.After = all[start-1]
+						}
+						var ids []int64
+						if c := client(t, tr); kind == "orders" {
+							ids, err = met(first(1, c.Orders(t.Context(), q)))
+						} else {
+							ids, err = met(first(1, c.Customers(t.Context(), q)))
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+						if mode.ListOnly {
+							bad = oneOf() // single reads bring both
+						}
+						good, found := sorted(ids)
+						wanted := idsOf(page, func(id int64) bool { return !bad(id) })
+						slices.Sort(wanted)
+						if diff := gocmp.Diff(idsOf(page, bad), good) + gocmp.Diff(wanted, found); diff != "" {
+							t.Errorf("poison at %v (-want +got):\n%s", pair, diff)
+						}
+						worst = max(worst, calls.n.Load()-1)
+						if b := tr.Stats().Breaker; b != httpx.BreakerClosed {
+							t.Errorf("poison at %v: the breaker is %s", pair, b)
+						}
+					}
+					if t.Logf("%s: at most %d requests more", t.Name(), worst); worst > most {
+						t.Errorf("%d requests more than a healthy page, want at most %d", worst, most)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Wherever poisoned records lie and however long the pages are, each good record comes
+// once and in its order, and each poisoned one once, as an item that says so.
+func TestPromise05_EveryRecordAroundPoison(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(2, 40).Draw(rt, "records")
+		s := shop(magentotest.Config{Customers: n, Orders: n, Seed: rapid.Uint64Range(1, 1<<32).Draw(rt, "seed")})
+		places, isOrders := customerPlaces(s), rapid.Bool().Draw(rt, "orders")
+		if isOrders {
+			places = orderPlaces(s)
+		}
+		bad := oneOf(rapid.SliceOfN(rapid.Map(rapid.IntRange(0, len(places)-1), func(i int) int64 { return places[i].ID }), 0, min(8, len(places)-1)).Draw(rt, "poison")...)
+		mode := magentotest.Poison{
+			Customer: bad, Order: bad, ListOnly: rapid.Bool().Draw(rt, "lists only"), Exception: rapid.Bool().Draw(rt, "exception"),
+			Field: rapid.SampledFrom([]string{"", "created_at"}).Draw(rt, "field"),
+		}
+		s.Switch(func(w *magentotest.Switches) {
+			w.Poison = mode
+			w.RepeatLastPage = rapid.Bool().Draw(rt, "repeats the last page")
+			w.OrderRows = rapid.SampledFrom([]int{0, 0, 7}).Draw(rt, "order rows")
+		})
+		c := client(t, s.Transport(), func(cfg *magento.Config) { cfg.PageSize = rapid.IntRange(1, 40).Draw(rt, "page size") })
+		var from time.Time
+		if rapid.Bool().Draw(rt, "from a time") {
+			from = places[rapid.IntRange(0, len(places)-1).Draw(rt, "from")].UpdatedAt
+			places = slices.DeleteFunc(places, func(at magento.Cursor) bool { return at.UpdatedAt.Before(from) })
+		}
+		q := magento.Query{From: from, Before: noon}
+		var ids []int64
+		var err error
+		if isOrders {
+			ids, err = met(c.Orders(context.Background(), q))
+		} else {
+			ids, err = met(c.Customers(context.Background(), q))
+		}
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if mode.ListOnly {
+			bad = oneOf()
+		}
+		good, found := sorted(ids)
+		wanted := idsOf(places, func(id int64) bool { return !bad(id) })
+		slices.Sort(wanted)
+		if diff := gocmp.Diff(idsOf(places, bad), good) + gocmp.Diff(wanted, found); diff != "" {
+			rt.Fatalf("records (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A hunt that is cut short anywhere, by a stop or by a shop that goes into maintenance,
+// leaves nothing out when the walk is taken up again.
+func TestPromise05_AHuntIsCutShort(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]func(cancel func(), r *http.Request) *http.Response{
+		"a stop": func(cancel func(), _ *http.Request) *http.Response { cancel(); return nil },
+		"maintenance": func(_ func(), r *http.Request) *http.Response {
+			return answer(r, 503, "<html>", "Content-Type", "text/html")
+		},
+		"no database": func(_ func(), r *http.Request) *http.Response {
+			return answer(r, 500, "<!doctype html>", "Content-Type", "text/plain;charset=UTF-8")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for at := 1; ; at++ {
+				s := shop(magentotest.Config{Customers: 90})
+				places := customerPlaces(s)
+				bad := oneOf(places[17].ID, places[18].ID, places[70].ID)
+				s.Switch(func(w *magentotest.Switches) { w.Poison.Customer = bad })
+				ctx, cancel := context.WithCancel(t.Context())
+				requests := 0
+				c := client(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+					// The shop is down for as long as the transport repeats a call.
+					if requests++; requests == at || requests == at+1 {
+						if resp := cut(cancel, r); resp != nil {
+							return resp, nil
+						}
+						return nil, context.Canceled
+					}
+					return s.Transport().RoundTrip(r)
+				}), func(cfg *magento.Config) { cfg.PageSize = 50 })
+				var ids []int64
+				q := magento.Query{Before: noon}
+				failures := 0
+				for done := false; !done; {
+					pages, err := walk(ctx, c, q)
+					more, wrong := met(yielding(pages))
+					if wrong != nil {
+						t.Fatal(wrong)
+					}
+					ids = append(ids, more...)
+					if len(pages) > 0 {
+						q.After = pages[len(pages)-1].Next
+					}
+					if done = err == nil; !done {
+						failures++
+						ctx = t.Context() //nolint:fatcontext // the next process has its own
+					}
+					if failures > 3 {
+						t.Fatalf("cut at request %d: %v", at, err)
+					}
+				}
+				good, found := sorted(ids)
+				if diff := gocmp.Diff(idsOf(places, bad), good); diff != "" || len(found) != 3 {
+					t.Errorf("cut at request %d: poison %v, records (-want +got):\n%s", at, found, diff)
+				}
+				cancel()
+				if failures == 0 && requests < at {
+					if at < 30 {
+						t.Errorf("the hunt took %d requests: the test proves nothing", at)
+					}
+					return
+				}
+			}
+		})
+	}
+}
+
+// Whatever changes while a hunt is under way, records that nobody touches come once, and
+// none is called poisoned that is not.
+func TestPromise05_ChangesDuringAHunt(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		s := shop(magentotest.Config{Customers: rapid.IntRange(10, 40).Draw(rt, "customers"), Seed: rapid.Uint64Range(1, 1<<32).Draw(rt, "seed")})
+		places := customerPlaces(s)
+		poisoned := map[int64]bool{}
+		for range rapid.IntRange(1, 4).Draw(rt, "poisoned") {
+			poisoned[places[rapid.IntRange(0, len(places)-1).Draw(rt, "poison")].ID] = true
+		}
+		touched, ever := map[int64]bool{}, maps.Clone(poisoned)
+		s.Switch(func(w *magentotest.Switches) { w.Poison.Customer = func(id int64) bool { return poisoned[id] } })
+		s.OnRequest(func(*http.Request) {
+			if rapid.IntRange(0, 4).Draw(rt, "changes") > 0 {
+				return
+			}
+			id := places[rapid.IntRange(0, len(places)-1).Draw(rt, "customer")].ID
+			if still := slices.Sorted(maps.Keys(poisoned)); len(still) > 0 && rapid.Bool().Draw(rt, "a poisoned one") {
+				id = still[0]
+			}
+			if touched[id] {
+				return
+			}
+			switch rapid.IntRange(0, 2).Draw(rt, "change") {
+			case 0:
+				s.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Changed" })
+				touched[id] = true
+			case 1:
+				s.Delete(id)
+				touched[id] = true
+			case 2:
+				delete(poisoned, id)
+			}
+		})
+		c := client(t, s.Transport(), func(cfg *magento.Config) { cfg.PageSize = rapid.IntRange(5, 40).Draw(rt, "page size") })
+		seen := map[int64]int{}
+		q := magento.Query{Before: noon}
+		for turns := 0; ; turns++ {
+			pages, err := walk(context.Background(), c, q)
+			ids, wrong := met(yielding(pages))
+			if wrong != nil {
+				rt.Fatal(wrong)
+			}
+			for _, id := range ids {
+				if seen[max(id, -id)]++; id < 0 && !ever[-id] {
+					rt.Fatalf("customer %d is called poisoned", -id)
+				}
+			}
+			if len(pages) > 0 {
+				q.After = pages[len(pages)-1].Next
+			}
+			if err == nil {
+				break
+			}
+			if turns > 20 {
+				rt.Fatal(err)
+			}
+		}
+		for _, at := range places {
+			if n := seen[at.ID]; n > 1 || n == 0 && !touched[at.ID] {
+				rt.Fatalf("customer %d came %d times", at.ID, n)
+			}
+		}
+	})
+}
+
+// A shop that fails over everything is broken, not poisoned: nothing is passed over.
+func TestPromise05_ABrokenShopIsNotSkippedThrough(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		bad   func(place int) bool
+		mode  magentotest.Poison
+		most  int64 // requests of a walk
+		start int   // where the walk must stop at the latest
+	}{
+		"everything":                    {func(int) bool { return true }, magentotest.Poison{}, 10, 0},
+		"everything but places":         {func(int) bool { return true }, magentotest.Poison{Field: "email"}, 20, 0},
+		"all but the last":              {func(i int) bool { return i < 199 }, magentotest.Poison{}, 10, 0},
+		"ten in a row":                  {func(i int) bool { return i >= 20 && i < 30 }, magentotest.Poison{}, 200, 20},
+		"a page full, the rest is fine": {func(i int) bool { return i < 50 }, magentotest.Poison{}, 200, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := shop(magentotest.Config{Customers: 200})
+			places := customerPlaces(s)
+			bad := map[int64]bool{}
+			for i, at := range places {
+				bad[at.ID] = tc.bad(i)
+			}
+			tc.mode.Customer = func(id int64) bool { return bad[id] }
+			s.Switch(func(w *magentotest.Switches) { w.Poison = tc.mode })
+			calls := &counted{RoundTripper: s.Transport()}
+			c := client(t, calls, func(cfg *magento.Config) { cfg.PageSize = 10 })
+			q := magento.Query{Before: noon, Fields: []string{"email"}}
+			for range 3 {
+				calls.n.Store(0)
+				pages, err := walk(t.Context(), c, q)
+				wantClass(t, err, fault.Retry)
+				if e := typed(t, err); e.Status != http.StatusInternalServerError || e.Message == "" && e.Filled == "" {
+					t.Errorf("%v", err)
+				}
+				if len(pages) > 0 {
+					q.After = pages[len(pages)-1].Next
+				}
+				if n := calls.n.Load(); n > tc.most {
+					t.Errorf("%d requests, want at most %d", n, tc.most)
+				}
+			}
+			if i := slices.Index(places, q.After); i >= tc.start {
+				t.Errorf("the walk came to place %d", i)
+			}
+		})
+	}
+}
+
+// What stands before a shop, or below it, says nothing about a record: there is no hunt.
+func TestPromise05_OtherFailuresStartNoHunt(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]emulator.Fault{
+		"maintenance": magentotest.Maintenance(), "no database": magentotest.DatabaseDown(),
+		"502": magentotest.BadGateway(), "504": magentotest.GatewayTimeout(), "429": magentotest.TooManyRequests(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := shop(magentotest.Config{Customers: 100})
+			s.Faults().Add(f)
+			calls := &counted{RoundTripper: s.Transport()}
+			_, err := walk(t.Context(), client(t, calls), magento.Query{})
+			wantClass(t, err, fault.Retry)
+			if n := calls.n.Load(); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+// The walk over e-mails gets by a poisoned customer too, and brings one that only lists
+// fail over.
+func TestPromise05_EmailsAroundPoison(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]magentotest.Poison{"whole": {}, "its e-mail": {Field: "email"}, "in lists": {ListOnly: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := shop(magentotest.Config{Customers: 1300})
+			var want []int64
+			for _, one := range s.Data().Customers {
+				want = append(want, one.ID)
+			}
+			bad := oneOf(want[0], want[700], want[701], want[1299])
+			mode.Customer = bad
+			s.Switch(func(w *magentotest.Switches) { w.Poison = mode })
+			var good, found []int64
+			for page, err := range client(t, s.Transport()).Emails(t.Context(), magento.EmailQuery{}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, item := range page.Items {
+					switch {
+					case item.Err != nil:
+						found = append(found, item.ID)
+					case item.Value.Email == "" || item.Value.WebsiteID == 0:
+						t.Errorf("%+v", item)
+					default:
+						good = append(good, item.ID)
+					}
+				}
+			}
+			if mode.ListOnly {
+				bad = oneOf()
+			}
+			if diff := gocmp.Diff(slices.DeleteFunc(slices.Clone(want), bad), good); diff != "" || !mode.ListOnly && len(found) != 4 {
+				t.Errorf("poison %v, ids (-want +got):\n%s", found, diff)
+			}
+		})
+	}
+}
+
+// A single record is poisoned when the shop fails over it and shows another one.
+func TestPromise05_ASinglePoisonedRecord(t *testing.T) {
+	t.Parallel()
+	s := shop(magentotest.Config{Customers: 3, Orders: 3})
+	c := client(t, s.Transport())
+	customer, order := s.Data().Customers[2].ID, s.Data().Orders[0].ID
+	read := func() map[string]error {
+		_, one := c.Customer(t.Context(), customer, []string{"email"})
+		_, other := c.Order(t.Context(), order, nil)
+		return map[string]error{"customer": one, "order": other}
+	}
+	for name, err := range read() {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.Switch(func(w *magentotest.Switches) {
+		w.Poison = magentotest.Poison{Customer: oneOf(customer), Order: oneOf(order), Exception: true}
+	})
+	for name, err := range read() {
+		wantClass(t, err, fault.Record)
+		wantText(t, err, "var/log", "Report ID: webapi-6b022b7a9139b")
+		if e, ok := errors.AsType[*magento.RecordError](err); !ok || e.Cause != magento.CausePoison || e.ID != customer && e.ID != order {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	all := func(int64) bool { return true }
+	s.Switch(func(w *magentotest.Switches) { w.Poison.Customer, w.Poison.Order = all, all })
+	for _, err := range read() {
+		wantClass(t, err, fault.Retry)
+	}
+}
+
+func yielding[T any](pages []*magento.Page[T]) iter.Seq2[*magento.Page[T], error] {
+	return func(yield func(*magento.Page[T], error) bool) {
+		for _, page := range pages {
+			if !yield(page, nil) {
+				return
+			}
+		}
+	}
+}
