@@ -21,6 +21,7 @@ func (c *Client) CustomersByID(ctx context.Context, q IDQuery) iter.Seq2[*Page[C
 	return byEntityID(ctx, c, q, customerPaths(q.Fields), walk[Customer]{
 		route: "customers/search", path: "/customers/search", pager: c.customers, decode: decodeCustomer(silent),
 		finish: func(ctx context.Context, page *Page[Customer]) error { return silent.complete(ctx, c, page) },
+		narrow: customerPlace, single: c.customerItem(q.Fields),
 	})
 }
 
@@ -28,6 +29,7 @@ func (c *Client) CustomersByID(ctx context.Context, q IDQuery) iter.Seq2[*Page[C
 func (c *Client) OrdersByID(ctx context.Context, q IDQuery) iter.Seq2[*Page[Order], error] {
 	return byEntityID(ctx, c, q, orderPaths(q.Fields), walk[Order]{
 		route: "orders", path: "/orders", pager: c.orders, decode: decodeOrder(),
+		narrow: orderPlace, single: c.orderItem(q.Fields),
 	})
 }
 

@@ -79,15 +79,16 @@ func (h *hunt[T]) page(ctx context.Context) (*Page[T], error) {
 	if err == nil {
 		err = h.read(ctx)
 	}
+	if err == nil && h.bad > 0 && !h.good && !h.shows(ctx, h.items[0].ID) {
+		err = h.cause
+	}
 	switch _, failed := broke(err); {
 	case failed, errors.Is(err, errEndless):
 		return nil, h.cause
 	case err != nil:
 		return nil, err
 	}
-	slices.SortFunc(h.items, func(a, b Item[T]) int {
-		return cmp.Or(a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(h.items, func(a, b Item[T]) int { return h.compare(a.at(), b.at()) })
 	page := &Page[T]{Items: h.items, Next: h.after, Total: max(h.count, len(h.items)), Size: h.size}
 	page.Last = h.last && len(h.items) < h.size
 	switch n := len(h.items); {
@@ -97,6 +98,19 @@ func (h *hunt[T]) page(ctx context.Context) (*Page[T], error) {
 		page.Next = Cursor{UpdatedAt: h.end.UpdatedAt, ID: h.end.ID - 1}
 	}
 	return page, nil
+}
+
+// shows reports whether the shop shows a record besides the one with id.
+func (h *hunt[T]) shows(ctx context.Context, id int64) bool {
+	return h.c.shows(ctx, h.w.route, h.w.path, h.w.criteria(h.after).fields, id)
+}
+
+// compare compares two places of the walk.
+func (h *hunt[T]) compare(a, b Cursor) int {
+	if h.w.timed {
+		return cmp.Or(a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
+	}
+	return cmp.Compare(a.ID, b.ID)
 }
 
 // close finds where the span ends. Narrowed to places the shop may show the page after
@@ -139,7 +153,7 @@ func (h *hunt[T]) close(ctx context.Context) error {
 	}
 	// A shop that repeats its last row fails so when that one is poisoned. Then no row
 	// lies behind the page, if the shop is well otherwise.
-	if !h.c.shows(ctx, h.w.route, h.w.path, h.w.criteria(h.after).fields, 0) {
+	if !h.shows(ctx, h.after.ID) {
 		return h.cause
 	}
 	h.count, h.last = h.size, true

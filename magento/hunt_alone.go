@@ -45,10 +45,6 @@ func (h *hunt[T]) alone(ctx context.Context, id int64) (int64, error) {
 	case unreadable:
 		item = Item[T]{ID: found, UpdatedAt: h.latest(found), Err: record}
 	case failed:
-		if !h.good && !h.c.shows(ctx, h.w.route, h.w.path, h.w.criteria(h.after).fields, found) {
-			return 0, h.cause
-		}
-		h.good = true
 		h.bad++
 		if h.row++; h.row >= mostInARow || h.bad > mostInAPage {
 			return 0, h.cause
@@ -69,7 +65,7 @@ func (h *hunt[T]) alone(ctx context.Context, id int64) (int64, error) {
 
 // behind reports whether a record lies behind the span.
 func (h *hunt[T]) behind(item Item[T]) bool {
-	return !item.UpdatedAt.Before(h.w.before) || h.end != Cursor{} && !item.at().before(h.end)
+	return !item.UpdatedAt.Before(h.w.before) || h.end != Cursor{} && h.compare(item.at(), h.end) >= 0
 }
 
 // latest is the latest that a row of the span can have been changed.
@@ -196,9 +192,14 @@ func (h *hunt[T]) between(ctx context.Context, id int64) (low, high int64, err e
 		case holds:
 			return low, high + 1, nil
 		}
-		low, high, step = high, high+step, 8*step
+		if low, high, step = high, high+step, 8*step; low > highestID {
+			return 0, 0, nil
+		}
 	}
 }
+
+// highestID is beyond what an id can be: Magento's are unsigned numbers of 32 bits.
+const highestID = 1 << 32
 
 // neighbour returns the lowest id behind that of the first row behind id, or 0 when the
 // shop shows none. Reading all that is left from its end brings it by the way, unless
@@ -328,7 +329,7 @@ func (h *hunt[T]) rising(previous Cursor, item Item[T]) string {
 	if item.ID <= previous.ID {
 		return fmt.Sprintf("the row %d after %d: it ignores the filter or the sort order on entity_id", item.ID, previous.ID)
 	}
-	if (h.end != Cursor{}) && !item.at().before(h.end) {
+	if (h.end != Cursor{}) && h.compare(item.at(), h.end) >= 0 {
 		return fmt.Sprintf("the row %d, which lies behind the last one asked for: it ignores a filter on updated_at or entity_id", item.ID)
 	}
 	return h.w.within(h.after, item)
@@ -391,10 +392,6 @@ func (h *hunt[T]) take(items ...Item[T]) {
 
 // at is an item's place.
 func (i Item[T]) at() Cursor { return Cursor{UpdatedAt: i.UpdatedAt, ID: i.ID} }
-
-func (c Cursor) before(other Cursor) bool {
-	return cmp.Or(c.UpdatedAt.Compare(other.UpdatedAt), cmp.Compare(c.ID, other.ID)) < 0
-}
 
 // decodePlace decodes a row that is narrowed to its place.
 func decodePlace[T any](raw []byte, size int64) Item[T] {

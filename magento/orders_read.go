@@ -16,11 +16,7 @@ import (
 func (c *Client) Orders(ctx context.Context, q Query) iter.Seq2[*Page[Order], error] {
 	return byTime(ctx, c, q, orderPaths(q.Fields), walk[Order]{
 		route: "orders", path: "/orders", pager: c.orders, decode: decodeOrder(),
-		narrow: "items[entity_id,updated_at],total_count",
-		single: func(ctx context.Context, id int64) (Item[Order], error) {
-			v, err := readOrder(ctx, c, id, q.Fields)
-			return Item[Order]{ID: id, UpdatedAt: v.UpdatedAt, Value: v}, err
-		},
+		narrow: orderPlace, single: c.orderItem(q.Fields),
 	})
 }
 
@@ -30,6 +26,17 @@ func (c *Client) Orders(ctx context.Context, q Query) iter.Seq2[*Page[Order], er
 func (c *Client) Order(ctx context.Context, id int64, fields []string) (Order, error) {
 	v, err := readOrder(ctx, c, id, fields)
 	return v, c.poisoned(ctx, "orders", "/orders", id, err)
+}
+
+// orderPlace narrows a list to what tells an order's place.
+const orderPlace = "items[entity_id,updated_at],total_count"
+
+// orderItem reads an order singly that no list shows.
+func (c *Client) orderItem(fields []string) func(context.Context, int64) (Item[Order], error) {
+	return func(ctx context.Context, id int64) (Item[Order], error) {
+		v, err := readOrder(ctx, c, id, fields)
+		return Item[Order]{ID: id, UpdatedAt: v.UpdatedAt, Value: v}, err
+	}
 }
 
 func readOrder(ctx context.Context, c *Client, id int64, fields []string) (Order, error) {

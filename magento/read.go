@@ -24,11 +24,7 @@ func (c *Client) Customers(ctx context.Context, q Query) iter.Seq2[*Page[Custome
 	return byTime(ctx, c, q, customerPaths(q.Fields), walk[Customer]{
 		route: "customers/search", path: "/customers/search", pager: c.customers, decode: decodeCustomer(silent),
 		finish: func(ctx context.Context, page *Page[Customer]) error { return silent.complete(ctx, c, page) },
-		narrow: "items[id,updated_at],total_count",
-		single: func(ctx context.Context, id int64) (Item[Customer], error) {
-			v, err := c.customer(ctx, id, q.Fields, newUntold(nil))
-			return Item[Customer]{ID: id, UpdatedAt: v.UpdatedAt, Value: v}, err
-		},
+		narrow: customerPlace, single: c.customerItem(q.Fields),
 	})
 }
 
@@ -98,6 +94,17 @@ func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[Custo
 func (c *Client) Customer(ctx context.Context, id int64, fields []string) (Customer, error) {
 	v, err := c.customer(ctx, id, fields, newUntold(nil))
 	return v, c.poisoned(ctx, "customers/search", "/customers/search", id, err)
+}
+
+// customerPlace narrows a list to what tells a customer's place.
+const customerPlace = "items[id,updated_at],total_count"
+
+// customerItem reads a customer singly that no list shows.
+func (c *Client) customerItem(fields []string) func(context.Context, int64) (Item[Customer], error) {
+	return func(ctx context.Context, id int64) (Item[Customer], error) {
+		v, err := c.customer(ctx, id, fields, newUntold(nil))
+		return Item[Customer]{ID: id, UpdatedAt: v.UpdatedAt, Value: v}, err
+	}
 }
 
 func (c *Client) customer(ctx context.Context, id int64, fields []string, silent *untold) (Customer, error) {

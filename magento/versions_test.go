@@ -243,14 +243,12 @@ var traps = []struct {
 		},
 	},
 	{
-		"2.4.0 to 2.4.2", "A page fails that holds a customer with two newsletter subscriptions", "the stream stops before that page: [two subscriptions](#a-customer-with-two-subscriptions)",
+		"2.4.0 to 2.4.2", "A page fails that holds a customer with two newsletter subscriptions", "the customer is found and read singly: [two subscriptions](#a-customer-with-two-subscriptions)",
 		func(t *testing.T) {
 			s := versionShop("2.4.0", func(sw *magentotest.Switches) { sw.TwoSubscriptions = func(id int64) bool { return id == 350 } })
 			pages, err := walk(t.Context(), client(t, s.Transport(), byCodes, overHTTP), magento.Query{})
-			wantClass(t, err, fault.Retry)
-			wantText(t, err, "status 500", "two rows in newsletter_subscriber", "2.4.0 to 2.4.2")
-			if slices.Contains(ids(pages), 350) {
-				t.Error("the customer arrived")
+			if err != nil || len(ids(pages)) != 700 || !slices.Contains(ids(pages), 350) {
+				t.Errorf("%d customers, %v", len(ids(pages)), err)
 			}
 		},
 	},
