@@ -46,8 +46,11 @@ type watchedRunner struct {
 
 // Run implements schedule.Runner.
 func (w *watchedRunner) Run(ctx context.Context, stream string) (engine.Report, error) {
-	w.service.work(w.pipeline)
-	defer w.service.work(nil)
+	done, err := w.service.takeTurn(ctx, w.pipeline)
+	if err != nil {
+		return engine.Report{Stream: stream}, err
+	}
+	defer done()
 	return w.pipeline.engine.Run(ctx, stream)
 }
 

@@ -33,7 +33,8 @@ type service struct {
 	local     *schedule.Local
 	scheduler *schedule.Scheduler
 
-	read atomic.Int64 // records of the run under way
+	read atomic.Int64  // records of the run under way
+	turn chan struct{} // holds a token while a run or a slice of a resync is under way
 
 	mu       sync.Mutex
 	cfg      config.Config
@@ -56,7 +57,7 @@ const (
 // newDaemon reads the settings and takes the address to answer at. Its errors are
 // those that only an operator can mend.
 func newDaemon(ctx context.Context, a *app, envFile string) (*service, error) {
-	s := &service{environ: a.environ, envFile: envFile, level: new(slog.LevelVar), words: map[string]string{}}
+	s := &service{environ: a.environ, envFile: envFile, level: new(slog.LevelVar), words: map[string]string{}, turn: make(chan struct{}, 1)}
 	cfg, streams, environ, err := s.load(ctx, a)
 	if environ != nil {
 		a.environ = environ // the form of the log may stand in the file
@@ -140,7 +141,10 @@ func (s *service) run(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
+		var work sync.WaitGroup
+		work.Go(func() { s.resyncs(ctx) })
 		s.scheduler.Run(ctx)
+		work.Wait()
 	}()
 	s.manager.ready("Open, the first runs begin")
 	for {

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/sqlite"
+)
+
+// beside opens the state beside the commands that use it.
+func (s *stage) beside() state.Store {
+	s.t.Helper()
+	store, err := sqlite.Open(s.t.Context(), sqlite.Config{Path: s.statePath(), EncryptionKey: s.environ["SYNCD_ENCRYPTION_KEY"]})
+	s.must(err)
+	s.t.Cleanup(func() { s.must(store.Close()) })
+	return store
+}
+
+// byHand changes a field of every profile in Copernica.
+func (s *stage) byHand() {
+	s.t.Helper()
+	for _, p := range s.account.Profiles(copernicatest.DatabaseName) {
+		s.must(s.account.EditProfile(p.ID, map[string]string{"lastname": "By hand"}))
+	}
+}
+
+// openResyncs returns the ids of those that have not ended.
+func (s *stage) openResyncs(store state.Store) []int64 {
+	s.t.Helper()
+	open, err := store.Resyncs(s.t.Context(), "shop", state.ResyncFilter{Open: true, Limit: 10})
+	s.must(err)
+	var ids []int64
+	for _, r := range open {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+// Promise 22: a resync that was stopped goes on, and the live streams have their turn
+// in between.
+func TestPromise22_AStoppedResyncGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newOrderStage(t)
+	s.ends(exitDone, s.run("run"))
+	s.pass(time.Minute)
+	s.byHand()
+
+	ctx, stop := context.WithCancel(t.Context())
+	var calls atomic.Int64
+	each := func() {
+		if calls.Add(1) == 20 {
+			stop()
+		}
+	}
+	s.accountFront.each.Store(&each)
+	s.environ["SYNCD_RUN_BUDGET"] = "10"
+	s.ends(exitFailed, s.runIn(ctx, false, "resync", "customers", "--force"), "stopped: `syncd resync` goes on with resync 1")
+	s.accountFront.each.Store(nil)
+	store := s.beside()
+	if open := s.openResyncs(store); !slices.Equal(open, []int64{1}) {
+		t.Fatalf("open are %v", open)
+	}
+
+	s.pass(time.Minute)
+	s.shop.Edit(s.id(0), func(c *magentotest.Customer) { c.LastName += " II" })
+	s.pass(time.Minute)
+	out := s.run("resync")
+	s.ends(exitDone, out)
+	if !strings.HasPrefix(out.stdout, "customers: 1 read, 0 created, 1 updated") || !strings.Contains(out.stdout, "; done\n") {
+		t.Errorf("the live streams had no turn, or the resync no end:\n%s", out.stdout)
+	}
+	s.environ["SYNCD_RUN_BUDGET"] = ""
+	s.ends(exitDone, s.run("resync", "orders", "--force")) // guests are made of orders
+	s.inStep()
+}
+
+// With --wait the end is waited for, whoever brings it.
+func TestAResyncWaitsForAnotherProcess(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.ends(exitDone, s.run("run"))
+	s.byHand()
+	store := s.beside()
+	lease, err := store.Acquire(t.Context(), "shop", "somebody", time.Hour)
+	s.must(err)
+	var wg sync.WaitGroup
+	var out outcome
+	wg.Go(func() { out = s.run("resync", "customers", "--force", "--wait") })
+	for len(s.openResyncs(store)) == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.must(store.Release(t.Context(), lease))
+	wg.Wait()
+	s.ends(exitDone, out)
+	if !strings.Contains(out.stdout, "32 updated") {
+		t.Errorf("%s", out.stdout)
+	}
+	s.inStep()
+}
+
+// The daemon works what was requested, between the runs of the streams.
+func TestTheDaemonTakesUpAResync(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	d := s.serve("syncd")
+	d.readiness(200)
+	s.byHand()
+	store := s.beside()
+	id, err := store.AddResync(t.Context(), state.Resync{Pipeline: "shop", Stream: "customers", Force: true})
+	s.must(err)
+	d.await(`a resync has ended.* id=1 stream=customers state=done`)
+	if open := s.openResyncs(store); len(open) > 0 || id != 1 {
+		t.Errorf("open are %v, added %d", open, id)
+	}
+	d.stop()
+	s.inStep()
+}
