@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type service struct {
 	manager  *manager
 	health   *health.Handler
 	listener net.Listener // nil: nobody is answered
+	server   *http.Server // nil likewise
 
 	store     state.Store // once it is open
 	local     *schedule.Local
@@ -126,9 +128,9 @@ func (s *service) run(ctx context.Context) error {
 	defer deaf()
 	answering := make(chan error, 1)
 	if s.listener != nil {
-		server := s.health.Server()
-		go func() { answering <- server.Serve(s.listener) }()
-		defer server.Close() //nolint:errcheck // nobody is owed a last answer
+		s.server = s.health.Server()
+		go func() { answering <- s.server.Serve(s.listener) }()
+		defer s.server.Close() //nolint:errcheck // nobody is owed a last answer
 	}
 	if err := s.open(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -138,6 +140,8 @@ func (s *service) run(ctx context.Context) error {
 	}
 	s.begin()
 
+	ctx, halt := context.WithCancel(ctx)
+	defer halt()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -157,7 +161,8 @@ func (s *service) run(ctx context.Context) error {
 			s.log.Info("every stream is run now, as asked")
 			s.scheduler.Trigger()
 		case err := <-answering:
-			return fmt.Errorf("answer at %s: %w", s.listener.Addr(), err)
+			halt()
+			return errors.Join(fmt.Errorf("answer at %s: %w", s.listener.Addr(), err), s.stop(ended))
 		}
 	}
 }
@@ -264,7 +269,11 @@ func (s *service) stop(ended <-chan struct{}) error {
 	case <-time.After(stopLimit):
 		return fmt.Errorf("stopped after %s with calls still under way: the next start looks up what became of them", stopLimit)
 	}
-	return errors.Join(s.pipeline.close(), s.store.Close())
+	var unanswered error
+	if s.server != nil {
+		unanswered = s.server.Close() // before the state that its answers come from
+	}
+	return errors.Join(unanswered, s.pipeline.close(), s.store.Close())
 }
 
 // reload takes the settings over as they are now, or keeps the old ones and says why.

@@ -184,9 +184,14 @@ func (d *served) awaitMetric(line string) {
 // poll asks until the answer is as wanted.
 func (d *served) poll(wanted func() bool) {
 	d.t.Helper()
+	d.pollFor(100*time.Second, wanted)
+}
+
+func (d *served) pollFor(limit time.Duration, wanted func() bool) {
+	d.t.Helper()
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
-	deadline := time.After(100 * time.Second)
+	deadline := time.After(limit)
 	for !wanted() {
 		select {
 		case <-again.C:
