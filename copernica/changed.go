@@ -30,23 +30,38 @@ func (d *Database) Changed(ctx context.Context, since time.Time) iter.Seq2[[]Pro
 			}
 			l.since = since.Add(-changedMargin).In(zone).Format(time.DateTime)
 		}
-		stopped := false
-		err := d.client.walk(ctx, l, func(rows []rawRow, _ bool) error {
-			var page []Profile
-			for _, r := range rows {
-				if !bool(r.Removed) {
-					page = append(page, r.profile())
-				}
+		d.client.profiles(ctx, l, yield)
+	}
+}
+
+// All lists the live profiles with ids above one, a page at a time in the order of id.
+func (d *Database) All(ctx context.Context, after int64) iter.Seq2[[]Profile, error] {
+	return func(yield func([]Profile, error) bool) {
+		l := d.profiles()
+		l.after = after
+		d.client.profiles(ctx, l, yield)
+	}
+}
+
+// profiles hands the live profiles of a list on, until there are no more or nobody wants
+// them.
+func (c *Client) profiles(ctx context.Context, l listing, yield func([]Profile, error) bool) {
+	stopped := false
+	err := c.walk(ctx, l, func(rows []rawRow, _ bool) error {
+		var page []Profile
+		for _, r := range rows {
+			if !bool(r.Removed) {
+				page = append(page, r.profile())
 			}
-			if !yield(page, nil) {
-				stopped = true
-				return errStopped
-			}
-			return nil
-		})
-		if err != nil && !stopped {
-			yield(nil, err)
 		}
+		if !yield(page, nil) {
+			stopped = true
+			return errStopped
+		}
+		return nil
+	})
+	if err != nil && !stopped {
+		yield(nil, err)
 	}
 }
 

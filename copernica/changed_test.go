@@ -48,6 +48,18 @@ func TestAccountChanged(t *testing.T) {
 		if got, pages := changed(t, d, time.Time{}); !slices.Equal(got, all) || pages != 3 {
 			t.Errorf("all: %d of %d, in %d pages", len(got), len(all), pages)
 		}
+		var above []int64
+		for page, err := range d.All(t.Context(), all[1200]) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range page {
+				above = append(above, p.ID)
+			}
+		}
+		if !slices.Equal(above, all[1201:]) {
+			t.Errorf("above one: %d of %d", len(above), len(all)-1201)
+		}
 		for hour := range 8 {
 			time.Sleep(3 * time.Hour)
 			since := time.Now()

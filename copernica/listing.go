@@ -5,11 +5,12 @@ import (
 	"iter"
 )
 
-// All lists the live subprofiles of the collection, whatever profile they stand under,
-// a page at a time in the order of id.
-func (c *Collection) All(ctx context.Context) iter.Seq2[[]Subprofile, error] {
+// All lists the live subprofiles of the collection with ids above one, whatever profile
+// they stand under, a page at a time in the order of id.
+func (c *Collection) All(ctx context.Context, after int64) iter.Seq2[[]Subprofile, error] {
 	return func(yield func([]Subprofile, error) bool) {
 		l := c.everywhere()
+		l.after = after
 		stopped := false
 		err := c.client.walk(ctx, l, func(rows []rawRow, _ bool) error {
 			var live []rawRow

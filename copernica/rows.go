@@ -26,6 +26,7 @@ type listing struct {
 	route, path string
 	rows        string // what the rows are called
 	key, value  string
+	after       int64  // rows with higher ids only
 	since       string // not changed before this Amsterdam local time; "": any
 	// unsure says that Copernica may ignore conditions on this list, which then are
 	// worth a saving and nothing more.
@@ -57,7 +58,7 @@ func (c *Client) page(ctx context.Context, l listing, query []byte) (p page[rawR
 // that another page follows. Each page begins after the last id of the one before,
 // since offsets skip and repeat rows while data change (copernica-behaviours 48).
 func (c *Client) walk(ctx context.Context, l listing, each func(rows []rawRow, more bool) error) error {
-	last, seen, offsets := int64(0), 0, false
+	last, seen, offsets := l.after, 0, false
 	for {
 		query := append(make([]byte, 0, 192), l.path...)
 		query = append(query, '?')

@@ -63,6 +63,8 @@ type Database interface {
 	// Live returns those of ids that are live profiles, ascending.
 	Live(ctx context.Context, ids []int64) ([]int64, error)
 	Changed(ctx context.Context, since time.Time) iter.Seq2[[]copernica.Profile, error]
+	// All lists the live profiles with ids above one.
+	All(ctx context.Context, after int64) iter.Seq2[[]copernica.Profile, error]
 	Collection(name string) (*copernica.Collection, error)
 	KeysAbove(ctx context.Context, key copernica.KeyField, prefix string, id int64) (keys []string, complete bool, err error)
 }

@@ -41,40 +41,70 @@ type Inspection struct {
 	// syncd did not make, doubles and orphans, is reported and never touched.
 	Repair bool
 	Found  func(Finding) // called for each, from one goroutine
+	// Period is how long a round takes, spread evenly: a slice of it is made, and the next
+	// one goes on. Zero is now: a whole round.
+	Period time.Duration
 }
 
-// inspectStream is the name of the runs that look at Copernica.
-const inspectStream = "copernica/sweep"
+// InspectSweep is the sweep through Copernica. Each table has a checkpoint below it.
+const InspectSweep = "copernica/sweep"
 
-// Inspect lists all rows of this shop in Copernica and compares each with the ledger
+// Inspect lists the rows of this shop in Copernica and compares each with the ledger
 // (promise 15). Consent is not compared: a value of Copernica's own may be right.
 func (e *Engine) Inspect(ctx context.Context, in Inspection) (Report, error) {
 	if in.Found == nil {
 		in.Found = func(Finding) {}
 	}
-	return e.hold(ctx, inspectStream, Customers, func(r *run, ctx context.Context) error {
+	return e.hold(ctx, InspectSweep, Customers, func(r *run, ctx context.Context) error {
 		return r.inspect(ctx, in)
 	})
 }
 
+// inspect goes on with a round, or begins one.
 func (r *run) inspect(ctx context.Context, in Inspection) error {
 	if err := r.cfg.SameShop(ctx); err != nil {
 		return err
 	}
-	open, tables := r.writer.open, r.cfg.Mapping.Tables()
-	if len(tables) > 1 {
-		open = r.writer.openBelow
-	}
-	if err := open(ctx); err != nil {
+	if err := r.openTables(ctx); err != nil {
 		return err
 	}
-	for _, t := range tables {
-		if err := r.inspectTable(ctx, t, in); err != nil {
+	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, r.stream)
+	if err != nil {
+		return err
+	}
+	cp.Pipeline, cp.Stream = r.cfg.Pipeline, r.stream
+	if cp.Target.IsZero() || in.Period == 0 {
+		cp.Target = r.cfg.Now().UTC().Truncate(time.Second)
+	}
+	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
+	if err != nil {
+		return err
+	}
+	for _, t := range r.cfg.Mapping.Tables() {
+		for _, n := range over.Records[state.Entity(t)] {
+			r.total.Add(n)
+		}
+	}
+	for _, t := range r.cfg.Mapping.Tables() {
+		whole, err := r.inspectTable(ctx, t, &cp, in)
+		if err != nil {
 			return err
+		}
+		if !whole {
+			r.row.Outcome = state.Paused
+			return nil
 		}
 	}
 	r.row.Outcome = state.Done
-	return nil
+	return r.close(ctx, cp)
+}
+
+// openTables opens Copernica with every table that the mapping fills.
+func (r *run) openTables(ctx context.Context) error {
+	if len(r.cfg.Mapping.Tables()) > 1 {
+		return r.writer.openBelow(ctx)
+	}
+	return r.writer.open(ctx)
 }
 
 // shown is a row in Copernica beside what the mapping makes of it.
@@ -83,15 +113,15 @@ type shown struct {
 	row mapping.Row
 }
 
-// rowsOf lists a table's rows.
-func (r *run) rowsOf(ctx context.Context, t mapping.Table) iter.Seq2[[]shown, error] {
+// rowsOf lists a table's rows with ids above one.
+func (r *run) rowsOf(ctx context.Context, t mapping.Table, after int64) iter.Seq2[[]shown, error] {
 	standing := func(id int64, fields map[string]string) shown {
 		return shown{id, r.cfg.Mapping.Standing(t, fields)}
 	}
 	if t == mapping.Profiles {
-		return pageOf(r.writer.db.Changed(ctx, time.Time{}), func(p copernica.Profile) shown { return standing(p.ID, p.Fields) })
+		return pageOf(r.writer.db.All(ctx, after), func(p copernica.Profile) shown { return standing(p.ID, p.Fields) })
 	}
-	return pageOf(r.writer.below[state.Entity(t)].rows.All(ctx), func(s copernica.Subprofile) shown { return standing(s.ID, s.Fields) })
+	return pageOf(r.writer.below[state.Entity(t)].rows.All(ctx, after), func(s copernica.Subprofile) shown { return standing(s.ID, s.Fields) })
 }
 
 func pageOf[T any](pages iter.Seq2[[]T, error], show func(T) shown) iter.Seq2[[]shown, error] {
@@ -109,26 +139,59 @@ func pageOf[T any](pages iter.Seq2[[]T, error], show func(T) shown) iter.Seq2[[]
 }
 
 // inspectTable walks a table and the ledger side by side, in the order of Copernica's
-// ids.
-func (r *run) inspectTable(ctx context.Context, t mapping.Table, in Inspection) error {
-	entity, after := state.Entity(t), int64(0)
-	for rows, err := range r.rowsOf(ctx, t) {
+// ids, from where the round is. It reports whether it came to the end. The round's own
+// checkpoint says when the next slice is due.
+func (r *run) inspectTable(ctx context.Context, t mapping.Table, round *state.Checkpoint, in Inspection) (whole bool, err error) {
+	entity := state.Entity(t)
+	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, r.stream+"/"+string(entity))
+	switch {
+	case err != nil:
+		return false, err
+	case in.Period > 0 && cp.Horizon.Equal(round.Target):
+		return true, nil
+	case in.Period == 0 || !cp.Target.Equal(round.Target):
+		cp.Target, cp.Position = round.Target, state.Position{}
+	}
+	cp.Pipeline, cp.Stream = r.cfg.Pipeline, r.stream+"/"+string(entity)
+	for rows, err := range r.rowsOf(ctx, t, cp.Position.ID) {
 		if err != nil {
-			return err
+			return false, err
 		}
 		if len(rows) == 0 {
 			continue
 		}
-		last := rows[len(rows)-1].id
-		if err := r.inspectPage(ctx, entity, after, last, rows, in); err != nil {
+		after := cp.Position.ID
+		cp.Position.ID = rows[len(rows)-1].id
+		if err := r.inspectPage(ctx, entity, after, cp.Position.ID, rows, in); err != nil {
+			return false, err
+		}
+		if r.halting() {
+			return false, context.Cause(ctx)
+		}
+		if in.Period == 0 {
+			continue
+		}
+		share := float64(len(rows)) / float64(max(r.total.Load(), int64(len(rows))))
+		round.Position.UpdatedAt = r.cfg.Now().UTC().Add(time.Duration(share * float64(in.Period)))
+		return false, r.keep(ctx, &cp, round)
+	}
+	if err := r.inspectPage(ctx, entity, cp.Position.ID, math.MaxInt64, nil, in); err != nil {
+		return false, err
+	}
+	cp.Horizon, cp.Target, cp.Position = round.Target, time.Time{}, state.Position{}
+	return true, r.keep(ctx, &cp)
+}
+
+// keep saves checkpoints, each as it is then.
+func (r *run) keep(ctx context.Context, all ...*state.Checkpoint) error {
+	for _, cp := range all {
+		saved, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: cp})
+		if err != nil {
 			return err
 		}
-		after = last
-		if r.halting() {
-			return context.Cause(ctx)
-		}
+		*cp = saved
 	}
-	return r.inspectPage(ctx, entity, after, math.MaxInt64, nil, in)
+	return nil
 }
 
 // inspectPage compares the rows that Copernica shows between two ids with those that
@@ -147,6 +210,7 @@ func (r *run) inspectPage(ctx context.Context, e state.Entity, after, upto int64
 		from = some[len(some)-1].CopernicaID
 	}
 	r.row.Counters.Read += int64(len(rows))
+	r.cfg.Progress(Progress{Stream: r.stream, Read: r.row.Counters.Read, Total: max(r.total.Load(), r.row.Counters.Read), Counts: r.row.Counters})
 	var (
 		again   []state.Record // to be sent again
 		strange []shown

@@ -145,3 +145,37 @@ func TestPromise15_ARepairPutsRight(t *testing.T) {
 		}
 	})
 }
+
+// A round in slices finds what a whole one does, each deviation once, and lasts its
+// period.
+func TestPromise15_ARoundIsSpreadOverItsPeriod(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 40, Orders: 60}, func(_ *testing.T, w *world) {
+		w.run()
+		w.runOrders()
+		ids := w.ids(2)
+		check(w, w.account.EditProfile(w.profile(ids[0]).ID, map[string]string{"lastname": "By hand"}))
+		check(w, w.account.RemoveProfile(w.profile(ids[1]).ID))
+		want := w.inspect(false)
+
+		const period = 24 * time.Hour
+		found, rounds, began := map[string]int{}, 0, time.Now()
+		for rounds == 0 {
+			due, err := w.engine(nil).SweepDue(w.t.Context(), engine.InspectSweep, period)
+			check(w, err)
+			time.Sleep(max(time.Until(due), time.Minute))
+			report, err := w.engine(nil).Inspect(w.t.Context(), engine.Inspection{
+				Period: period, Found: func(f engine.Finding) { found[fmt.Sprintf("%s %s", f.Deviation, f.Key)]++ },
+			})
+			check(w, err)
+			if report.Outcome == state.Done {
+				rounds++
+			}
+		}
+		if diff := cmp.Diff(want, found); diff != "" {
+			w.t.Errorf("in slices (-whole +slices):\n%s", diff)
+		}
+		if took := time.Since(began); took < period/2 || took > 3*period {
+			w.t.Errorf("a round took %s", took)
+		}
+	})
+}

@@ -33,6 +33,10 @@ func Sweeps() []string { return []string{ConsentSweep, CustomersSweep, OrdersSwe
 type Sweep struct {
 	// Period is how long a round takes, spread evenly. Zero is now: all of it at once.
 	Period time.Duration
+	// Whole begins a round anew, wherever the one under way is.
+	Whole bool
+	// Budget bounds a slice that is behind its time; it ends after a page.
+	Budget Budget
 	// Accept is how many records an operator knows to be deleted in the shop. More than
 	// that, and more than 20 and 0.5 % of all, stop the sweep (promise 19).
 	Accept int64
@@ -64,7 +68,11 @@ func (e *Engine) Sweep(ctx context.Context, sweep string, s Sweep) (Report, erro
 	if err := knownStream(kind, e.cfg.Mapping); err != nil {
 		return Report{Stream: sweep}, err
 	}
-	return e.hold(ctx, sweep, kind, func(r *run, ctx context.Context) error {
+	slice := &Engine{cfg: e.cfg}
+	if s.Budget != (Budget{}) {
+		slice.cfg.Budget = s.Budget
+	}
+	return slice.hold(ctx, sweep, kind, func(r *run, ctx context.Context) error {
 		r.sweep = &s
 		return r.round(ctx)
 	})
@@ -85,7 +93,7 @@ func (r *run) round(ctx context.Context) error {
 		return err
 	}
 	cp.Pipeline, cp.Stream = r.cfg.Pipeline, r.stream
-	if cp.Target.IsZero() {
+	if cp.Target.IsZero() || r.sweep.Whole {
 		cp.Target, cp.Position = r.cfg.Now().UTC().Truncate(time.Second), state.Position{}
 	}
 	whole, err := r.walk(ctx, cp)
