@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -32,7 +34,7 @@ func (w *world) preview(q engine.PreviewRequest) []engine.Preview {
 		}()
 	}
 	before, writes := w.remains(), w.writes()
-	all, err := w.engine(nil).Preview(w.t.Context(), q)
+	all, err := w.engine(func(cfg *engine.Config) { cfg.Store = forbidden{w.store, w.t} }).Preview(w.t.Context(), q)
 	if err != nil {
 		w.t.Fatalf("preview: %v", err)
 	}
@@ -43,6 +45,43 @@ func (w *world) preview(q engine.PreviewRequest) []engine.Preview {
 		w.t.Errorf("a preview made %d writes", made)
 	}
 	return all
+}
+
+// forbidden is a store that may be read.
+type forbidden struct {
+	state.Store
+	t *testing.T
+}
+
+func (f forbidden) no(what string) error {
+	f.t.Errorf("a preview calls %s of the store", what)
+	return errors.New("forbidden")
+}
+
+func (f forbidden) OpenPipeline(_ context.Context, p state.Pipeline) (state.Pipeline, error) {
+	return p, f.no("OpenPipeline")
+}
+
+func (f forbidden) Acquire(context.Context, string, string, time.Duration) (state.Lease, error) {
+	return state.Lease{}, f.no("Acquire")
+}
+
+func (f forbidden) Renew(_ context.Context, l state.Lease, _ time.Duration) (state.Lease, error) {
+	return l, f.no("Renew")
+}
+
+func (f forbidden) Release(context.Context, state.Lease) error              { return f.no("Release") }
+func (f forbidden) Plan(context.Context, state.Lease, []state.Record) error { return f.no("Plan") }
+func (f forbidden) StartRun(context.Context, state.Run) (int64, error)      { return 0, f.no("StartRun") }
+func (f forbidden) SaveRun(context.Context, state.Run) error                { return f.no("SaveRun") }
+func (f forbidden) SetMark(context.Context, string, time.Time) error        { return f.no("SetMark") }
+
+func (f forbidden) Commit(context.Context, state.Lease, state.Commit) (state.Checkpoint, error) {
+	return state.Checkpoint{}, f.no("Commit")
+}
+
+func (f forbidden) EndResync(context.Context, string, int64, state.ResyncState) error {
+	return f.no("EndResync")
 }
 
 // remains is what a state shows of what was done to it.
