@@ -27,6 +27,7 @@ var (
 	code     = regexp.MustCompile("`([^`]+)`")
 	variable = regexp.MustCompile(`^SYNCD_[A-Z_]*`)
 	testFunc = regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]+)\(`)
+	jsonName = regexp.MustCompile("`json:\"([a-z_]+)[,\"]")
 )
 
 // documents returns the texts of README.md and of everything under docs, by path.
@@ -222,4 +223,30 @@ func literals(t *testing.T, name string) string {
 		return true
 	})
 	return all.String()
+}
+
+// TestPrintedNamesAreExplained asks of the documents every name that a command prints as
+// JSON, in code quotes or in an example.
+func TestPrintedNamesAreExplained(t *testing.T) {
+	t.Parallel()
+	for name, document := range map[string]string{
+		"cmd/syncd/status.go":      "docs/status.md",
+		"cmd/syncd/dead_text.go":   "docs/status.md",
+		"cmd/syncd/lookup_text.go": "docs/status.md",
+		"cmd/syncd/lookup_live.go": "docs/status.md",
+		"state/state.go":           "docs/status.md", // the counters of a run
+		"sync/doctor/report.go":    "docs/operations.md",
+	} {
+		names := jsonName.FindAllStringSubmatch(read(t, name), -1)
+		if len(names) == 0 {
+			t.Errorf("%s prints no names: does another file now?", name)
+		}
+		text := read(t, document)
+		for _, m := range names {
+			said := regexp.MustCompile("[`.\"]" + m[1] + "[`\"]")
+			if !said.MatchString(text) {
+				t.Errorf("%s does not explain %q, which %s prints", document, m[1], name)
+			}
+		}
+	}
 }
