@@ -134,7 +134,7 @@ type Scheduler struct {
 	lines   []*line
 	trouble trouble
 	rest    time.Time // no work between the ticks before
-	task    *Task // under way
+	task    *Task     // under way
 	signs   int64
 	moved   time.Time // when the signs last changed
 	hangs   bool
