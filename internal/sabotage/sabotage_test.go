@@ -115,6 +115,7 @@ func orderDefects() []defect {
 		{
 			name: "an order is in another lane than its profile",
 			file: "sync/engine/page.go", old: "		return it.owner.key\n	}\n	return it.row.Key\n", new: "		return it.row.Key\n	}\n	return it.row.Key\n",
+			seen: test("./sync/engine", "TestPromise13_Rows"),
 		},
 		{
 			name: "cents are lost",

@@ -101,8 +101,7 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 	failed := group.Wait()
 	r.row.Counters.Read += int64(len(people))
 	r.count()
-	// What the shop has done is a fact, whatever stopped the rest.
-	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	saving, cancel := r.recording(ctx)
 	defer cancel()
 	_, err = r.cfg.Store.Commit(saving, r.tenure.current(), commit)
 	if err == nil {

@@ -153,7 +153,7 @@ func TestPromise18_OptOutsOnBothSides(t *testing.T) {
 	for i := range histories(30) {
 		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
 			inShop(t, magentotest.Config{Customers: 20}, func(t *testing.T, w *world) {
-				random := rand.New(rand.NewPCG(seed+uint64(i), 1)) //nolint:gosec // a printed seed repeats it
+				random := rand.New(rand.NewPCG(seed+uint64(i), 1))
 				w.run()
 				ids := w.ids(8)
 				out := map[int64]bool{} // who opted out, on whichever side, and has not come back

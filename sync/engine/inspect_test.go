@@ -32,7 +32,7 @@ func TestPromise15_EveryDeviationIsFoundAndNothingElse(t *testing.T) {
 	seed := firstSeed()
 	t.Logf("SYNCD_TEST_SEED=%d repeats this", seed)
 	inShop(t, magentotest.Config{Customers: 220, Orders: 300}, func(t *testing.T, w *world) {
-		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a printed seed repeats it
+		random := rand.New(rand.NewPCG(seed, 0))
 		w.run()
 		w.runOrders()
 		if found := w.inspect(false); len(found) != 0 {

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,28 @@ func (w *world) below(profile int64) map[string]copernicatest.Subprofile {
 		}
 	}
 	return found
+}
+
+// A row waits in its profile's lane until the profile has an id, also when it is made
+// in the same page: nothing is looked up, and nothing is left for later.
+func TestPromise13_RowsFollowTheirProfileInItsLane(t *testing.T) {
+	inWorld(t, 5, func(_ *testing.T, w *world) {
+		w.run()
+		for i := range 60 {
+			w.guestOrder(fmt.Sprintf("guest%d@example.test", i), "Guest")
+		}
+		w.settle()
+		report := w.runOrders()
+		if n := report.Counters; n.Created != 60*3 || n.Unknown != 0 || n.Refused != 0 {
+			w.t.Errorf("%+v", n)
+		}
+		for call, n := range w.account.Log().Counts() {
+			if strings.HasPrefix(call, "GET ") && strings.Contains(call, "/subprofiles") {
+				w.t.Errorf("%d look-ups of rows that were never in doubt: %s", n, call)
+			}
+		}
+		w.ordersInStep()
+	})
 }
 
 // In the first pass an order whose customer has not come by yet ends the run before
@@ -205,6 +228,12 @@ func TestPromise17_OneProfileForEachGuest(t *testing.T) {
 		w.runOrders()
 		w.settle()
 		w.runOrders()
+		w.ordersInStep()
+
+		// An older order that is read again alone does not speak either.
+		if _, err := w.engine(nil).Deliver(w.t.Context(), engine.Orders, []int64{7, 9}); err != nil {
+			w.t.Error(err)
+		}
 		w.ordersInStep()
 	})
 }

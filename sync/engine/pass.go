@@ -220,8 +220,7 @@ func (r *run) settle(ctx context.Context, p *page, cp *state.Checkpoint, failed 
 		commit.Checkpoint = &next
 	}
 	r.cfg.TestHook(PointCommitting)
-	// The outcomes are facts; a stop does not make them untrue.
-	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	saving, cancel := r.recording(ctx)
 	defer cancel()
 	saved, err := r.cfg.Store.Commit(saving, r.tenure.current(), commit)
 	if err != nil {

@@ -130,8 +130,11 @@ func (r *run) singleOrders(ctx context.Context, records []source, p *page) (gone
 }
 
 func (r *run) single(ctx context.Context, p *page, read int, prepare func() error) error {
-	if p.read = read; read == 0 && p.place == nil {
+	if read == 0 && p.place == nil {
 		return nil
+	}
+	if p.again || p.place != nil { // what is only taken up again was counted when it came by
+		p.read = read
 	}
 	defer func() { r.inflight.free(p.keys) }()
 	if err := prepare(); err != nil {

@@ -32,6 +32,9 @@ type run struct {
 	starting context.Context
 	halt     context.CancelFunc
 	writes   context.Context
+	// records is what outcomes are recorded under. They are facts, which a stop does not
+	// make untrue; a store that does not answer is waited for a second longer than calls.
+	records context.Context
 
 	hasher state.Hasher
 
@@ -105,6 +108,10 @@ func (e *Engine) hold(ctx context.Context, stream, kind string, work func(*run, 
 	r.starting, r.halt = context.WithCancel(held)
 	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
 	r.writes = writes
+	records, endRecords := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRecords()
+	r.records = records
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(cfg.Grace+time.Second, endRecords) })()
 	r.writer = newWriter(cfg, tenure)
 	r.writer.starting = r.starting
 	r.inflight.init()
@@ -115,18 +122,27 @@ func (e *Engine) hold(ctx context.Context, stream, kind string, work func(*run, 
 		runErr = work(r, held)
 	}
 	if cause := context.Cause(held); cause != nil && isFenced(cause) {
-		runErr = cause
+		if isFenced(runErr) || errors.Is(runErr, context.Canceled) {
+			runErr = nil // its consequence
+		}
+		runErr = errors.Join(cause, runErr)
 	}
 	r.halt()
 	r.lanes.wait()
 	stopping()
 	endWrites()
 
-	// What follows records the end; it must not be cut short by the stop itself.
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	closing, cancel := r.recording(ctx)
 	defer cancel()
 	report, err := r.finish(closing, runErr)
 	return report, errors.Join(runErr, err, tenure.end(closing))
+}
+
+// recording is a context to record outcomes with.
+func (r *run) recording(ctx context.Context) (context.Context, context.CancelFunc) {
+	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	ended := context.AfterFunc(r.records, cancel)
+	return saving, func() { ended(); cancel() }
 }
 
 // fixShop opens the pipeline, and refuses a state that was made for another shop:
