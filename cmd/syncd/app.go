@@ -43,6 +43,7 @@ type commands struct {
 	Serve     serveCommand     `cmd:"" help:"Keep Copernica up to date: the daemon."`
 	Provision provisionCommand `cmd:"" help:"Create what the Copernica database lacks; nothing is deleted or retyped."`
 	Connect   connectCommand   `cmd:"" help:"Connect an account whose access is given in the browser."`
+	Verify    verifyCommand    `cmd:"" help:"Hold the shop and Copernica against each other now, and say what differs."`
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
 	Dead      deadCommand      `cmd:"" help:"List, show, replay and close dead letters: what could not be delivered."`
 	Lookup    lookupCommand    `cmd:"" help:"Say where one record is: in the shop, on its way, in Copernica."`

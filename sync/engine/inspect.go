@@ -44,6 +44,8 @@ type Inspection struct {
 	// Period is how long a round takes, spread evenly: a slice of it is made, and the next
 	// one goes on. Zero is now: a whole round.
 	Period time.Duration
+
+	differs func(Difference) // in place of all that: nothing is repaired, and what differs is told
 }
 
 // InspectSweep is the sweep through Copernica. Each table has a checkpoint below it.
@@ -212,8 +214,9 @@ func (r *run) inspectPage(ctx context.Context, e state.Entity, after, upto int64
 	r.row.Counters.Read += int64(len(rows))
 	r.cfg.Progress(Progress{Stream: r.stream, Read: r.row.Counters.Read, Total: max(r.total.Load(), r.row.Counters.Read), Counts: r.row.Counters})
 	var (
-		again   []state.Record // to be sent again
-		strange []shown
+		deviating []Finding
+		again     []state.Record // to be sent again
+		strange   []shown
 	)
 	byID := make(map[int64]*shown, len(rows))
 	for i := range rows {
@@ -236,7 +239,7 @@ func (r *run) inspectPage(ctx context.Context, e state.Entity, after, upto int64
 		default:
 			continue
 		}
-		in.Found(found)
+		deviating = append(deviating, found)
 		again = append(again, rec)
 	}
 	for i := range rows {
@@ -244,8 +247,17 @@ func (r *run) inspectPage(ctx context.Context, e state.Entity, after, upto int64
 			strange = append(strange, rows[i])
 		}
 	}
+	if in.differs != nil {
+		in.Found = func(f Finding) { in.differs(Difference{Finding: f}) }
+	}
 	if err := r.strange(ctx, e, strange, in); err != nil {
 		return err
+	}
+	if in.differs != nil {
+		return r.compared(ctx, deviating, again, in.differs)
+	}
+	for _, found := range deviating {
+		in.Found(found)
 	}
 	if !in.Repair || len(again) == 0 {
 		return nil
@@ -281,7 +293,10 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 // mend makes the ledger say what Copernica shows, and sends the records behind the rows
 // again, from the shop as it is now.
 func (r *run) mend(ctx context.Context, rows []state.Record) error {
-	if _, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Records: rows}); err != nil {
+	if script, ok := r.cfg.Store.(*script); ok {
+		script.alter(rows)
+		defer script.alter(nil)
+	} else if _, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Records: rows}); err != nil {
 		return err
 	}
 	people, orders := r.sources(rows)

@@ -52,6 +52,8 @@ type PreviewRow struct {
 	Cause    string         // of a refusal
 	Gone     bool           // Copernica shows no such row, so that an update would be lost on it
 	Fields   []mapping.Side // that would change, with both sides' values: personal data
+
+	compared bool // with the row that stands in Copernica
 }
 
 // Preview says what the next run of some streams, or a resync, would do: it reads, maps,

@@ -24,6 +24,11 @@ type rehearsal struct {
 	took  time.Duration
 	ids   int64 // of imagined rows: below zero
 	total int64 // records that the shop counted
+
+	// Of a verification; nil: nobody asks.
+	found   func(*intent, PreviewRow) // each row that would be written
+	played  func(*intent)             // each row whose write was imagined
+	missing func(state.Record)        // each row whose record the shop no longer has
 }
 
 // play gives each write of a page its outcome.
@@ -31,7 +36,14 @@ func (x *rehearsal) play(r *run, p *page) {
 	x.total = r.total.Load()
 	before := x.calls
 	for _, it := range p.intents {
-		it.result = x.outcome(r, it)
+		if it.result = x.outcome(r, it); x.played != nil && it.writes() {
+			x.played(it)
+		}
+	}
+	if x.missing != nil {
+		for _, rec := range p.missing {
+			x.missing(rec)
+		}
 	}
 	if x.calls > before {
 		x.calls++ // the look at the schema after a page's writes
@@ -67,7 +79,10 @@ func (x *rehearsal) outcome(r *run, it *intent) result {
 		x.calls++
 	}
 	written, kept := true, false
-	if len(x.rows) < x.most {
+	switch {
+	case len(x.rows) >= x.most && x.found != nil:
+		x.show(it, nil, nil)
+	case len(x.rows) < x.most:
 		var err error
 		if written, kept, err = x.compare(r, it, looks); err != nil {
 			if refusal(err) {
@@ -146,7 +161,7 @@ func (x *rehearsal) compare(r *run, it *intent, looks bool) (written, kept bool,
 
 // show notes a row among the first ones.
 func (x *rehearsal) show(it *intent, seen *standing, problem error) {
-	if len(x.rows) >= x.most {
+	if len(x.rows) >= x.most && x.found == nil {
 		return
 	}
 	row := PreviewRow{Entity: it.entity, Key: it.row.Key, SourceID: it.row.SourceID}
@@ -165,12 +180,17 @@ func (x *rehearsal) show(it *intent, seen *standing, problem error) {
 		}
 	default:
 		row.Action = PreviewUpdate
-		row.Gone = seen == nil && it.before.CopernicaID > 0
-		if seen != nil {
+		row.Gone = seen == nil && it.before.CopernicaID > 0 && len(x.rows) < x.most
+		if row.compared = seen != nil; row.compared {
 			row.Fields = it.changes(seen)
 		}
 	}
-	x.rows = append(x.rows, row)
+	if x.found != nil {
+		x.found(it, row)
+	}
+	if len(x.rows) < x.most {
+		x.rows = append(x.rows, row)
+	}
 }
 
 // changes are the fields of a row that stand otherwise in Copernica and would be written.
@@ -221,6 +241,7 @@ type script struct {
 	checkpoints map[string]state.Checkpoint
 	profiles    map[string]imagined
 	emails      map[state.Hash][]state.Email
+	altered     map[state.RecordRef]state.Record // rows as a repair would make them
 	adopting    bool
 }
 
@@ -236,6 +257,7 @@ func newScript(s state.Store, now func() time.Time) *script {
 	return &script{
 		Store: s, now: now,
 		checkpoints: map[string]state.Checkpoint{}, profiles: map[string]imagined{}, emails: map[state.Hash][]state.Email{},
+		altered: map[state.RecordRef]state.Record{},
 	}
 }
 
@@ -281,11 +303,19 @@ func (s *script) Checkpoint(ctx context.Context, pipeline, stream string) (state
 
 func (s *script) Records(ctx context.Context, pipeline string, e state.Entity, keys []string) (map[string]state.Record, error) {
 	found, err := s.Store.Records(ctx, pipeline, e, keys)
-	if err != nil || e != state.Profile {
+	if err != nil {
 		return found, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, key := range keys {
+		if rec, ok := s.altered[state.RecordRef{Entity: e, Key: key}]; ok {
+			found[key] = rec
+		}
+	}
+	if e != state.Profile {
+		return found, nil
+	}
 	for _, key := range keys {
 		if p, ok := s.profiles[key]; ok {
 			rec := found[key]
@@ -295,6 +325,28 @@ func (s *script) Records(ctx context.Context, pipeline string, e state.Entity, k
 		}
 	}
 	return found, nil
+}
+
+func (s *script) RecordsBySource(ctx context.Context, pipeline string, e state.Entity, ids []int64) ([]state.Record, error) {
+	found, err := s.Store.RecordsBySource(ctx, pipeline, e, ids)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range found {
+		if rec, ok := s.altered[state.RecordRef{Entity: e, Key: found[i].Key}]; ok {
+			found[i] = rec
+		}
+	}
+	return found, err
+}
+
+// alter has rows read as a repair would leave them, until it is called again.
+func (s *script) alter(rows []state.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.altered)
+	for _, rec := range rows {
+		s.altered[state.RecordRef{Entity: rec.Entity, Key: rec.Key}] = rec
+	}
 }
 
 func (s *script) Emails(ctx context.Context, pipeline string, hashes []state.Hash) (map[state.Hash][]state.Email, error) {

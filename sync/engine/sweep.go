@@ -104,6 +104,9 @@ func (r *run) round(ctx context.Context) error {
 		r.row.Outcome = state.Paused
 		return nil
 	}
+	if r.rehearsal != nil {
+		return nil
+	}
 	return r.bury(ctx)
 }
 

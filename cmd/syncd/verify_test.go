@@ -1,0 +1,334 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+)
+
+// planted is a stage on which differences are made, each of a record of its own.
+type planted struct {
+	*stage
+	customers []magentotest.Customer // without orders, and with an e-mail that is theirs alone
+	orders    []magentotest.Order    // whose rows are in Copernica
+	want      map[string]string      // fields that differ, by "deviation entity key"
+}
+
+// plant returns a stage in step whose customers and orders come in an order of chance.
+func plant(t *testing.T, shop magentotest.Config) *planted {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	p := &planted{stage: stageOf(t, shop), want: map[string]string{}}
+	p.environ["SYNCD_MAGENTO_PAGE_SIZE"] = "100"
+	p.ends(exitDone, p.run("run"))
+	p.pass(time.Minute)
+	data := p.shop.Data()
+	ordered, emails := map[int64]bool{}, map[string]int{}
+	for _, o := range data.Orders {
+		ordered[o.CustomerID] = true
+	}
+	for _, c := range data.Customers {
+		emails[strings.ToLower(c.Email)]++
+	}
+	for _, c := range data.Customers {
+		if !ordered[c.ID] && emails[strings.ToLower(c.Email)] == 1 {
+			p.customers = append(p.customers, c)
+		}
+	}
+	for _, o := range data.Orders {
+		if _, ok := p.row("Orders", "order_id", fmt.Sprint("shop-o", o.ID)); ok {
+			p.orders = append(p.orders, o)
+		}
+	}
+	random.Shuffle(len(p.customers), func(i, j int) { p.customers[i], p.customers[j] = p.customers[j], p.customers[i] })
+	random.Shuffle(len(p.orders), func(i, j int) { p.orders[i], p.orders[j] = p.orders[j], p.orders[i] })
+	return p
+}
+
+// each makes a difference of n customers that have none yet; those of orders follow.
+func (p *planted) each(n int, make func(c magentotest.Customer, key string) (finding, fields string)) {
+	p.t.Helper()
+	if len(p.customers) < n {
+		p.t.Fatalf("only %d customers are left, of %d", len(p.customers), n)
+	}
+	for _, c := range p.customers[:n] {
+		key := fmt.Sprint("shop-c", c.ID)
+		finding, fields := make(c, key)
+		p.want[finding+" profile "+key] = fields
+	}
+	p.customers = p.customers[n:]
+}
+
+func (p *planted) eachOrder(n int, make func(o magentotest.Order, key string)) {
+	p.t.Helper()
+	if len(p.orders) < n {
+		p.t.Fatalf("only %d orders are left, of %d", len(p.orders), n)
+	}
+	for _, o := range p.orders[:n] {
+		make(o, fmt.Sprint("shop-o", o.ID))
+	}
+	p.orders = p.orders[n:]
+}
+
+func (p *planted) row(collection, field, key string) (copernicatest.Subprofile, bool) {
+	rows := p.account.Subprofiles(copernicatest.DatabaseName, collection)
+	i := slices.IndexFunc(rows, func(s copernicatest.Subprofile) bool { return s.Fields[field] == key })
+	if i < 0 {
+		return copernicatest.Subprofile{}, false
+	}
+	return rows[i], true
+}
+
+func (p *planted) order(key string) copernicatest.Subprofile {
+	p.t.Helper()
+	row, ok := p.row("Orders", "order_id", key)
+	if !ok {
+		p.t.Fatalf("no row %s", key)
+	}
+	return row
+}
+
+// line returns a row below the profile of an order that stands for one of its lines.
+func (p *planted) line(o magentotest.Order) copernicatest.Subprofile {
+	p.t.Helper()
+	for _, l := range o.Lines {
+		if row, ok := p.row("Orders_Items", "item_id", fmt.Sprint("shop-i", l.ID)); ok {
+			return row
+		}
+	}
+	p.t.Fatalf("no line of order %d", o.ID)
+	return copernicatest.Subprofile{}
+}
+
+func (p *planted) profile(key string) int64 {
+	p.t.Helper()
+	for _, one := range p.account.Profiles(copernicatest.DatabaseName) {
+		if one.Fields["customer_id"] == key {
+			return one.ID
+		}
+	}
+	p.t.Fatalf("no profile %s", key)
+	return 0
+}
+
+// verify runs the command and returns what it found.
+func (p *planted) verify(code int, args ...string) map[string]string {
+	p.t.Helper()
+	out := p.run(append([]string{"verify", "--json"}, args...)...)
+	if out.code != code {
+		p.t.Fatalf("exit code %d, want %d\n%s%s", out.code, code, out.stdout, out.stderr)
+	}
+	var report verifyReport
+	p.must(json.Unmarshal([]byte(out.stdout), &report))
+	found := map[string]string{}
+	for _, d := range report.Differences {
+		var names []string
+		for _, f := range d.Fields {
+			names = append(names, f.Field)
+		}
+		found[fmt.Sprintf("%s %s %s", d.Deviation, d.Entity, d.Key)] = strings.Join(names, " ")
+	}
+	if len(found) != len(report.Differences) {
+		p.t.Errorf("%d differences are told, %d of them apart", len(report.Differences), len(found))
+	}
+	return found
+}
+
+// Two hundred differences of every kind, on both sides, are all found with the names of
+// their fields, and nothing else is.
+func TestPromise15_VerifyFindsEveryDifferenceAndNothingElse(t *testing.T) {
+	t.Parallel()
+	p := plant(t, magentotest.Config{Customers: 400, Orders: 300})
+	if found := p.verify(exitDone); len(found) != 0 {
+		t.Fatalf("in step, and yet: %v", found)
+	}
+	p.each(30, func(c magentotest.Customer, _ string) (string, string) {
+		p.shop.EditQuietly(c.ID, func(c *magentotest.Customer) { c.LastName += " quietly" })
+		return "outdated", "lastname"
+	})
+	p.each(15, func(c magentotest.Customer, _ string) (string, string) {
+		status := magentotest.Subscribed
+		if c.NewsletterStatus == status {
+			status = 3
+		}
+		p.shop.SetNewsletter(c.ID, status)
+		return "outdated", "newsletter"
+	})
+	p.each(12, func(c magentotest.Customer, _ string) (string, string) {
+		p.shop.Delete(c.ID)
+		return "missing", ""
+	})
+	p.each(5, func(c magentotest.Customer, _ string) (string, string) {
+		p.shop.EditQuietly(c.ID, func(c *magentotest.Customer) { c.Email = "" })
+		return "undeliverable", ""
+	})
+	for i := range 8 { // dated before the horizon
+		id := p.shop.Create(magentotest.Customer{
+			FirstName: "Old", LastName: "Date", Email: fmt.Sprintf("old%d@example.test", i), UpdatedAt: time.Now().AddDate(0, 0, -30),
+		})
+		p.want[fmt.Sprint("unsent profile shop-c", id)] = ""
+	}
+	p.each(15, func(_ magentotest.Customer, key string) (string, string) {
+		p.must(p.account.EditProfile(p.profile(key), map[string]string{"lastname": "By hand"}))
+		return "edited", "lastname"
+	})
+	p.each(10, func(_ magentotest.Customer, key string) (string, string) {
+		p.must(p.account.RemoveProfile(p.profile(key)))
+		return "removed", ""
+	})
+	p.each(10, func(_ magentotest.Customer, key string) (string, string) {
+		_, err := p.account.AddProfile(copernicatest.DatabaseName, map[string]string{"customer_id": key})
+		p.must(err)
+		return "duplicated", ""
+	})
+	for i := range 10 {
+		key := fmt.Sprint("shop-c", 900_000+i)
+		_, err := p.account.AddProfile(copernicatest.DatabaseName, map[string]string{"customer_id": key})
+		p.must(err)
+		p.want["orphaned profile "+key] = ""
+	}
+	p.eachOrder(20, func(o magentotest.Order, key string) {
+		p.shop.EditOrderQuietly(o.ID, func(o *magentotest.Order) { o.Status = "quiet" })
+		p.want["outdated order "+key] = "status"
+	})
+	p.eachOrder(15, func(o magentotest.Order, key string) {
+		p.must(p.account.EditSubprofile(p.order(key).ID, map[string]string{"status": "By hand"}))
+		p.want["edited order "+key] = "status"
+	})
+	p.eachOrder(15, func(o magentotest.Order, key string) {
+		row := p.line(o)
+		p.must(p.account.EditSubprofile(row.ID, map[string]string{"name": "By hand"}))
+		p.want["edited item "+row.Fields["item_id"]] = "name"
+	})
+	p.eachOrder(10, func(_ magentotest.Order, key string) {
+		p.must(p.account.RemoveSubprofile(p.order(key).ID))
+		p.want["removed order "+key] = ""
+	})
+	p.eachOrder(10, func(o magentotest.Order, _ string) {
+		row := p.line(o)
+		p.must(p.account.RemoveSubprofile(row.ID))
+		p.want["removed item "+row.Fields["item_id"]] = ""
+	})
+	p.eachOrder(15, func(_ magentotest.Order, key string) {
+		_, err := p.account.AddSubprofile("Orders", p.order(key).Parent, map[string]string{"order_id": key})
+		p.must(err)
+		p.want["duplicated order "+key] = ""
+	})
+	if len(p.want) < 200 {
+		t.Fatalf("only %d differences are planted", len(p.want))
+	}
+
+	before, ledger := p.writes(), p.records()
+	if diff := cmp.Diff(p.want, p.verify(exitFailed)); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(ledger, p.records()); diff != "" || p.writes() != before {
+		t.Errorf("a look wrote %d times; ledger (-before +after):\n%s", p.writes()-before, diff)
+	}
+
+	// A repair puts right what is ours to put right.
+	out := p.run("verify", "--repair")
+	p.ends(exitFailed, out, "35 rows are left that are not ours to put right")
+	for finding := range p.verify(exitFailed) {
+		if kind, _, _ := strings.Cut(finding, " "); kind != "duplicated" && kind != "orphaned" {
+			t.Errorf("left after a repair: %s", finding)
+		}
+	}
+}
+
+// What the next run brings over by itself is no difference, values are shown only when
+// they are asked for, and a sample says that it is one.
+func TestVerifyTellsWhatItLookedAt(t *testing.T) {
+	t.Parallel()
+	p := plant(t, magentotest.Config{Customers: 60, Orders: 20})
+	changed, quiet := p.customers[0].ID, p.customers[1].ID
+	p.shop.Edit(changed, func(c *magentotest.Customer) { c.LastName = "Later" })
+	out := p.run("verify")
+	p.ends(exitDone, out)
+	for _, words := range []string{"customers/sweep: 60 looked at, 1 change left to the next run", "copernica/sweep/order: ", "nothing differs"} {
+		if !strings.Contains(out.stdout, words) {
+			t.Errorf("no %q in:\n%s", words, out.stdout)
+		}
+	}
+	p.shop.EditQuietly(quiet, func(c *magentotest.Customer) { c.LastName = "Quiet" })
+	out = p.run("verify", "customers")
+	p.ends(exitFailed, out, "1 row differs", "verify --repair")
+	if strings.Contains(out.stdout, "Quiet") || !strings.Contains(out.stdout, "lastname") || strings.Contains(out.stdout, "order") {
+		t.Errorf("of the customers without values:\n%s", out.stdout)
+	}
+	if out = p.run("verify", "--show-values"); !strings.Contains(out.stdout, `lastname: "Quiet", in Copernica "`) {
+		t.Errorf("with values:\n%s", out.stdout)
+	}
+	if out = p.run("verify", "--sample", "2"); !strings.Contains(out.stdout, "a sample: 2 random places on each side") {
+		t.Errorf("a sample:\n%s", out.stdout)
+	}
+	if out = p.run("verify", "--sample", "2", "--repair"); out.code != exitConfiguration || !strings.Contains(out.stderr, "leave --sample out") {
+		t.Errorf("a sample that is to be repaired: %+v", out)
+	}
+	out = p.run("verify", "--repair")
+	p.ends(exitDone, out)
+	if !strings.Contains(out.stdout, "customers/sweep: 60 read, 0 created, 2 updated") {
+		t.Errorf("a repair:\n%s", out.stdout)
+	}
+	p.compare()
+}
+
+// A shop that lost more than anybody deletes in passing waits for an operator's number.
+func TestPromise19_VerifyWaitsForAnOperatorsNumber(t *testing.T) {
+	t.Parallel()
+	p := plant(t, magentotest.Config{Customers: 120})
+	p.each(30, func(c magentotest.Customer, _ string) (string, string) {
+		p.shop.Delete(c.ID)
+		return "missing", ""
+	})
+	for _, args := range [][]string{{"verify"}, {"verify", "--repair"}} {
+		out := p.run(args...)
+		p.ends(exitConfiguration, out, "the shop no longer has", "verify customers --accept-deletions N")
+		if n := p.records()["profile"]["gone"]; n != 0 {
+			t.Fatalf("%v gave %d customers up", args, n)
+		}
+	}
+	if diff := cmp.Diff(p.want, p.verify(exitFailed, "--accept-deletions", "30")); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+	p.ends(exitDone, p.run("verify", "customers", "--repair", "--accept-deletions", "30"))
+	if n := p.records()["profile"]["gone"]; n != 30 {
+		t.Errorf("%d customers are gone", n)
+	}
+	if found := p.verify(exitDone); len(found) != 0 {
+		t.Errorf("found again: %v", found)
+	}
+}
+
+// writes counts what was written to both sides.
+func (p *planted) writes() int64 {
+	n := int64(0)
+	for call, count := range p.account.Log().Counts() {
+		if !strings.HasPrefix(call, "GET ") && call != "POST /" { // where a token is exchanged
+
+			n += count
+		}
+	}
+	return n
+}
+
+// records are the ledger's rows by entity and state.
+func (p *planted) records() map[string]map[string]int64 {
+	p.t.Helper()
+	var status struct {
+		Records map[string]map[string]int64 `json:"records"`
+	}
+	p.must(json.Unmarshal([]byte(p.stage.run("status", "--json").stdout), &status))
+	return status.Records
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// verifyReport is what `syncd verify --json` prints. docs/operations.md describes it;
+// names and meanings stay, new ones may join.
+type verifyReport struct {
+	Shop        string                                      `json:"shop"`
+	At          time.Time                                   `json:"at"`
+	Sample      int                                         `json:"sample"` // places that were looked at; 0: everywhere
+	Looked      []verifyPart                                `json:"looked"`
+	Counts      map[engine.Deviation]map[state.Entity]int64 `json:"counts"`
+	Differences []verifyDifference                          `json:"differences"`
+	Repairs     []verifyRun                                 `json:"repairs"` // runs of --repair; null without it
+	known       map[verifyKey]bool
+	values      bool
+	repair      bool
+	repaired    bool // to its end
+	left        int64
+	open        int64 // dead letters after a repair
+	unknown     int64
+}
+
+type verifyKey struct {
+	deviation   engine.Deviation
+	entity      state.Entity
+	key         string
+	copernicaID int64
+}
+
+type verifyPart struct {
+	What       string `json:"what"`
+	Read       int64  `json:"read"`
+	OnTheirWay int64  `json:"on_their_way"`
+	Unfinished bool   `json:"unfinished"` // the first pass of the stream is not over
+}
+
+type verifyDifference struct {
+	Deviation   engine.Deviation `json:"deviation"`
+	Entity      state.Entity     `json:"entity"`
+	Key         string           `json:"key"`
+	SourceID    int64            `json:"source_id"`    // in the shop; 0: not known
+	CopernicaID int64            `json:"copernica_id"` // 0: none
+	Fields      []verifyField    `json:"fields"`
+}
+
+type verifyField struct {
+	Field     string  `json:"field"`
+	Shop      *string `json:"shop,omitempty"` // with --show-values
+	Copernica *string `json:"copernica,omitempty"`
+}
+
+type verifyRun struct {
+	Stream   string         `json:"stream"`
+	Run      int64          `json:"run"`
+	Counters state.Counters `json:"counters"`
+	words    string
+}
+
+func newVerifyReport(shop string, now time.Time, c *verifyCommand) *verifyReport {
+	return &verifyReport{
+		Shop: shop, At: now.UTC().Truncate(time.Second), Sample: c.Sample, Looked: []verifyPart{}, Differences: []verifyDifference{},
+		Counts: map[engine.Deviation]map[state.Entity]int64{}, known: map[verifyKey]bool{}, values: c.ShowValues, repair: c.Repair,
+	}
+}
+
+// add takes a difference in. Two places of a sample may show the same, and so may a
+// customer and their orders.
+func (r *verifyReport) add(d engine.Difference) {
+	key := verifyKey{d.Deviation, d.Entity, d.Key, d.CopernicaID}
+	if r.known[key] {
+		return
+	}
+	r.known[key] = true
+	one := verifyDifference{d.Deviation, d.Entity, d.Key, d.SourceID, d.CopernicaID, r.fields(d.Fields)}
+	r.Differences = append(r.Differences, one)
+	if r.Counts[d.Deviation] == nil {
+		r.Counts[d.Deviation] = map[state.Entity]int64{}
+	}
+	r.Counts[d.Deviation][d.Entity]++
+}
+
+func (r *verifyReport) fields(sides []mapping.Side) []verifyField {
+	fields := make([]verifyField, len(sides))
+	for i, side := range sides {
+		fields[i].Field = side.Field
+		if r.values {
+			fields[i].Shop, fields[i].Copernica = new(side.Mapped), new(side.Have)
+		}
+	}
+	return fields
+}
+
+func (r *verifyReport) looked(parts ...engine.Verified) {
+	for _, p := range parts {
+		r.Looked = append(r.Looked, verifyPart{p.What, p.Read, p.OnTheirWay, p.Unfinished})
+	}
+}
+
+// ran notes a run of the repair.
+func (r *verifyReport) ran(done engine.Report) {
+	if done.Run == 0 {
+		return
+	}
+	r.Repairs = append(r.Repairs, verifyRun{done.Stream, done.Run, done.Counters, summary(done)})
+	r.open, r.unknown = done.Letters, r.unknown+done.Counters.Unknown
+}
+
+// settle counts what the repair leaves as it is.
+func (r *verifyReport) settle(f engine.Finding, streams []string) {
+	asked := engine.Orders
+	if f.Entity == state.Profile {
+		asked = engine.Customers
+	}
+	if slices.Contains(streams, asked) && (f.Deviation == engine.Duplicated || f.Deviation == engine.Orphaned) {
+		r.left++
+	}
+}
+
+// verdict is what the command ends with.
+func (r *verifyReport) verdict(failed error) error {
+	n := int64(len(r.Differences))
+	switch {
+	case failed != nil:
+		return failed
+	case r.repaired && r.left > 0:
+		return &differError{r.left, true}
+	case r.repaired:
+		return verdict(nil, r.unknown, r.open)
+	case n > 0:
+		return &differError{n, false}
+	}
+	return nil
+}
+
+// deviations are the words for what differs, in the order in which they are counted.
+var deviations = []struct {
+	is    engine.Deviation
+	words string
+}{
+	{engine.Unsent, "in the shop, and never sent"},
+	{engine.Outdated, "say something else in the shop"},
+	{engine.LineGone, "stand for a line that its order no longer has"},
+	{engine.Missing, "gone from the shop"},
+	{engine.Undeliverable, "cannot be delivered as they stand"},
+	{engine.Removed, "removed in Copernica"},
+	{engine.Edited, "edited in Copernica"},
+	{engine.Duplicated, "doubles in Copernica, of rows that are known"},
+	{engine.Orphaned, "in Copernica with a key of this shop that nobody has"},
+}
+
+// print writes the report for people.
+func (r *verifyReport) print(w io.Writer) error {
+	const most = 500
+	var b bytes.Buffer
+	if len(r.Differences) > 0 {
+		table(&b, func(row func(cells ...any)) {
+			row("differs", "what", "key", "in the shop", "in Copernica", "fields")
+			for _, d := range r.Differences[:min(most, len(r.Differences))] {
+				row(d.Deviation, d.Entity, d.Key, orNothing(d.SourceID), orNothing(d.CopernicaID), r.named(d.Fields))
+			}
+		})
+		if more := len(r.Differences) - most; more > 0 {
+			fmt.Fprintf(&b, "and %s more, which --json prints\n", grouped(int64(more)))
+		}
+		b.WriteByte('\n')
+	}
+	for _, part := range r.Looked {
+		fmt.Fprintf(&b, "%s: %s looked at", part.What, grouped(part.Read))
+		if part.OnTheirWay > 0 {
+			fmt.Fprintf(&b, ", %s left to the next run", counted(part.OnTheirWay, "change"))
+		}
+		if part.Unfinished {
+			b.WriteString("; the first pass of the stream is not finished, so there is nothing to compare the shop with")
+		}
+		b.WriteByte('\n')
+	}
+	if r.Sample > 0 {
+		fmt.Fprintf(&b, "a sample: %s on each side, a page each; what differs elsewhere is not seen\n", counted(int64(r.Sample), "random place"))
+	}
+	if len(r.Differences) == 0 {
+		b.WriteString("nothing differs\n")
+	}
+	for _, one := range deviations {
+		if n := r.Counts[one.is]; len(n) > 0 {
+			fmt.Fprintf(&b, "%s: %s, %s\n", one.is, counts(n), one.words)
+		}
+	}
+	for i, run := range r.Repairs {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintln(&b, run.words)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// named lists fields, with their values when they were asked for.
+func (r *verifyReport) named(fields []verifyField) string {
+	parts := make([]string, len(fields))
+	for i, f := range fields {
+		if parts[i] = f.Field; f.Shop != nil {
+			parts[i] = fmt.Sprintf("%s: %q, in Copernica %q", f.Field, *f.Shop, *f.Copernica)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func orNothing(id int64) any {
+	if id == 0 {
+		return "-"
+	}
+	return id
+}
