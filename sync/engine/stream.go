@@ -45,7 +45,7 @@ type batch struct {
 // batches walks the stream's listing in the shop.
 func (r *run) batches(ctx context.Context, q magento.Query) iter.Seq2[*batch, error] {
 	if r.sweep != nil {
-		return r.sweepBatches(ctx, q.Before, q.After.ID)
+		return r.sweepBatches(ctx, q.Before, q.After)
 	}
 	if r.kind == Orders {
 		q.Fields = r.cfg.Mapping.OrderPaths()

@@ -111,24 +111,27 @@ func (r *run) round(ctx context.Context) error {
 }
 
 // sweepBatches walks the sweep's listing in the shop.
-func (r *run) sweepBatches(ctx context.Context, began time.Time, id int64) iter.Seq2[*batch, error] {
-	q := magento.IDQuery{After: id, Fields: r.cfg.Mapping.Paths()}
+func (r *run) sweepBatches(ctx context.Context, began time.Time, at magento.Cursor) iter.Seq2[*batch, error] {
+	q := magento.IDQuery{After: at.ID, Fields: r.cfg.Mapping.Paths()}
+	if at.UpdatedAt.IsZero() {
+		at.UpdatedAt = began
+	}
 	switch r.stream {
 	case OrdersSweep:
 		q.Fields = r.cfg.Mapping.OrderPaths()
-		return swept(r, r.cfg.Shop.OrdersByID(ctx, q), id, began, state.Order, r.prepareOrders)
+		return swept(r, r.cfg.Shop.OrdersByID(ctx, q), at, began, state.Order, r.prepareOrders)
 	case ConsentSweep:
 		q.Fields = []string{"website_id", "extension_attributes.is_subscribed"}
-		return swept(r, r.cfg.Shop.CustomersByID(ctx, q), id, began, state.Profile, r.prepareConsent)
+		return swept(r, r.cfg.Shop.CustomersByID(ctx, q), at, began, state.Profile, r.prepareConsent)
 	default:
-		return swept(r, r.cfg.Shop.CustomersByID(ctx, q), id, began, state.Profile, r.prepareCustomers)
+		return swept(r, r.cfg.Shop.CustomersByID(ctx, q), at, began, state.Profile, r.prepareCustomers)
 	}
 }
 
 // swept makes batches of a listing by id. Each also looks for ledger rows whose record
 // the listing leaves out between the page before and itself.
 func swept[T any](
-	r *run, pages iter.Seq2[*magento.Page[T], error], after int64, began time.Time, e state.Entity,
+	r *run, pages iter.Seq2[*magento.Page[T], error], at magento.Cursor, began time.Time, e state.Entity,
 	prepare func(context.Context, *page, []magento.Item[T]) error,
 ) iter.Seq2[*batch, error] {
 	return func(yield func(*batch, error) bool) {
@@ -137,12 +140,12 @@ func swept[T any](
 				yield(nil, err)
 				return
 			}
-			from, upto := after, got.Next.ID
-			if after = upto; got.Last {
+			from, upto := at.ID, got.Next.ID
+			at = magento.Cursor{UpdatedAt: r.due(began, at.UpdatedAt, len(got.Items), got.Total), ID: upto}
+			if got.Last {
 				upto = math.MaxInt64
 			}
-			b := &batch{next: got.Next, last: got.Last, total: got.Total, read: len(got.Items)}
-			b.next.UpdatedAt = r.due(began, len(got.Items), got.Total)
+			b := &batch{next: at, last: got.Last, total: got.Total, read: len(got.Items)}
 			b.prepare = func(ctx context.Context, p *page) error {
 				ids := make([]int64, len(got.Items))
 				for i := range got.Items {
@@ -161,14 +164,14 @@ func swept[T any](
 }
 
 // due says when a round goes on after a page of read records, of the total that were
-// left with it, so that what is left takes what is left of the period.
-func (r *run) due(began time.Time, read, total int) time.Time {
-	now := r.cfg.Now().UTC()
-	left := began.Add(r.sweep.Period).Sub(now)
+// left with it, so that what is left takes what is left of the period. The page itself
+// was due at a time; one that is made late does not put off those after it.
+func (r *run) due(began, page time.Time, read, total int) time.Time {
+	left := began.Add(r.sweep.Period).Sub(page)
 	if left <= 0 || total == 0 {
-		return now
+		return r.cfg.Now().UTC()
 	}
-	return now.Add(time.Duration(float64(left) * float64(read) / float64(max(total, read))))
+	return page.Add(time.Duration(float64(left) * float64(read) / float64(max(total, read))))
 }
 
 // resting reports whether a sweep is ahead of its time after a page.

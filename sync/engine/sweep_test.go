@@ -110,6 +110,34 @@ func TestPromise04_ARoundIsSpreadOverItsPeriod(t *testing.T) {
 	})
 }
 
+// Slices that come seldom make up for it: the round still lasts its period, and after a
+// pause the budget of a slice bounds it.
+func TestPromise04_ASliceThatComesLateReadsMore(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 480}, func(_ *testing.T, w *world) {
+		w.pageSize = 10
+		w.run()
+		const period = 24 * time.Hour
+		slice := engine.Sweep{Period: period, Budget: engine.Budget{Records: 200}}
+		var read, most int64
+		for range 16 {
+			time.Sleep(3 * time.Hour)
+			report, err := w.engine(nil).Sweep(w.t.Context(), engine.CustomersSweep, slice)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			read, most = read+report.Counters.Read, max(most, report.Counters.Read)
+		}
+		if read < 2*480-120 || read > 2*480 || most > 80 {
+			w.t.Errorf("%d records in two days, %d at most at once", read, most)
+		}
+		time.Sleep(3 * period)
+		report, err := w.engine(nil).Sweep(w.t.Context(), engine.CustomersSweep, slice)
+		if err != nil || report.Counters.Read > 200 {
+			w.t.Errorf("after a pause %d at once, %v", report.Counters.Read, err)
+		}
+	})
+}
+
 func TestPromise19_DeletedCustomersAreFlagged(t *testing.T) {
 	inShop(t, magentotest.Config{Customers: 60, Orders: 30}, func(_ *testing.T, w *world) {
 		w.run()
