@@ -12,11 +12,11 @@ import (
 const (
 	// mostInARow is how many poisoned records, one next to the other, are a broken shop.
 	mostInARow = 10
-	// mostInAPage bounds the poisoned records of one page. A walk that stops for it asks
-	// for a smaller page the next time.
+	// mostInAPage bounds the poisoned records of one page, or a tenth of it where that is
+	// more. A walk that stops for it asks for a smaller page the next time.
 	mostInAPage = 20
 	// mostCalls ends a hunt that comes to no end, because the shop changes its mind.
-	mostCalls = 1000
+	mostCalls = 2000
 	// patience is how many calls may fail in a row before the shop is asked for
 	// something cheap. The next one would open the transport's breaker.
 	patience = 9

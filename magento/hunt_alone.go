@@ -46,7 +46,7 @@ func (h *hunt[T]) alone(ctx context.Context, id int64) (int64, error) {
 		item = Item[T]{ID: found, UpdatedAt: h.latest(found), Err: record}
 	case failed:
 		h.bad++
-		if h.row++; h.row >= mostInARow || h.bad > mostInAPage {
+		if h.row++; h.row >= mostInARow || h.bad > max(mostInAPage, h.size/10) {
 			return 0, h.cause
 		}
 		item = Item[T]{ID: found, UpdatedAt: h.latest(found), Err: poison(found, e)}

@@ -124,6 +124,10 @@ func (r *run) exactConsent(ctx context.Context, p *page, items []magento.Item[ma
 			if errors.Is(err, magento.ErrNotFound) {
 				return nil
 			}
+			if e, ok := errors.AsType[*magento.RecordError](err); ok {
+				items[i].Err = e // the list's word is not enough
+				return nil
+			}
 			if err == nil {
 				items[i].Value.Subscribed = c.Subscribed
 			}

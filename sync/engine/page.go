@@ -63,10 +63,14 @@ func (r *run) intent(row mapping.Row, problem error) *intent {
 // unreadable is the intent of a record that the client could not decode.
 func (r *run) unreadable(e state.Entity, key string, id int64, updated time.Time, problem error) *intent {
 	cause, _, _ := letter(problem)
+	dated := updated.String()
+	if poisoned(problem) {
+		dated = "" // nobody knows when it was changed
+	}
 	return &intent{
 		entity: e, problem: problem,
 		row:     mapping.Row{Key: key, SourceID: id, UpdatedAt: updated},
-		attempt: r.hasher.Sum("unreadable", cause, updated.String()),
+		attempt: r.hasher.Sum("unreadable", cause, dated),
 	}
 }
 
@@ -83,7 +87,10 @@ func (r *run) load(ctx context.Context, e state.Entity, intents []*intent) error
 	for _, it := range intents {
 		it.before, it.known = before[it.row.Key]
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.reopen(ctx, intents)
 }
 
 // planPage plans what the ledger was asked about, and records the intent to write.

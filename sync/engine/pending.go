@@ -109,7 +109,7 @@ func (r *run) singleCustomers(ctx context.Context, records []source, p *page) (g
 
 func (r *run) rereadCustomers(ctx context.Context, records []source) (items []magento.Item[magento.Customer], gone []int64, err error) {
 	return reread(ctx, r.cfg.Reads, records, func(ctx context.Context, id int64) (magento.Customer, time.Time, error) {
-		c, err := r.cfg.Shop.Customer(ctx, id, r.cfg.Mapping.Paths())
+		c, err := r.cfg.Shop.Customer(r.patience(ctx), id, r.cfg.Mapping.Paths())
 		return c, c.UpdatedAt, err
 	})
 }
@@ -117,7 +117,7 @@ func (r *run) rereadCustomers(ctx context.Context, records []source) (items []ma
 // singleOrders does the same with orders.
 func (r *run) singleOrders(ctx context.Context, records []source, p *page) (gone []int64, err error) {
 	items, gone, err := reread(ctx, r.cfg.Reads, records, func(ctx context.Context, id int64) (magento.Order, time.Time, error) {
-		o, err := r.cfg.Shop.Order(ctx, id, r.cfg.Mapping.OrderPaths())
+		o, err := r.cfg.Shop.Order(r.patience(ctx), id, r.cfg.Mapping.OrderPaths())
 		return o, o.UpdatedAt, err
 	})
 	if err != nil {

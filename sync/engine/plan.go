@@ -139,6 +139,10 @@ func letter(err error) (cause, message, fix string) {
 	if e, ok := errors.AsType[*mapping.RecordError](err); ok {
 		return e.Cause, e.Field, e.Fix
 	}
+	if e, ok := errors.AsType[*magento.RecordError](err); ok && e.Cause == magento.CausePoison {
+		return e.Cause, e.Answer, "Magento itself fails over this record: its var/log/exception.log and var/report say why (a memory_limit of PHP that is too low, " +
+			"a module, a broken value); mend it there. It is read again by itself, after 5 minutes and ever more rarely up to once a day; replaying the letter reads it at once"
+	}
 	if e, ok := errors.AsType[*magento.RecordError](err); ok {
 		return e.Cause, "", "mend the record in Magento; saving it sends it again"
 	}

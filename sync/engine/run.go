@@ -45,9 +45,12 @@ type run struct {
 	waiting  atomic.Bool  // it ended at an order whose customer is yet to come
 
 	unreached int64 // rows planned and not sent; owned by the goroutine that commits
+	letters   int64 // dead letters open when it began
 	inflight  keys  // of pages not committed yet
 	counted   bool  // the census was taken
 	adopting  bool  // it found profiles that the ledger does not know
+
+	quarantined bool // it reads quarantined records again
 
 	resync    *Resynced  // what an operator asked for; nil for a live stream
 	force     bool       // what Copernica acknowledged is sent again
@@ -57,7 +60,12 @@ type run struct {
 // Run runs a stream up to its horizon, or until its budget is spent or ctx ends.
 // The error says what stopped it; the report is complete either way.
 func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
-	return e.live(ctx, stream, (*run).pass)
+	return e.live(ctx, stream, func(r *run, ctx context.Context) error {
+		if err := r.pass(ctx); err != nil {
+			return err
+		}
+		return r.quarantine(ctx)
+	})
 }
 
 // Deliver brings single records of a stream over, read from the shop anew, also
@@ -172,7 +180,10 @@ func (r *run) start(ctx context.Context) error {
 		Started: r.began, Outcome: state.Running,
 	}
 	id, err := r.cfg.Store.StartRun(ctx, r.row)
-	r.row.ID = id
+	if r.row.ID = id; err != nil {
+		return err
+	}
+	r.letters, err = r.openLetters(ctx)
 	return err
 }
 
@@ -212,6 +223,7 @@ func (r *run) finish(ctx context.Context, runErr error) (Report, error) {
 	for _, n := range over.OpenLetters {
 		report.Letters += n
 	}
+	r.alarm(over.OpenLetters)
 	return report, nil
 }
 
