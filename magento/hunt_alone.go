@@ -54,8 +54,10 @@ func (h *hunt[T]) alone(ctx context.Context, id int64) (int64, error) {
 		return 0, err
 	default:
 		h.row = 0
-		if h.w.timed && h.behind(item) {
-			h.done++ // changed meanwhile: it comes by later
+		if h.w.timed && !h.inside(item) {
+			// It was changed meanwhile, and comes by later; or the one that was looked for
+			// was, and this is another, which came by before.
+			h.done++
 			return found, nil
 		}
 	}
@@ -63,9 +65,9 @@ func (h *hunt[T]) alone(ctx context.Context, id int64) (int64, error) {
 	return found, nil
 }
 
-// behind reports whether a record lies behind the span.
-func (h *hunt[T]) behind(item Item[T]) bool {
-	return !item.UpdatedAt.Before(h.w.before) || h.end != Cursor{} && h.compare(item.at(), h.end) >= 0
+// inside reports whether a record lies in the span.
+func (h *hunt[T]) inside(item Item[T]) bool {
+	return h.w.within(h.after, item) == "" && (h.end == Cursor{} || h.compare(item.at(), h.end) < 0)
 }
 
 // latest is the latest that a row of the span can have been changed.
