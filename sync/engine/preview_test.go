@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
@@ -190,6 +191,17 @@ func TestAPreviewNamesTheFieldsThatWouldChange(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"firstname", "lastname"}, names); diff != "" || row.Action != engine.PreviewUpdate || row.Fields[0].Mapped != "New" {
 			t.Errorf("%+v:\n%s", row, diff)
+		}
+	})
+}
+
+// The time is that of the calls at the pace at which Copernica answered.
+func TestAPreviewEstimatesTheTime(t *testing.T) {
+	inWorld(t, 500, func(t *testing.T, w *world) {
+		w.account.Faults().Add(emulator.Fault{Kind: emulator.Delay, Delay: 200 * time.Millisecond})
+		p := w.preview(engine.PreviewRequest{Streams: []string{engine.Customers}, Rows: 20})[0]
+		if took := w.run().Elapsed; p.Time < took/2 || p.Time > 2*took {
+			t.Errorf("the run took %s, %s were foreseen", took, p.Time)
 		}
 	})
 }
