@@ -71,11 +71,25 @@ func (f forbidden) Renew(_ context.Context, l state.Lease, _ time.Duration) (sta
 	return l, f.no("Renew")
 }
 
-func (f forbidden) Release(context.Context, state.Lease) error              { return f.no("Release") }
-func (f forbidden) Plan(context.Context, state.Lease, []state.Record) error { return f.no("Plan") }
-func (f forbidden) StartRun(context.Context, state.Run) (int64, error)      { return 0, f.no("StartRun") }
-func (f forbidden) SaveRun(context.Context, state.Run) error                { return f.no("SaveRun") }
-func (f forbidden) SetMark(context.Context, string, time.Time) error        { return f.no("SetMark") }
+func (f forbidden) Release(context.Context, state.Lease) error {
+	return f.no("Release")
+}
+
+func (f forbidden) Plan(context.Context, state.Lease, []state.Record) error {
+	return f.no("Plan")
+}
+
+func (f forbidden) StartRun(context.Context, state.Run) (int64, error) {
+	return 0, f.no("StartRun")
+}
+
+func (f forbidden) SaveRun(context.Context, state.Run) error {
+	return f.no("SaveRun")
+}
+
+func (f forbidden) SetMark(context.Context, string, time.Time) error {
+	return f.no("SetMark")
+}
 
 func (f forbidden) Commit(context.Context, state.Lease, state.Commit) (state.Checkpoint, error) {
 	return state.Checkpoint{}, f.no("Commit")
