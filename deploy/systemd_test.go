@@ -109,9 +109,14 @@ func newMachine(t *testing.T) (m *machine, why string) {
 		cancel()
 		return nil, err.Error()
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // killed, or its output says why not
+	}()
 	t.Cleanup(func() {
 		cancel()
-		_ = cmd.Wait() // killed
+		<-ended
 		// The kernel empties the groups when the last process is reaped.
 		within(t, "the control groups are empty", func() error {
 			groups := filepath.Join(hierarchy, name)
@@ -132,23 +137,24 @@ func newMachine(t *testing.T) (m *machine, why string) {
 		_, err := os.Stat(m.root + "/run/systemd/private")
 		return err
 	}
-	for range 200 {
+	for range 1200 {
 		if up() == nil {
 			return m, ""
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
-		case <-t.Context().Done():
+		case <-ended:
+			return nil, "no systemd comes up in namespaces here: " + strings.TrimSpace(output.String())
 		}
 	}
-	return nil, "no systemd comes up in namespaces here: " + strings.TrimSpace(output.String())
+	return nil, "a systemd in namespaces does not come up within a minute"
 }
 
 // within waits until something is so.
 func within(t *testing.T, what string, so func() error) {
 	t.Helper()
 	var err error
-	for range 300 {
+	for range 1000 {
 		if err = so(); err == nil {
 			return
 		}
