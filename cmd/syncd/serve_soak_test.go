@@ -37,7 +37,7 @@ func TestSoakServe(t *testing.T) {
 		d.pollFor(time.Hour, func() bool {
 			id := people[random.IntN(len(people))].ID
 			s.shop.Edit(id, func(c *magentotest.Customer) { c.LastName += "." })
-			return d.metric(`syncd_runs_total{stream="customers",outcome="done"}`)+
+			return d.metric(`syncd_runs_total{outcome="done",stream="customers"}`)+
 				d.metric(`syncd_runs_total{stream="orders",outcome="done"}`) >= runs
 		})
 		return d.metric("process_resident_memory_bytes"), d.metric("go_goroutines")

@@ -219,8 +219,8 @@ func TestServe(t *testing.T) {
 	}
 	_, metrics := d.ask("/metrics")
 	for _, want := range []string{
-		`syncd_runs_total{stream="customers",outcome="done"} 1`,
-		`syncd_rows_written_total{stream="customers",action="created"} ` + strconv.Itoa(stageCustomers),
+		`syncd_runs_total{outcome="done",stream="customers"} 1`,
+		`syncd_rows_written_total{action="created",stream="customers"} ` + strconv.Itoa(stageCustomers),
 		`syncd_stream_ready{stream="orders"} 1`, `syncd_peer_breaker_state{peer="copernica",state="closed"} 1`,
 		`syncd_state_up 1`, `syncd_lease_held 0`, `syncd_ledger_rows{entity="profile",state="acknowledged"} ` + strconv.Itoa(stageCustomers),
 	} {
@@ -234,7 +234,7 @@ func TestServe(t *testing.T) {
 
 	s.everybodyChanges()
 	d.signal(syscall.SIGUSR1)
-	d.awaitMetric(`syncd_rows_written_total{stream="customers",action="updated"} ` + strconv.Itoa(stageCustomers))
+	d.awaitMetric(`syncd_rows_written_total{action="updated",stream="customers"} ` + strconv.Itoa(stageCustomers))
 	d.readiness(http.StatusOK)
 	s.compare()
 	d.stop()
@@ -417,7 +417,7 @@ func TestServeWaitsForPostgreSQL(t *testing.T) {
 	d.readiness(http.StatusOK)
 	d.await(`msg="(the state is within reach again|stream works again)`)
 	s.everybodyChanges()
-	d.awaitMetric(`syncd_rows_written_total{stream="customers",action="updated"} ` + strconv.Itoa(stageCustomers))
+	d.awaitMetric(`syncd_rows_written_total{action="updated",stream="customers"} ` + strconv.Itoa(stageCustomers))
 	s.compare()
 	if n := d.times("the state cannot be opened"); n != 1 {
 		t.Errorf("told %d times", n)

@@ -1,67 +1,60 @@
 package health
 
 import (
-	"bytes"
-	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// family is a metric with its samples, by label.
+// family is a metric with its samples, as they are at one moment.
 type family struct {
-	name, help, kind string
-	samples          map[string]float64 // by their labels as they are printed
+	name, help string
+	kind       prometheus.ValueType
+	samples    []sample
+}
+
+type sample struct {
+	value         float64
+	names, values []string // of its labels
 }
 
 func counter(name, help string) *family {
-	return &family{name, help, "counter", map[string]float64{}}
+	return &family{name: name, help: help, kind: prometheus.CounterValue}
 }
 
 func gauge(name, help string) *family {
-	return &family{name, help, "gauge", map[string]float64{}}
+	return &family{name: name, help: help, kind: prometheus.GaugeValue}
 }
 
-// A label's value is escaped as the text format has it, and so is a help.
-var (
-	labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
-	helpEscapes  = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
-)
-
-// add sets the sample with labels, which are names and values in turn.
+// add adds the sample with labels, which are names and values in turn.
 func (f *family) add(value float64, labels ...string) {
-	var b strings.Builder
+	s := sample{value: value}
 	for i, text := range labels {
-		switch {
-		case i%2 == 1:
-			b.WriteString(`="` + labelEscapes.Replace(strings.ToValidUTF8(text, "\uFFFD")) + `"`)
-		case i > 0:
-			b.WriteString("," + text)
-		default:
-			b.WriteString(text)
+		if i%2 == 0 {
+			s.names = append(s.names, text)
+		} else {
+			s.values = append(s.values, strings.ToValidUTF8(text, "\uFFFD"))
 		}
 	}
-	f.samples[b.String()] = value
+	f.samples = append(f.samples, s)
 }
 
-// write prints families in the text format of Prometheus, their samples in order.
-// A family without samples is left out.
-func write(out *bytes.Buffer, families []*family) {
-	for _, f := range families {
-		if len(f.samples) == 0 {
-			continue
-		}
-		out.WriteString("# HELP " + f.name + " " + helpEscapes.Replace(f.help) + "\n# TYPE " + f.name + " " + f.kind + "\n")
-		labels := make([]string, 0, len(f.samples))
-		for l := range f.samples {
-			labels = append(labels, l)
-		}
-		slices.Sort(labels)
-		for _, l := range labels {
-			out.WriteString(f.name)
-			if l != "" {
-				out.WriteString("{" + l + "}")
+// snapshot is a collector of what was read for one answer.
+type snapshot []*family
+
+// Describe describes nothing: which samples there are is known when they are collected.
+func (snapshot) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends each sample.
+func (s snapshot) Collect(out chan<- prometheus.Metric) {
+	for _, f := range s {
+		for _, one := range f.samples {
+			d := prometheus.NewDesc(f.name, f.help, one.names, nil)
+			m, err := prometheus.NewConstMetric(d, f.kind, one.value, one.values...)
+			if err != nil {
+				m = prometheus.NewInvalidMetric(d, err)
 			}
-			out.WriteString(" " + strconv.FormatFloat(f.samples[l], 'g', -1, 64) + "\n")
+			out <- m
 		}
 	}
 }

@@ -160,7 +160,7 @@ var full = health.Snapshot{
 func metrics(t *testing.T, h http.Handler) string {
 	t.Helper()
 	rec := get(t, h, http.MethodGet, "/metrics")
-	if rec.Code != 200 || rec.Header().Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
+	if rec.Code != 200 || rec.Header().Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8; escaping=underscores" {
 		t.Fatalf("%d %v", rec.Code, rec.Header())
 	}
 	return rec.Body.String()
@@ -177,19 +177,19 @@ func TestMetrics(t *testing.T) {
 	h.Work.Ran(health.Ran{Stream: "customers", Outcome: "done", Took: time.Second, Read: 1})
 	got := metrics(t, h)
 	for _, want := range []string{
-		`syncd_runs_total{stream="customers",outcome="done"} 2`,
-		`syncd_runs_total{stream="customers",outcome="failed"} 0`,
+		`syncd_runs_total{outcome="done",stream="customers"} 2`,
+		`syncd_runs_total{outcome="failed",stream="customers"} 0`,
 		`syncd_run_seconds_total{stream="customers"} 2.5`,
 		`syncd_records_read_total{stream="customers"} 11`,
-		`syncd_rows_written_total{stream="customers",action="created"} 3`,
-		`syncd_rows_written_total{stream="customers",action="updated"} 2`,
+		`syncd_rows_written_total{action="created",stream="customers"} 3`,
+		`syncd_rows_written_total{action="updated",stream="customers"} 2`,
 		`syncd_records_refused_total{stream="customers"} 1`,
 		`syncd_writes_unknown_total{stream="customers"} 4`,
 		`syncd_opt_outs_kept_total{stream="customers"} 5`,
 		`syncd_orders_ownerless_total{stream="customers"} 6`,
 		`syncd_peer_calls_total{peer="magento"} 12`,
 		`syncd_peer_retries_total{peer="magento"} 1`,
-		`syncd_peer_failures_total{peer="magento",kind="timeout"} 1`,
+		`syncd_peer_failures_total{kind="timeout",peer="magento"} 1`,
 		`syncd_peer_calls_in_flight{peer="magento"} 2`,
 		`syncd_peer_breaker_state{peer="magento",state="closed"} 1`,
 		`syncd_peer_breaker_state{peer="magento",state="open"} 0`,

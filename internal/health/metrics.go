@@ -1,29 +1,27 @@
 package health
 
 import (
-	"bytes"
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // breakerStates are the states of a circuit breaker.
 var breakerStates = []string{"closed", "open", "half_open"}
 
-// metrics answers in the text format of Prometheus, version 0.0.4.
+// metrics answers in the form that Prometheus asks for, with what is true at this moment.
 func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) {
 	now := h.snapshot(r.Context())
-	var out bytes.Buffer
-	write(&out, h.Work.families())
-	write(&out, peerFamilies(now.Peers))
-	write(&out, stateFamilies(now))
-	write(&out, h.processFamilies())
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	if _, err := w.Write(out.Bytes()); err != nil {
-		h.cfg.Log.Debug("answer not delivered", "error", err) // who asked went away
-	}
+	all := slices.Concat(h.Work.families(), peerFamilies(now.Peers), stateFamilies(now), h.processFamilies())
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(snapshot(all)) // it describes nothing, so nothing can be in conflict
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true}).ServeHTTP(w, r)
 }
 
 func peerFamilies(peers []Peer) []*family {
