@@ -234,6 +234,7 @@ func TestPrintedNamesAreExplained(t *testing.T) {
 		"cmd/syncd/dead_text.go":   "docs/status.md",
 		"cmd/syncd/lookup_text.go": "docs/status.md",
 		"cmd/syncd/lookup_live.go": "docs/status.md",
+		"cmd/syncd/verify_text.go": "docs/status.md",
 		"state/state.go":           "docs/status.md", // the counters of a run
 		"sync/doctor/report.go":    "docs/operations.md",
 	} {
