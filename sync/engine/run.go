@@ -41,6 +41,7 @@ type run struct {
 	// Owned by the reader.
 	lookups  *mapping.Lookups
 	websites int
+	lost     *losses      // of a sweep; nil before its first page
 	total    atomic.Int64 // records expected in this pass
 	waiting  atomic.Bool  // it ended at an order whose customer is yet to come
 

@@ -219,16 +219,10 @@ func mostMissing(all int64) int64 { return max(20, all/200) }
 // records out, and a shop that lost more than it should, stop the sweep with nothing
 // believed (promise 19).
 func (r *run) missing(ctx context.Context, p *page, e state.Entity, after, upto int64, listed []int64) error {
-	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
-	if err != nil {
+	if err := r.countMissing(ctx, e); err != nil {
 		return err
 	}
-	var all int64
-	for _, n := range over.Records[e] {
-		all += n
-	}
-	already := over.Records[e][state.Missing]
-	limit := max(mostMissing(all), r.sweep.Accept)
+	already, limit := r.lost.already, r.lost.limit
 
 	var suspects []state.Record
 	for {
@@ -261,10 +255,32 @@ func (r *run) missing(ctx context.Context, p *page, e state.Entity, after, upto 
 	case len(asked)-len(gone) > int(mostMissing(0)):
 		return errListing
 	}
+	r.lost.already += int64(len(gone))
 	for _, rec := range gone {
 		rec.State = state.Missing
 		p.missing = append(p.missing, rec)
 	}
+	return nil
+}
+
+// losses is how many records of a round are missing, also by pages that are not
+// committed yet, and how many may be.
+type losses struct{ already, limit int64 }
+
+// countMissing begins the count with what earlier slices of the round found.
+func (r *run) countMissing(ctx context.Context, e state.Entity) error {
+	if r.lost != nil {
+		return nil
+	}
+	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
+	if err != nil {
+		return err
+	}
+	var all int64
+	for _, n := range over.Records[e] {
+		all += n
+	}
+	r.lost = &losses{already: over.Records[e][state.Missing], limit: max(mostMissing(all), r.sweep.Accept)}
 	return nil
 }
 

@@ -185,6 +185,28 @@ func TestPromise19_MassDeletionWaitsForAnOperator(t *testing.T) {
 	})
 }
 
+// What pages under way found missing counts as well, whatever the size of a page.
+func TestPromise19_MassDeletionIsSeenAcrossPages(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 120}, func(_ *testing.T, w *world) {
+		w.pageSize = 10
+		w.run()
+		for i, id := range w.ids(60) {
+			if i%2 == 0 {
+				w.shop.Delete(id)
+			}
+		}
+		for _, stream := range []string{engine.ConsentSweep, engine.CustomersSweep} {
+			_, err := w.engine(nil).Sweep(w.t.Context(), stream, engine.Sweep{})
+			if _, ok := errors.AsType[*engine.MissingError](err); !ok {
+				w.t.Errorf("%s ended with %v", stream, err)
+			}
+			if n := w.count(state.Profile, state.Missing); n > 20 {
+				w.t.Errorf("%s took %d customers for deleted", stream, n)
+			}
+		}
+	})
+}
+
 // leaky is a shop whose lists leave records out.
 type leaky struct {
 	engine.Shop
