@@ -51,7 +51,22 @@ func (w *watchedRunner) Run(ctx context.Context, stream string) (engine.Report, 
 		return engine.Report{Stream: stream}, err
 	}
 	defer done()
-	return w.pipeline.engine.Run(ctx, stream)
+	if slices.Contains(engine.Streams(), stream) {
+		return w.pipeline.engine.Run(ctx, stream)
+	}
+	one := w.service.sweeps.named(stream)
+	if one == nil { // switched off since it was due
+		return engine.Report{Stream: stream, Outcome: state.Done}, nil
+	}
+	return one.work(ctx, w.pipeline.engine)
+}
+
+// between names the sweep that is due first.
+func (s *service) between(ctx context.Context) (string, time.Time, error) {
+	s.mu.Lock()
+	p := s.pipeline
+	s.mu.Unlock()
+	return s.sweeps.between(ctx, p.engine)
 }
 
 func (s *service) work(p *pipeline) {
@@ -92,6 +107,10 @@ func (s *service) observe(r schedule.Result) {
 		Read: n.Read, Created: n.Created, Updated: n.Updated, Refused: n.Refused,
 		Unknown: n.Unknown, OptOutsKept: n.OptOutsKept, Ownerless: n.Ownerless,
 	})
+	if r.Task.Between {
+		s.sweeps.observe(r)
+		return
+	}
 	switch r.Kind {
 	case schedule.Ended:
 		s.words[r.Task.Stream] = "in step until " + r.Report.Horizon.UTC().Format(time.DateTime) + " UTC"
@@ -143,6 +162,9 @@ func (s *service) snapshot(ctx context.Context) health.Snapshot {
 	now.Letters = overview.OpenLetters
 	now.Lease = overview.Lease != nil && overview.Lease.Holder == holder()
 	for entity, states := range overview.Records {
+		for _, in := range []state.RecordState{state.Missing, state.Gone} { // also when there are none
+			states[in] += 0
+		}
 		for in, n := range states {
 			now.Rows = append(now.Rows, health.Rows{Entity: string(entity), State: string(in), Count: n})
 		}

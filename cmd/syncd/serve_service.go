@@ -34,6 +34,7 @@ type service struct {
 	store     state.Store // once it is open
 	local     *schedule.Local
 	scheduler *schedule.Scheduler
+	sweeps    *sweeps
 
 	read atomic.Int64  // records of the run under way
 	turn chan struct{} // holds a token while a run or a slice of a resync is under way
@@ -218,11 +219,14 @@ func (s *service) assemble(ctx context.Context, store state.Store) error {
 	if err != nil {
 		return err
 	}
+	sweeping := newSweeps(s.cfg.Shop+" "+whereabouts(s.cfg.Magento.BaseURL), s.app.now, s.log)
+	sweeping.use(s.cfg, store)
 	settings := schedule.Config{
 		Pipeline: s.cfg.Shop, Streams: s.streams, Store: store, Dispatcher: local,
 		// Shops on one machine may share the default code, but not the address.
 		Seed:    s.cfg.Shop + " " + whereabouts(s.cfg.Magento.BaseURL),
 		Signs:   s.signs,
+		Between: s.between,
 		Observe: s.observe,
 		Now:     s.app.now, Log: s.log,
 	}
@@ -235,7 +239,7 @@ func (s *service) assemble(ctx context.Context, store state.Store) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.store, s.local, s.scheduler, s.pipeline, s.opened = store, local, scheduler, p, true
+	s.store, s.local, s.scheduler, s.pipeline, s.sweeps, s.opened = store, local, scheduler, p, sweeping, true
 	return nil
 }
 
@@ -298,6 +302,7 @@ func (s *service) reload(ctx context.Context) {
 		s.health.Work.Begin(stream.Name, outcomes...)
 	}
 	s.local.Use(&watchedRunner{s, p})
+	s.sweeps.use(cfg, s.store)
 	s.scheduler.Use(streams)
 	s.log.Info("the settings were read again", "customers", cfg.Schedule.Customers.String(),
 		"orders", cfg.Schedule.Orders.String(), "log_level", cfg.LogLevel.String())
