@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 		}
 		defer func() { _ = os.RemoveAll(folder) }() // it is temporary
 		binary = filepath.Join(folder, "syncd")
+		if err := readSources(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		build := exec.CommandContext(context.Background(), "go", "build", "-ldflags", "-s -w", "-o", binary, "../cmd/syncd")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -44,6 +48,23 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}())
+}
+
+// readSources opens what the program is made of: the test cache does not see what the
+// build reads, and would repeat an old verdict over a new program.
+func readSources() error {
+	root := os.DirFS("..")
+	return fs.WalkDir(root, ".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "bin" || entry.Name() == "testdata"):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"), path == "go.mod":
+			_, err = fs.ReadFile(root, path)
+		}
+		return err
+	})
 }
 
 func read(t *testing.T, name string) string {
@@ -313,6 +334,7 @@ func TestComposeConfig(t *testing.T) {
 		notRun(t, "docker compose config, docker build, docker compose up", "no `docker compose` here: "+strings.TrimSpace(string(out)))
 		return
 	}
+	composed(t) // the test cache must know the file
 	notRun(t, "docker build, docker compose up", "tests start no containers and fetch no images")
 	for _, profile := range [][]string{nil, {"--profile", "demo"}} {
 		args := slices.Concat([]string{"compose", "-f", "../docker-compose.yml"}, profile, []string{"config", "--quiet"})

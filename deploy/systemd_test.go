@@ -36,6 +36,7 @@ func TestUnitExposure(t *testing.T) {
 		notRun(t, "systemd-analyze security and verify", missing+" is not installed")
 		return
 	}
+	_, _ = read(t, "systemd/syncd@.service"), read(t, "systemd/syncd@.timer") // the test cache must know them
 	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=15", "systemd/syncd@.service").CombinedOutput()
 	if err != nil {
 		t.Errorf("the exposure is above 1.5: %v\n%s", err, out)
