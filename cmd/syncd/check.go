@@ -225,6 +225,7 @@ func (v *visit) shopChecks(ctx context.Context) []doctor.Check {
 	shop := doctor.Shop{
 		Client: client, Watch: watch, Now: v.app.now,
 		PageSize: v.cfg.Magento.PageSize, Orders: !v.cfg.Schedule.Orders.Off(),
+		WriteBack: v.cfg.WriteBack.On() && !v.cfg.Consent.Off() && !v.cfg.Schedule.Customers.Off(),
 	}
 	if v.store != nil {
 		shop.Same = func(ctx context.Context) error { return shopOfState(ctx, v.store, client.Address()) }

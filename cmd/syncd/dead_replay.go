@@ -50,7 +50,7 @@ func (c *deadReplay) replay(ctx context.Context, a *app, cfg config.Config, stor
 	}
 	defer p.close() //nolint:errcheck // it closes idle connections; the store is the caller's
 	var sum replayed
-	for _, stream := range engine.Streams() {
+	for _, stream := range append(engine.Streams(), engine.Unsubscribes) {
 		var ofStream []state.DeadLetter
 		var ids []int64
 		for _, d := range letters {
@@ -126,6 +126,8 @@ func (sum *replayed) tell(ctx context.Context, w io.Writer, store state.Store, s
 		switch {
 		case !d.Resolved.IsZero() && row.State == state.Acknowledged:
 			words = fmt.Sprintf("delivered, %s %d", rowWord(d.Entity), row.CopernicaID)
+		case !d.Resolved.IsZero() && d.Entity == state.Consent:
+			words = "settled: the shop agrees, or nobody is opted out any more"
 		case !d.Resolved.IsZero():
 			words = "closed meanwhile: " + d.Resolution
 		case d.Attempts > before.Attempts:

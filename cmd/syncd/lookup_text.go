@@ -196,7 +196,8 @@ var ledgerWords = map[state.RecordState]string{
 	state.Acknowledged: "acknowledged: Copernica has it",
 	state.Refused:      "refused: it cannot be delivered as it stands, see its dead letter",
 	state.Removed:      "removed: Copernica no longer has it",
-	state.Missing:      "missing: Copernica has it, and the shop no longer does",
+	state.Missing:      "missing: Copernica has it, and the shop no longer does; a sweep found that and has yet to finish",
+	state.Gone:         "gone: the shop no longer has it, and it stays in Copernica",
 }
 
 func (l *ledgerRow) print(line func(name, format string, args ...any), rec *lookupRecord, r *lookupReport) {

@@ -17,7 +17,7 @@ import (
 type runCommand struct {
 	AcceptNewAddress bool `help:"The shop has moved to another address and is the same shop."`
 
-	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers, orders. Default: all that SYNCD_SCHEDULE_… does not switch off, in this order." enum:"customers,orders"`
+	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers, orders. Default: all that SYNCD_SCHEDULE_… does not switch off, in this order. By name only: unsubscribes, customers/consent, customers/sweep, orders/sweep." enum:"customers,orders,unsubscribes,customers/consent,customers/sweep,orders/sweep"`
 }
 
 // Help is shown by `syncd run --help`.
@@ -25,6 +25,7 @@ func (*runCommand) Help() string {
 	return "Reads what changed in the shop since the last run, up to a horizon just behind the shop's clock, " +
 		"and writes what differs to Copernica: the customers first, then the orders, which stand below them. " +
 		"A run that is cut short is resumed by the next one. " +
+		"A sweep that is named makes a whole round now, and unsubscribes takes the opt-outs that were made in Copernica to the shop. " +
 		"Schema is never created: that is `syncd provision`."
 }
 
@@ -50,7 +51,7 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	defer stopping()
 	var open, unknown int64
 	for _, stream := range streams {
-		report, runErr := p.engine.Run(ctx, stream)
+		report, runErr := runStream(ctx, p.engine, stream)
 		bar.end()
 		if report.Run != 0 {
 			fmt.Fprintln(a.stdout, summary(report))
@@ -65,6 +66,18 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 		err = errors.New("stopped: the next run resumes where this one was")
 	}
 	return errors.Join(verdict(err, unknown, open), p.close())
+}
+
+// runStream runs a live stream, a whole round of a sweep, or the way back.
+func runStream(ctx context.Context, e *engine.Engine, stream string) (engine.Report, error) {
+	switch {
+	case stream == engine.Unsubscribes:
+		return e.WriteBack(ctx)
+	case slices.Contains(engine.Sweeps(), stream):
+		return e.Sweep(ctx, stream, engine.Sweep{Whole: true})
+	default:
+		return e.Run(ctx, stream)
+	}
 }
 
 // verdict is what a run ends with: what stopped it, else what it left undone.
@@ -94,12 +107,14 @@ func switchedOn(cfg config.Config) []string {
 func summary(r engine.Report) string {
 	n := r.Counters
 	created := grouped(n.Created)
-	if r.Stream == engine.Orders { // an order makes several
+	if strings.HasPrefix(r.Stream, engine.Orders) { // an order makes several
 		created = counted(n.Created, "row")
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s read, %s created, %s updated, %s unchanged",
-		r.Stream, grouped(n.Read), created, grouped(n.Updated), grouped(n.Unchanged))
+	fmt.Fprintf(&b, "%s: %s read", r.Stream, grouped(n.Read))
+	if r.Stream != engine.Unsubscribes {
+		fmt.Fprintf(&b, ", %s created, %s updated, %s unchanged", created, grouped(n.Updated), grouped(n.Unchanged))
+	}
 	for _, part := range []struct {
 		count int64
 		words string
@@ -109,6 +124,8 @@ func summary(r engine.Report) string {
 		{n.Ownerless, grouped(n.Ownerless) + " of deleted accounts"},
 		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
 		{r.Unreached, grouped(r.Unreached) + " not reached"},
+		{n.Missing, counted(n.Missing, "record") + " gone from the shop"},
+		{n.OptOutsReturned, counted(n.OptOutsReturned, "opt-out") + " returned to the shop"},
 		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
 	} {
 		if part.count > 0 {
@@ -119,6 +136,10 @@ func summary(r engine.Report) string {
 	switch {
 	case r.Waiting && r.Outcome == state.Paused:
 		b.WriteString("; waits for customers: the first pass over the customers is not finished")
+	case r.Outcome == state.Done && r.Horizon.IsZero():
+		b.WriteString("; nothing to hold against each other before the first pass is finished")
+	case r.Outcome == state.Done && strings.Contains(r.Stream, "/"):
+		b.WriteString("; everything was looked at")
 	case r.Outcome == state.Done:
 		fmt.Fprintf(&b, "; in step up to %s", r.Horizon.UTC().Format(time.RFC3339))
 	case r.Outcome == state.Paused:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // statusCommand shows the state without calling either peer. It only reads, so it
@@ -36,10 +37,15 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	overview, err := store.Overview(ctx, cfg.Shop)
+	var consent time.Duration
+	if err == nil {
+		consent, err = consentPeriod(ctx, store, cfg)
+	}
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
 	}
 	report := newStatus(overview, cfg.StatePlace(), a.now())
+	report.sweep(overview, cfg, consent)
 	if c.JSON {
 		err = a.printJSON(report)
 	} else {
@@ -107,6 +113,7 @@ type status struct {
 	At          time.Time                                    `json:"at"`
 	Writer      *statusWriter                                `json:"writer"` // null when nobody writes
 	Streams     []statusStream                               `json:"streams"`
+	Sweeps      []statusSweep                                `json:"sweeps,omitempty"` // that the settings ask for
 	Records     map[state.Entity]map[state.RecordState]int64 `json:"records"`
 	DeadLetters struct {
 		Open    int64            `json:"open"`
@@ -181,11 +188,59 @@ func newStatus(o state.Overview, path string, now time.Time) status {
 		stream(run.Stream).run(run, o.Lease)
 	}
 	for _, name := range slices.Sorted(maps.Keys(streams)) {
-		if !strings.Contains(name, "/") {
+		if !strings.Contains(name, "/") && name != engine.Unsubscribes {
 			s.Streams = append(s.Streams, *streams[name])
 		}
 	}
 	return s
+}
+
+// statusSweep is how a sweep, or the way back, stands. The daemon works them.
+type statusSweep struct {
+	Name          string     `json:"name"`
+	PeriodSeconds int64      `json:"period_seconds"` // of a round; of the consent sweep as long as it truly takes
+	AskedSeconds  int64      `json:"asked_seconds"`  // as the settings say
+	Finished      *time.Time `json:"finished"`       // began the last round that was finished; null: none
+	Began         *time.Time `json:"began"`          // began the round under way; null between rounds
+	ID            int64      `json:"id"`             // the round has come up to it; of the shop
+	Due           time.Time  `json:"due"`            // the next slice
+	Problem       string     `json:"problem"`        // what stopped the last slice
+}
+
+// sweep adds the sweeps that the settings ask for; consent is the true period of that for
+// the newsletter.
+func (s *status) sweep(o state.Overview, cfg config.Config, consent time.Duration) {
+	for _, name := range sweepsOf(cfg) {
+		one := statusSweep{Name: name}
+		period, asked := time.Duration(cfg.Reconcile), time.Duration(cfg.Reconcile)
+		switch name {
+		case engine.ConsentSweep:
+			period, asked = consent, time.Duration(cfg.Consent)
+		case engine.Unsubscribes:
+			period, asked = time.Duration(cfg.Consent), time.Duration(cfg.Consent)
+		}
+		one.PeriodSeconds, one.AskedSeconds = int64(period/time.Second), int64(asked/time.Second)
+		var cp state.Checkpoint
+		for _, known := range o.Checkpoints {
+			if known.Stream == name {
+				cp = known
+			}
+		}
+		one.Finished, one.Began, one.ID = optional(cp.Horizon), optional(cp.Target), cp.Position.ID
+		one.Due = s.At
+		if next := cp.Horizon.Add(period); cp.Target.IsZero() && next.After(s.At) {
+			one.Due = next.UTC()
+		}
+		if next := cp.Position.UpdatedAt; !cp.Target.IsZero() && next.After(s.At) {
+			one.Due = next.UTC()
+		}
+		for _, run := range o.LastRuns {
+			if run.Stream == name {
+				one.Problem = run.Problem
+			}
+		}
+		s.Sweeps = append(s.Sweeps, one)
+	}
 }
 
 func (s *statusStream) checkpoint(cp state.Checkpoint, now time.Time) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/magento-copernica/syncd/config"
 )
 
 // print writes a status for people.
@@ -36,6 +38,19 @@ func (s *status) print(w io.Writer) error {
 		fmt.Fprintf(&b, "\nstream %s\n", stream.Name)
 		stream.print(func(name, format string, args ...any) { line("  "+name, format, args...) }, s.At)
 	}
+	if len(s.Sweeps) > 0 {
+		b.WriteByte('\n')
+	}
+	for i, sweep := range s.Sweeps {
+		name := "sweeps"
+		if i > 0 {
+			name = ""
+		}
+		line(name, "%s", sweep.words(s.At))
+		if sweep.Problem != "" {
+			line("", "  stopped: %s", sweep.Problem)
+		}
+	}
 
 	b.WriteByte('\n')
 	for _, entity := range slices.Sorted(maps.Keys(s.Records)) {
@@ -48,6 +63,32 @@ func (s *status) print(w io.Writer) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// words say in one line how a sweep stands.
+func (s *statusSweep) words(now time.Time) string {
+	var b strings.Builder
+	period := time.Duration(s.PeriodSeconds) * time.Second
+	fmt.Fprintf(&b, "%s: every %s", s.Name, config.Period(period))
+	if s.PeriodSeconds > s.AskedSeconds {
+		fmt.Fprintf(&b, ", asked for %s: it gets a tenth of the time", config.Period(time.Duration(s.AskedSeconds)*time.Second))
+	}
+	switch {
+	case s.Began != nil && s.ID > 0:
+		fmt.Fprintf(&b, "; round began %s, at id %d", ago(s.Began, now), s.ID)
+	case s.Began != nil:
+		fmt.Fprintf(&b, "; round began %s", ago(s.Began, now))
+	case s.Finished != nil:
+		fmt.Fprintf(&b, "; last round began %s", ago(s.Finished, now))
+	default:
+		b.WriteString("; not begun yet")
+	}
+	if wait := s.Due.Sub(now); wait > 0 {
+		fmt.Fprintf(&b, ", next in %s", duration(wait))
+	} else {
+		b.WriteString(", due now")
+	}
+	return b.String()
 }
 
 func (s *statusStream) print(line func(name, format string, args ...any), now time.Time) {

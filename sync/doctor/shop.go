@@ -25,6 +25,8 @@ type Shop struct {
 	PageSize int
 	// Orders says that orders are read, so that the permission for them is needed.
 	Orders bool
+	// WriteBack says that customers are to be unsubscribed, which needs a permission of its own.
+	WriteBack bool
 	// Same reports whether the state was made with this shop; nil: nobody knows.
 	Same func(context.Context) error
 
@@ -204,6 +206,10 @@ func (s *Shop) newsletter(context.Context) Finding {
 	case s.traits.SubscriptionSingly:
 		return Doubtful("update the shop to Magento 2.4 when you can", "lists of customers do not say whether they take it, so each customer is read for it, which takes longer")
 	default:
+		if s.WriteBack {
+			return Good("customers say whether they take it; to take unsubscribes back needs Magento_Customer::manage " +
+				"(tick Customers > All Customers), which cannot be tried without a write")
+		}
 		return Good("customers say whether they take it")
 	}
 }

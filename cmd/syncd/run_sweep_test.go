@@ -1,0 +1,52 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+)
+
+// Sweeps and the way back are run by name, and what they found is told by every command
+// that is asked.
+func TestSweepsByName(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	says := func(out outcome, words ...string) {
+		t.Helper()
+		s.ends(exitDone, out)
+		for _, word := range words {
+			if !strings.Contains(out.stdout, word) {
+				t.Errorf("no %q in:\n%s", word, out.stdout)
+			}
+		}
+	}
+	says(s.run("run", "customers/sweep"), "customers/sweep: 0 read", "before the first pass is finished")
+	opted, deleted := s.id(1), s.id(2)
+	s.shop.SetNewsletter(opted, magentotest.Subscribed)
+	says(s.run("run"))
+	for _, p := range s.account.Profiles(copernicatest.DatabaseName) {
+		if p.Fields["customer_id"] == key(opted) {
+			s.must(s.account.EditProfile(p.ID, map[string]string{"newsletter": "no, thank you"}))
+		}
+	}
+	s.shop.Delete(deleted)
+	s.pass(time.Minute)
+	says(s.run("run", "unsubscribes"), "unsubscribes: ", "1 opt-out returned to the shop; ")
+	for _, c := range s.shop.Data().Customers {
+		if c.ID == opted && c.NewsletterStatus == magentotest.Subscribed {
+			t.Error("the shop still mails who opted out in Copernica")
+		}
+	}
+	says(s.run("run", "customers/consent", "customers/sweep", "orders/sweep"),
+		"customers/consent: ", "1 record gone from the shop; 0 calls to Copernica", "everything was looked at", "orders/sweep: 0 read")
+	says(s.run("status"), "sweeps        customers/consent: every 15m; last round began", "unsubscribes: every 15m", "copernica/sweep: every 24h; not begun yet, due now", "1 gone")
+	says(s.run("lookup", key(deleted)), "gone: the shop no longer has it")
+	s.environ["SYNCD_WRITE_BACK"] = "off"
+	s.environ["SYNCD_RECONCILE_PERIOD"] = "off"
+	if out := s.run("status"); strings.Contains(out.stdout, "unsubscribes") || strings.Contains(out.stdout, "copernica/sweep") {
+		t.Errorf("what is off is told of:\n%s", out.stdout)
+	}
+}
