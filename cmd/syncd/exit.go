@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,8 +69,11 @@ func exitCode(err error) int {
 		switch call.Kind {
 		case httpx.KindRequest: // an address that no call can be made to
 			return exitConfiguration
-		case httpx.KindCanceled: // our own doing
-			return exitFailed
+		case httpx.KindCanceled: // our own doing, unless calls before it took all the time there was
+			if !errors.Is(err, context.DeadlineExceeded) {
+				return exitFailed
+			}
+			return exitPeer
 		default:
 			return exitPeer
 		}

@@ -119,14 +119,18 @@ func rehearse(t *testing.T, call callKind, f emulator.Fault, after bool) {
 	if f.Kind == emulator.Reset || f.Kind == emulator.Hang || is[*httpx.Error](err) { // no answer, or not asked again
 		told = exitPeer
 	}
+	// A shop that answers all else and fails over a single record has a poisoned one, as
+	// far as anybody can tell (promise 5): its letter is tried again by itself.
+	poison := call.name == "single customer" && f.Kind == emulator.Status
 	switch {
+	case poison && code == exitDeadLetters:
 	case err == nil && after && call.name != "authorization token":
 	case is[*unknownError](err) && code == exitFailed && call.method != http.MethodGet:
 	case fault.ClassOf(err) == fault.Retry && code == told:
 	default:
 		t.Errorf("exit code %d, class %s: %v", code, fault.ClassOf(err), err)
 	}
-	if letters := r.letters(); letters != 0 {
+	if letters := r.letters(); letters != 0 && !poison {
 		t.Errorf("%d records were given up", letters)
 	}
 
