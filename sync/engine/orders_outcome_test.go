@@ -201,3 +201,23 @@ func TestPromise12_AFieldThatGoesWhileOrdersAreWritten(t *testing.T) {
 		w.ordersInStep()
 	})
 }
+
+// A lost state finds the orders again as they are: one look a row, and no write but of
+// guests whose older order comes by first.
+func TestALostStateAdoptsOrders(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 40, Orders: 80}, func(_ *testing.T, w *world) {
+		w.run()
+		w.runOrders()
+		before := w.writes()
+		w.newState()
+		w.settle()
+		w.run()
+		began := time.Now()
+		report := w.runOrders()
+		took, writes := time.Since(began), w.writes()-before
+		if report.Counters.Created != 0 || writes > 10 || took > time.Second {
+			w.t.Errorf("%d writes in %s: %+v", writes, took, report.Counters)
+		}
+		w.ordersInStep()
+	})
+}

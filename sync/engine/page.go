@@ -113,14 +113,17 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 		return err
 	}
 	r.cfg.TestHook(PointOpened)
+	adopting := r.writer.adopting
 	if fresh {
-		adopting, err := r.census(ctx)
-		if err != nil {
+		var err error
+		if adopting, err = r.census(ctx); err != nil {
 			return err
 		}
 		r.cfg.TestHook(PointCounted)
+	}
+	if adopting {
 		for _, it := range p.intents {
-			it.plan(p.facts(adopting))
+			it.plan(p.facts(true))
 		}
 	}
 	r.cfg.TestHook(PointPlanning)

@@ -83,9 +83,8 @@ func (it *intent) plan(f facts) {
 	}
 	if !it.known || rec.CopernicaID == 0 || rec.State == state.Removed || it.moved() {
 		it.action, it.sendContent, it.sendConsent = create, true, it.consented()
-		// A row without an id had an unclean end, or was refused, and left who knows
-		// what. Below a profile no consent is at stake, so adopting needs no look there.
-		it.lookFirst = it.known || f.adopting && it.owner == nil
+		// A row without an id had an unclean end, or was refused, and left who knows what.
+		it.lookFirst = it.known || f.adopting
 		return
 	}
 	// A row below a profile is looked for, since one that somebody removed takes a write

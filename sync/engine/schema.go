@@ -29,10 +29,11 @@ func (w *writer) open(ctx context.Context) error {
 		return err
 	}
 	target := fmt.Sprintf("Copernica database %d", db.ID())
-	if _, err := w.cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: w.cfg.Pipeline, Target: target}); err != nil {
+	pipeline, err := w.cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: w.cfg.Pipeline, Target: target})
+	if err != nil {
 		return err
 	}
-	w.db, w.key = db, key
+	w.db, w.key, w.adopting = db, key, pipeline.Adopting
 	w.seen.Store(schema.ReadAt.UnixNano())
 	return nil
 }

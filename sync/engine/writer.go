@@ -26,9 +26,10 @@ type writer struct {
 	waiting  sync.Once // says that the run waits, once
 
 	// Set by open, before the first lane starts.
-	db      Database
-	key     copernica.KeyField
-	consent string
+	db       Database
+	key      copernica.KeyField
+	consent  string
+	adopting bool // an earlier run found profiles that the ledger does not know
 
 	// Set by openBelow, before the first lane that needs it starts.
 	below map[state.Entity]collection
@@ -145,7 +146,11 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 	}
 	// Either nobody knows whether it was written, or it was and its id is not known.
 	it.uncertain = true
-	return w.find(ctx, it, sent, func(row *standing) result {
+	pause := w.cfg.LookPause
+	if copernica.Outcome(err) == copernica.Acknowledged {
+		pause = 0
+	}
+	return w.find(ctx, it, sent, pause, func(row *standing) result {
 		if w.shows(it, row, true, it.consented()) {
 			return w.made(it, row.id, copernica.Outcome(err) != copernica.Acknowledged || done.Created)
 		}
@@ -208,11 +213,11 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 			if !goneInCopernica(err) {
 				return w.refusedOr(it, err)
 			}
-			return w.find(ctx, it, sent, func(row *standing) result { return w.merge(ctx, it, row) })
+			return w.find(ctx, it, sent, w.cfg.LookPause, func(row *standing) result { return w.merge(ctx, it, row) })
 		}
 		it.uncertain = true
 		var again bool
-		res := w.find(ctx, it, sent, func(row *standing) result {
+		res := w.find(ctx, it, sent, w.cfg.LookPause, func(row *standing) result {
 			again = !w.shows(it, row, content, consent)
 			return w.wrote(it, row.id, false, true)
 		})
@@ -223,16 +228,15 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 	return it.unknown(sent, w.cfg.WriteTimeout)
 }
 
-// find looks a row up after a write that left questions, ever more slowly, and
-// hands it to then. A row that stays absent leaves the write unknown: it may
+// find looks a row up after a write that left questions, after a pause and then ever
+// more slowly, and hands it to then. A row that stays absent leaves the write unknown: it may
 // still arrive, so its key is not created again now (promise 10).
-func (w *writer) find(ctx context.Context, it *intent, sent time.Time, then func(*standing) result) result {
-	pause := w.cfg.LookPause
+func (w *writer) find(ctx context.Context, it *intent, sent time.Time, pause time.Duration, then func(*standing) result) result {
 	for range looks {
 		if !w.sleep(ctx, pause) {
 			break
 		}
-		pause *= 2
+		pause = max(2*pause, w.cfg.LookPause)
 		row, err := w.look(ctx, it, it.copernicaID())
 		switch {
 		case err == nil && row != nil:
