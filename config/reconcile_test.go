@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 func TestPeriodsAndSwitches(t *testing.T) {
 	t.Parallel()
-	cfg, err := load(t, append(minimal[:len(minimal):len(minimal)],
+	cfg, err := load(t, append(slices.Clip(minimal),
 		"SYNCD_RECONCILE_PERIOD=36h", "SYNCD_CONSENT_PERIOD=OFF", "SYNCD_WRITE_BACK=Off", "SYNCD_REPAIR=Report")...)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ func TestPeriodsAndSwitchesThatMeanNothing(t *testing.T) {
 		"REPAIR=delete":          `is "delete": write repair or report`,
 	} {
 		name, _, _ := strings.Cut(setting, "=")
-		_, err := load(t, append(minimal[:len(minimal):len(minimal)], "SYNCD_"+setting)...)
+		_, err := load(t, append(slices.Clip(minimal), "SYNCD_"+setting)...)
 		if err == nil || err.Error() != "SYNCD_"+name+" "+want {
 			t.Errorf("%s: %v", setting, err)
 		}

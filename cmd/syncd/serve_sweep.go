@@ -138,7 +138,7 @@ func sweepsOf(cfg config.Config) []string {
 // first is how long after a start the first slice of a sweep may begin.
 func (s *sweeps) first(name string) time.Duration {
 	sum := fnv.New64a()
-	sum.Write([]byte(s.seed + "\x00" + name)) //nolint:errcheck // it never fails
+	sum.Write([]byte(s.seed + "\x00" + name))
 	return firstSlice + time.Duration(sum.Sum64()%uint64(spreadSlices))
 }
 
@@ -257,10 +257,16 @@ func (s *sweeps) tell(p *pace, r schedule.Result, now time.Time) {
 		name  string
 		count int64
 	}{
-		{"created", p.sum.Created}, {"updated", p.sum.Updated}, {"lines_removed", p.sum.Removed}, {"missing", p.sum.Missing},
-		{"refused", p.sum.Refused}, {"opt_outs_returned", p.sum.OptOutsReturned},
-		{"removed_in_copernica", p.found[engine.Removed]}, {"edited_in_copernica", p.found[engine.Edited]},
-		{"duplicated", p.found[engine.Duplicated]}, {"orphaned", p.found[engine.Orphaned]},
+		{"created", p.sum.Created},
+		{"updated", p.sum.Updated},
+		{"lines_removed", p.sum.Removed},
+		{"missing", p.sum.Missing},
+		{"refused", p.sum.Refused},
+		{"opt_outs_returned", p.sum.OptOutsReturned},
+		{"removed_in_copernica", p.found[engine.Removed]},
+		{"edited_in_copernica", p.found[engine.Edited]},
+		{"duplicated", p.found[engine.Duplicated]},
+		{"orphaned", p.found[engine.Orphaned]},
 	} {
 		if one.count > 0 {
 			attrs = append(attrs, one.name, one.count)

@@ -202,11 +202,11 @@ func TestPromise15_VerifyFindsEveryDifferenceAndNothingElse(t *testing.T) {
 		p.shop.EditOrderQuietly(o.ID, func(o *magentotest.Order) { o.Status = "quiet" })
 		p.want["outdated order "+key] = "status"
 	})
-	p.eachOrder(15, func(o magentotest.Order, key string) {
+	p.eachOrder(15, func(_ magentotest.Order, key string) {
 		p.must(p.account.EditSubprofile(p.order(key).ID, map[string]string{"status": "By hand"}))
 		p.want["edited order "+key] = "status"
 	})
-	p.eachOrder(15, func(o magentotest.Order, key string) {
+	p.eachOrder(15, func(o magentotest.Order, _ string) {
 		row := p.line(o)
 		p.must(p.account.EditSubprofile(row.ID, map[string]string{"name": "By hand"}))
 		p.want["edited item "+row.Fields["item_id"]] = "name"
