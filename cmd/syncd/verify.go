@@ -16,7 +16,7 @@ type verifyCommand struct {
 	Repair          bool  `help:"Put right what differs and is ours to put right: whole sweeps, and rows that are sent again."`
 	AcceptDeletions int64 `placeholder:"N" help:"So many records are known to be deleted in the shop: do not stop at them."`
 	ShowValues      bool  `help:"Also print the values of fields that differ. They are personal data."`
-	JSON            bool  `help:"Print JSON, in the form that docs/operations.md describes."`
+	JSON            bool  `help:"Print JSON, in the form that docs/status.md describes."`
 
 	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to verify: customers, orders. Default: all that SYNCD_SCHEDULE_… does not switch off." enum:"customers,orders"`
 }
