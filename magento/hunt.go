@@ -79,8 +79,8 @@ func (h *hunt[T]) page(ctx context.Context) (*Page[T], error) {
 	if err == nil {
 		err = h.read(ctx)
 	}
-	if err == nil && h.bad > 0 && !h.good && !h.shows(ctx, h.items[0].ID) {
-		err = h.cause
+	if err == nil && h.bad > 0 && !h.good {
+		err = h.shows(ctx, h.items[0].ID-1, h.items[0].ID)
 	}
 	switch _, failed := broke(err); {
 	case failed, errors.Is(err, errEndless):
@@ -100,9 +100,21 @@ func (h *hunt[T]) page(ctx context.Context) (*Page[T], error) {
 	return page, nil
 }
 
-// shows reports whether the shop shows a record besides the one with id.
-func (h *hunt[T]) shows(ctx context.Context, id int64) bool {
-	return h.c.shows(ctx, h.w.route, h.w.path, h.w.criteria(h.after).fields, id)
+// shows returns nil when the shop shows a record that has an id of at most low or above
+// high, and else what it failed with.
+func (h *hunt[T]) shows(ctx context.Context, low, high int64) error {
+	for _, q := range others(low, high) {
+		q.fields = h.w.criteria(h.after).fields
+		var shown bool
+		err := h.call(ctx, func(ctx context.Context) (err error) {
+			shown, err = h.c.shows(ctx, h.w.route, h.w.path, q)
+			return err
+		})
+		if _, failed := broke(err); shown || err != nil && !failed {
+			return err
+		}
+	}
+	return h.cause
 }
 
 // compare compares two places of the walk.
@@ -115,7 +127,7 @@ func (h *hunt[T]) compare(a, b Cursor) int {
 
 // close finds where the span ends. Narrowed to places the shop may show the page after
 // all; otherwise the row behind it is asked for by its number, and where that one fails
-// too the span is made shorter.
+// too the span is given another length.
 func (h *hunt[T]) close(ctx context.Context) error {
 	q := h.w.criteria(h.after)
 	q.size, q.fields = h.size, h.w.narrow
@@ -129,44 +141,95 @@ func (h *hunt[T]) close(ctx context.Context) error {
 		h.last = shown.Last
 		return nil
 	}
-	for _, n := range h.lengths() {
-		if _, ok := broke(err); !ok {
+	var tried []int
+	for n := h.size; len(tried) < 3 && n > 0; n /= 2 {
+		if _, failed := broke(err); !failed {
 			return err
 		}
-		q := h.w.criteria(h.after)
-		q.size, q.page = 1, n+1
-		var behind *Page[T]
-		if behind, err = h.list(ctx, q, h.after, h.w.within); err != nil {
-			continue
-		}
-		h.count = min(n, behind.Total)
-		// Old versions repeat the last row where there is none.
-		if behind.Total <= n || len(behind.Items) == 0 {
-			h.last = true
-			return nil
-		}
-		h.end = Cursor{UpdatedAt: behind.Items[0].UpdatedAt, ID: behind.Items[0].ID}
-		return nil
+		err = h.behind(ctx, n)
+		tried = append(tried, n)
 	}
-	if _, ok := broke(err); !ok {
+	if _, failed := broke(err); !failed {
 		return err
 	}
-	// A shop that repeats its last row fails so when that one is poisoned. Then no row
-	// lies behind the page, if the shop is well otherwise.
-	if !h.shows(ctx, h.after.ID) {
-		return h.cause
+	total := 0
+	if err = h.shows(ctx, h.after.ID, h.after.ID); err == nil {
+		total, err = h.total(ctx)
 	}
-	h.count, h.last = h.size, true
+	if err != nil {
+		return err
+	}
+	if total > h.size {
+		return h.elsewhere(ctx, total, tried)
+	}
+	// A shop that repeats its last row failed so because that one is poisoned. No row
+	// lies behind the page.
+	h.count, h.last = cmp.Or(total, h.size), true
 	return nil
 }
 
-// lengths returns the lengths that a span may have, in the order in which they are tried.
-func (h *hunt[T]) lengths() []int {
-	if h.size < 4 {
-		return []int{h.size, h.size + 1, h.size + 2}
+// behind ends the span after n rows, before the one that follows.
+func (h *hunt[T]) behind(ctx context.Context, n int) error {
+	q := h.w.criteria(h.after)
+	q.size, q.page = 1, n+1
+	next, err := h.list(ctx, q, h.after, h.w.within)
+	if err != nil {
+		return err
 	}
-	return []int{h.size, h.size / 2, h.size / 4}
+	h.count = min(n, next.Total)
+	// Old versions repeat the last row where there is none.
+	if h.last = next.Total <= n || len(next.Items) == 0; !h.last {
+		h.end = Cursor{UpdatedAt: next.Items[0].UpdatedAt, ID: next.Items[0].ID}
+	}
+	return nil
 }
+
+// total counts the rows of the walk that are left. A list tells it with any row that the
+// shop shows, in whatever order; 0 says that it shows none of the first ones by id, which
+// are all that there are, or are enough in a row to end the hunt.
+func (h *hunt[T]) total(ctx context.Context) (int, error) {
+	for n := range mostInARow {
+		q := h.query(1)
+		q.page = n + 1
+		got, err := h.list(ctx, q, Cursor{}, h.rising)
+		if err == nil {
+			h.good = h.good || len(got.Items) > 0
+			return got.Total, nil
+		}
+		if _, failed := broke(err); !failed {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// elsewhere ends the span before another row than those behind the lengths that were
+// tried, of the total that are left: below the size where one will do, else above it.
+// Each failure is one more poisoned row.
+func (h *hunt[T]) elsewhere(ctx context.Context, total int, tried []int) error {
+	for i := range total - 1 {
+		n := h.size - i
+		if n <= 0 {
+			n = i + 1
+		}
+		switch {
+		case slices.Contains(tried, n):
+			continue
+		case h.tooMany(len(tried)):
+			return h.cause
+		}
+		err := h.behind(ctx, n)
+		if _, failed := broke(err); !failed {
+			return err
+		}
+		tried = append(tried, n)
+	}
+	h.count, h.last = total, true
+	return nil
+}
+
+// tooMany reports whether so many poisoned rows in a page are a broken shop.
+func (h *hunt[T]) tooMany(bad int) bool { return bad > max(mostInAPage, h.size/10) }
 
 // read reads the span's rows in the order of their ids.
 func (h *hunt[T]) read(ctx context.Context) error {

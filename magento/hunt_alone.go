@@ -46,7 +46,7 @@ func (h *hunt[T]) alone(ctx context.Context, id int64) (int64, error) {
 		item = Item[T]{ID: found, UpdatedAt: h.latest(found), Err: record}
 	case failed:
 		h.bad++
-		if h.row++; h.row >= mostInARow || h.bad > max(mostInAPage, h.size/10) {
+		if h.row++; h.row >= mostInARow || h.tooMany(h.bad) {
 			return 0, h.cause
 		}
 		item = Item[T]{ID: found, UpdatedAt: h.latest(found), Err: poison(found, e)}
@@ -417,25 +417,35 @@ func poison(id int64, e *Error) *RecordError {
 // poisoned turns the failure of a single read into that of its record when the shop
 // shows another one of its kind.
 func (c *Client) poisoned(ctx context.Context, route, path string, id int64, err error) error {
-	e, ok := broke(err)
-	if !ok || ctx.Err() != nil || !c.shows(ctx, route, path, "", id) {
+	e, failed := broke(err)
+	if !failed {
 		return err
 	}
-	return &Error{Status: e.Status, Route: e.Route, Class: fault.Record, Shape: e.Shape, Err: poison(id, e)}
-}
-
-// shows reports whether the shop shows a record besides the one with id: one next to it
-// by id, or the last or the first of all.
-func (c *Client) shows(ctx context.Context, route, path, fields string, id int64) bool {
-	above, below := [][]filter{beyond(id)}, [][]filter{upTo(id - 1)}
-	for _, q := range []criteria{{groups: above}, {groups: below, desc: true}, {groups: above, desc: true}, {groups: below}} {
-		q.sort, q.size, q.fields = []string{"entity_id"}, 1, fields
-		var list struct {
-			Items []json.RawMessage `json:"items"`
-		}
-		if err := c.read(ctx, route, path, q.encode(), decodeInto(&list)); err == nil && len(list.Items) > 0 {
-			return true
+	for _, q := range others(id-1, id) {
+		if shown, _ := c.shows(ctx, route, path, q); shown {
+			return &Error{Status: e.Status, Route: e.Route, Class: fault.Record, Shape: e.Shape, Err: poison(id, e)}
 		}
 	}
-	return false
+	return err
+}
+
+// others select records of the shop beside those with an id above low and up to high:
+// the ones next to them, and the last and the first of all. A shop that shows none of
+// these is broken.
+func others(low, high int64) []criteria {
+	above, below := [][]filter{beyond(high)}, [][]filter{upTo(low)}
+	queries := []criteria{{groups: above}, {groups: below, desc: true}, {groups: above, desc: true}, {groups: below}}
+	for i := range queries {
+		queries[i].sort, queries[i].size = []string{"entity_id"}, 1
+	}
+	return queries
+}
+
+// shows reports whether the shop shows a row for q.
+func (c *Client) shows(ctx context.Context, route, path string, q criteria) (bool, error) {
+	var list struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	err := c.read(ctx, route, path, q.encode(), decodeInto(&list))
+	return err == nil && len(list.Items) > 0, err
 }
