@@ -37,6 +37,12 @@ func (h *hunt[T]) alone(ctx context.Context, id int64) (int64, error) {
 	})
 	e, failed := broke(err)
 	record, unreadable := errors.AsType[*RecordError](err)
+	if failed || unreadable {
+		if here, err := h.here(ctx, found); err != nil || !here {
+			h.rest, h.left, h.beside = nil, 0, 0
+			return id, err
+		}
+	}
 	h.found++
 	switch {
 	case errors.Is(err, ErrNotFound): // deleted meanwhile
@@ -157,6 +163,20 @@ func (h *hunt[T]) holds(ctx context.Context, id, most int64) (bool, error) {
 		return false, errMended
 	}
 	return false, nil
+}
+
+// here reports whether the shop fails over the record with id because it lies in the span.
+// The one that was looked for may have been deleted or mended meanwhile, so that the search
+// ended at another, which no single read tells the place of.
+func (h *hunt[T]) here(ctx context.Context, id int64) (bool, error) {
+	if h.places != nil || !h.w.timed {
+		return true, nil
+	}
+	_, err := h.list(ctx, h.query(1, []filter{{"entity_id", "eq", strconv.FormatInt(id, 10)}}), Cursor{}, h.rising)
+	if _, failed := broke(err); failed {
+		return true, nil
+	}
+	return false, err
 }
 
 // between returns what the id of the first row behind id lies between, both exclusive;

@@ -365,6 +365,38 @@ func TestPromise05_AHuntIsCutShort(t *testing.T) {
 	}
 }
 
+// A poisoned record that is deleted while it is hunted, behind one that left the page,
+// gives no other one its place.
+func TestPromise05_ThePoisonIsDeletedDuringAHunt(t *testing.T) {
+	t.Parallel()
+	for at, requests := 1, 1; requests >= at; at++ {
+		s := shop(magentotest.Config{Customers: 10, Seed: 6})
+		places := customerPlaces(s)
+		edited, deleted, other := places[3].ID, places[2].ID, places[9].ID
+		bad := oneOf(deleted, other)
+		s.Switch(func(w *magentotest.Switches) { w.Poison.Customer = bad })
+		requests = 0
+		s.OnRequest(func(*http.Request) {
+			if requests++; requests == 6 {
+				s.Edit(edited, func(c *magentotest.Customer) { c.FirstName = "Changed" })
+			}
+			if requests == at {
+				s.Delete(deleted)
+			}
+		})
+		c := client(t, s.Transport(), func(cfg *magento.Config) { cfg.PageSize = 9 })
+		ids, err := met(c.Customers(t.Context(), magento.Query{Before: noon}))
+		if err != nil {
+			t.Fatalf("deleted at request %d: %v", at, err)
+		}
+		good, found := sorted(slices.DeleteFunc(ids, oneOf(edited, -deleted)))
+		want := idsOf(places, oneOf(edited, deleted, other))
+		if diff := gocmp.Diff(want, good) + gocmp.Diff([]int64{other}, found); diff != "" {
+			t.Errorf("deleted at request %d, records (-want +got):\n%s", at, diff)
+		}
+	}
+}
+
 // Whatever changes while a hunt is under way, records that nobody touches come once, and
 // none is called poisoned that is not.
 func TestPromise05_ChangesDuringAHunt(t *testing.T) {
