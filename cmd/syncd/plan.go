@@ -83,6 +83,10 @@ func printPreviews(w io.Writer, previews []engine.Preview, values bool) error {
 func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 	n := p.Counters
 	stream, _, _ := strings.Cut(p.Stream, "/")
+	if n.Read == 0 && p.Calls == 0 && !p.Waiting {
+		fmt.Fprintf(b, "%s: nothing to read, no call to Copernica\n", stream)
+		return
+	}
 	fmt.Fprintf(b, "%s: %s to read, about %s to Copernica, about %s\n",
 		stream, counted(n.Read, "record"), counted(p.Calls, "call"), minutes(p.Time))
 	if p.Total > n.Read && !p.Waiting && n.Read > 0 {

@@ -72,6 +72,13 @@ func (c *verifyCommand) verify(ctx context.Context, a *app, cfg config.Config, s
 		streams = switchedOn(cfg)
 	}
 	report := newVerifyReport(cfg.Shop, a.now(), c)
+	over, err := store.Overview(ctx, cfg.Shop)
+	if err != nil {
+		return err
+	}
+	for _, n := range over.OpenLetters {
+		report.open += n
+	}
 	found := c.look(ctx, p.engine, streams, report)
 	bar.end()
 	if ctx.Err() != nil && errors.Is(found, context.Canceled) {

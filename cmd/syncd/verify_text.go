@@ -28,7 +28,7 @@ type verifyReport struct {
 	repair      bool
 	repaired    bool // to its end
 	left        int64
-	open        int64 // dead letters after a repair
+	open        int64 // dead letters, at last after a repair
 	unknown     int64
 }
 
@@ -141,7 +141,8 @@ func (r *verifyReport) verdict(failed error) error {
 	case n > 0:
 		return &differError{n, false}
 	}
-	return nil
+	// A record that was refused is known to differ; its letter says how.
+	return verdict(nil, 0, r.open)
 }
 
 // deviations are the words for what differs, in the order in which they are counted.
@@ -190,7 +191,11 @@ func (r *verifyReport) print(w io.Writer) error {
 		fmt.Fprintf(&b, "a sample: %s on each side, a page each; what differs elsewhere is not seen\n", counted(int64(r.Sample), "random place"))
 	}
 	if len(r.Differences) == 0 {
-		b.WriteString("nothing differs\n")
+		words := "nothing differs\n"
+		if r.open > 0 {
+			words = fmt.Sprintf("nothing differs but what could not be delivered (%s: `syncd dead`)\n", counted(r.open, "dead letter"))
+		}
+		b.WriteString(words)
 	}
 	for _, one := range deviations {
 		if n := r.Counts[one.is]; len(n) > 0 {

@@ -67,7 +67,12 @@ func (r *run) inspect(ctx context.Context, in Inspection) error {
 	if err := r.cfg.SameShop(ctx); err != nil {
 		return err
 	}
-	if err := r.openTables(ctx); err != nil {
+	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
+	if err != nil {
+		return err
+	}
+	tables := r.inUse(over)
+	if err := r.openTables(ctx, tables); err != nil {
 		return err
 	}
 	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, r.stream)
@@ -78,16 +83,12 @@ func (r *run) inspect(ctx context.Context, in Inspection) error {
 	if cp.Target.IsZero() || in.Period == 0 {
 		cp.Target = r.cfg.Now().UTC().Truncate(time.Second)
 	}
-	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
-	if err != nil {
-		return err
-	}
-	for _, t := range r.cfg.Mapping.Tables() {
+	for _, t := range tables {
 		for _, n := range over.Records[state.Entity(t)] {
 			r.total.Add(n)
 		}
 	}
-	for _, t := range r.cfg.Mapping.Tables() {
+	for _, t := range tables {
 		whole, err := r.inspectTable(ctx, t, &cp, in)
 		if err != nil {
 			return err
@@ -101,9 +102,17 @@ func (r *run) inspect(ctx context.Context, in Inspection) error {
 	return r.close(ctx, cp)
 }
 
-// openTables opens Copernica with every table that the mapping fills.
-func (r *run) openTables(ctx context.Context) error {
-	if len(r.cfg.Mapping.Tables()) > 1 {
+// inUse are the tables that the mapping fills and the ledger has rows of. Where orders
+// never run there need be no collections.
+func (r *run) inUse(over state.Overview) []mapping.Table {
+	return slices.DeleteFunc(slices.Clone(r.cfg.Mapping.Tables()), func(t mapping.Table) bool {
+		return t != mapping.Profiles && len(over.Records[state.Order]) == 0
+	})
+}
+
+// openTables opens Copernica with some tables.
+func (r *run) openTables(ctx context.Context, tables []mapping.Table) error {
+	if len(tables) > 1 {
 		return r.writer.openBelow(ctx)
 	}
 	return r.writer.open(ctx)

@@ -178,7 +178,11 @@ func (r *run) inspectFrom(ctx context.Context, t mapping.Table, after int64, v V
 	if err := r.cfg.SameShop(ctx); err != nil {
 		return err
 	}
-	if err := r.openTables(ctx); err != nil {
+	open := r.writer.openBelow
+	if t == mapping.Profiles {
+		open = r.writer.open
+	}
+	if err := open(ctx); err != nil {
 		return err
 	}
 	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
