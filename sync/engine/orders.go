@@ -156,6 +156,9 @@ func (r *run) loadOrders(ctx context.Context, orders []*placed) error {
 	for _, o := range orders {
 		if o.order.problem == nil {
 			o.join(lines[o.order.row.SourceID], r.cfg.Mapping.GoneLines() == mapping.GoneRemove)
+			if err := r.resent(ctx, o.items); err != nil {
+				return err
+			}
 		}
 	}
 	r.cfg.TestHook(PointLoaded)

@@ -87,6 +87,9 @@ func (r *run) load(ctx context.Context, e state.Entity, intents []*intent) error
 	for _, it := range intents {
 		it.before, it.known = before[it.row.Key]
 	}
+	if err == nil {
+		err = r.resent(ctx, intents)
+	}
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type intent struct {
 
 	before state.Record // the ledger row; zero when there is none
 	known  bool         // there is a ledger row
+	resent bool         // the resync under way has sent it, in a turn before this one
 
 	action       action
 	sendContent  bool
@@ -89,7 +90,7 @@ func (it *intent) plan(f facts) {
 	}
 	// A row below a profile is looked for, since one that somebody removed takes a write
 	// without a word. What may have been sent needs no second write.
-	it.rewrite = f.force && !unsettled
+	it.rewrite = f.force && !it.resent && !unsettled
 	it.lookFirst = unsettled || it.rewrite && it.owner != nil
 	it.sendContent = rec.Hash != it.content || it.rewrite
 	it.sendConsent = it.consentDue(unsettled)

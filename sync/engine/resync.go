@@ -95,7 +95,7 @@ func (e *Engine) resync(ctx context.Context, q *Resynced, x *rehearsal) (Report,
 		return Report{Resync: q}, err
 	}
 	report, err := e.hold(ctx, ResyncStream(q.Resync), q.Stream, func(r *run, ctx context.Context) error {
-		r.resync, r.force, r.rehearsal = q, q.Force, x
+		r.resync, r.force, r.rehearsal, r.turns = q, q.Force, x, map[int64]bool{}
 		return r.resend(ctx)
 	})
 	report.Resync = q
@@ -210,4 +210,29 @@ func (r *run) wanted(ctx context.Context) error {
 		return errSpent
 	}
 	return err
+}
+
+// resent marks rows that a turn at this forced resync has sent. One that is cut short keeps the
+// outcomes of pages whose place it does not keep, so that they are read a second time.
+func (r *run) resent(ctx context.Context, intents []*intent) error {
+	if !r.force {
+		return nil
+	}
+	for _, it := range intents {
+		id := it.before.RunID
+		if !it.known || it.before.State != state.Acknowledged || id == 0 {
+			continue
+		}
+		ours, known := r.turns[id]
+		if !known {
+			run, err := r.cfg.Store.Run(ctx, r.cfg.Pipeline, id)
+			if err != nil && !errors.Is(err, state.ErrNoRun) {
+				return err
+			}
+			ours = err == nil && run.Stream == r.stream
+			r.turns[id] = ours
+		}
+		it.resent = ours
+	}
+	return nil
 }

@@ -53,9 +53,10 @@ type run struct {
 
 	quarantined bool // it reads quarantined records again
 
-	resync    *Resynced  // what an operator asked for; nil for a live stream
-	force     bool       // what Copernica acknowledged is sent again
-	rehearsal *rehearsal // not nil: nothing is sent
+	resync    *Resynced      // what an operator asked for; nil for a live stream
+	force     bool           // what Copernica acknowledged is sent again
+	turns     map[int64]bool // whether a run was a turn at this resync; owned by the reader
+	rehearsal *rehearsal     // not nil: nothing is sent
 }
 
 // Run runs a stream up to its horizon, or until its budget is spent or ctx ends.
