@@ -104,7 +104,7 @@ func TestAnOrderWaitsForItsCustomerInTheFirstPass(t *testing.T) {
 		if !waited.Waiting || waited.Outcome != state.Paused || waited.Counters.Read >= 200 {
 			w.t.Errorf("the orders did not wait: %+v", waited)
 		}
-		if again := w.runOrders(); !again.Waiting || again.Counters.Created != 0 {
+		if again := w.runOrders(); !again.Waiting || again.Counters.Created != 0 || again.Counters.Read != 0 || again.Counters.Ownerless != 0 {
 			w.t.Errorf("the orders went on without their customers: %+v", again)
 		}
 		if n := len(w.account.Profiles(database)); n > 100 {

@@ -54,9 +54,13 @@ func (r *run) own(ctx context.Context, p *page, orders []*placed) ([]*placed, er
 
 // leave leaves out and counts the orders that nobody owns.
 func (p *page) leave(orders []*placed, nobodys func(*placed) bool) []*placed {
-	kept := slices.DeleteFunc(slices.Clone(orders), nobodys)
-	p.ownerless += len(orders) - len(kept)
-	return kept
+	return slices.DeleteFunc(slices.Clone(orders), func(o *placed) bool {
+		nobody := nobodys(o)
+		if nobody {
+			p.ownerless = append(p.ownerless, o.at)
+		}
+		return nobody
+	})
 }
 
 // claim says whose each order is and returns the ledger rows of those profiles, by key.

@@ -20,8 +20,8 @@ type page struct {
 	force     bool              // what Copernica acknowledged is sent again
 	place     *state.Checkpoint // that the commit of single records moves; nil: none
 	read      int
-	ownerless int
-	intents   []*intent // each after the profile that it stands below
+	ownerless []state.Position // of orders that nobody owns
+	intents   []*intent        // each after the profile that it stands below
 	keys      []string
 	emails    []state.Email
 	missing   []state.Record // rows whose record the shop no longer has
@@ -38,10 +38,26 @@ func (p *page) hold(r *run, keys ...string) {
 
 // cut ends the page before the order at index i.
 func (p *page) cut(orders []*placed, i int) {
-	p.waits, p.read = true, i
-	if i > 0 {
-		p.position = orders[i-1].at
+	p.ownerless = slices.DeleteFunc(p.ownerless, func(at state.Position) bool { return before(orders[i].at, at) })
+	p.waits, p.read, p.position = true, i+len(p.ownerless), state.Position{}
+	for _, o := range orders[:i] {
+		p.position = later(p.position, o.at)
 	}
+	for _, at := range p.ownerless {
+		p.position = later(p.position, at)
+	}
+}
+
+// before reports whether a stands before b in a stream.
+func before(a, b state.Position) bool {
+	return a.UpdatedAt.Before(b.UpdatedAt) || a.UpdatedAt.Equal(b.UpdatedAt) && a.ID < b.ID
+}
+
+func later(a, b state.Position) state.Position {
+	if before(a, b) {
+		return b
+	}
+	return a
 }
 
 func (p *page) profileKeys() []string {
@@ -234,7 +250,7 @@ func (p *page) commit(r *run) state.Commit {
 	c := state.Commit{Emails: p.emails, Run: &r.row}
 	n := &r.row.Counters
 	n.Read += int64(p.read)
-	n.Ownerless += int64(p.ownerless)
+	n.Ownerless += int64(len(p.ownerless))
 	n.Missing += int64(len(p.missing))
 	for _, rec := range p.missing {
 		c.Records = append(c.Records, r.dated(rec))
