@@ -98,7 +98,7 @@ func TestPromise07_KeyOfAnExistingState(t *testing.T) {
 		"variable gone":            {made: sqlite.Config{EncryptionKey: key}, says: "SYNCD_ENCRYPTION_KEY"},
 		"another variable":         {made: sqlite.Config{EncryptionKey: key}, opened: sqlite.Config{EncryptionKey: seal.NewKey()}, says: "SYNCD_ENCRYPTION_KEY"},
 		"hash key removed":         {spoil: execute("DELETE FROM sealed"), says: "restore the database"},
-		"hash key damaged":         {spoil: execute("UPDATE sealed SET value = CAST(substr(value, 1, length(value) - 1) || x'00' AS BLOB)"), says: "damaged"},
+		"hash key damaged":         {spoil: execute("UPDATE sealed SET value = CAST(substr(value, 1, length(value) - 1) || iif(substr(value, -1) = x'00', x'01', x'00') AS BLOB)"), says: "damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
