@@ -172,7 +172,7 @@ func (e *HeldError) Error() string {
 type TargetError struct{ Pipeline, Have, Want string }
 
 func (e *TargetError) Error() string {
-	return fmt.Sprintf("the state of shop %q belongs to %s, not to %s: use another SYNCD_SHOP, or another state for the other database",
+	return fmt.Sprintf("the state of shop %q belongs to %s, not to %s: set SYNCD_COPERNICA_DATABASE back, or give the other database a state of its own (SYNCD_DATABASE_URL)",
 		e.Pipeline, e.Have, e.Want)
 }
 

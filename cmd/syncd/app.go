@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -62,6 +63,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		kong.Description("syncd keeps Copernica in step with Magento 2 shops.\n\n"+
 			"Settings come from the environment: see docs/configuration.md."),
 		kong.Writers(a.stdout, a.stderr),
+		kong.KindMapper(reflect.Int64, kong.MapperFunc(decimal)),
 		kong.Exit(func(int) { ended = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),

@@ -84,6 +84,7 @@ func (c *verifyCommand) verify(ctx context.Context, a *app, cfg config.Config, s
 	if ctx.Err() != nil && errors.Is(found, context.Canceled) {
 		found = errors.New("stopped: what was not looked at yet is not told")
 	}
+	report.failed = found != nil
 	repaired := c.Repair && ctx.Err() == nil && (len(report.Differences) > 0 || is[*engine.MissingError](found))
 	var failed error
 	if repaired {

@@ -27,6 +27,7 @@ type verifyReport struct {
 	values      bool
 	repair      bool
 	repaired    bool // to its end
+	failed      bool // a side could not be looked at
 	left        int64
 	open        int64 // dead letters, at last after a repair
 	unknown     int64
@@ -192,7 +193,12 @@ func (r *verifyReport) print(w io.Writer) error {
 	}
 	if len(r.Differences) == 0 {
 		words := "nothing differs\n"
-		if r.open > 0 {
+		switch {
+		case r.failed:
+			words = "nothing differs in what could be compared, which was not everything\n"
+		case slices.ContainsFunc(r.Looked, func(p verifyPart) bool { return p.Unfinished }):
+			words = "nothing differs in what could be compared: `syncd run` finishes the first pass\n"
+		case r.open > 0:
 			words = fmt.Sprintf("nothing differs but what could not be delivered (%s: `syncd dead`)\n", counted(r.open, "dead letter"))
 		}
 		b.WriteString(words)
