@@ -92,7 +92,7 @@ func TestPromise10_KilledAnywhereTheAccountEndsTheSame(t *testing.T) {
 		for range 2 {
 			histories = append(histories, killsAtCalls(random, calls, 5))
 		}
-		if testing.Short() {
+		if testing.Short() || testScale() > 1 { // the race detector's children are slow, and their points the same
 			histories = slices.Delete(histories, 1, len(histories)-1)
 		}
 		for _, kills := range histories {
