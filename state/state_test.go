@@ -111,7 +111,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		says []string
 	}{
 		"held":   {&state.HeldError{Pipeline: "shop", Holder: "host:1", Expires: time.Date(2026, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600))}, []string{"shop", "host:1", "2025-12-31T23:00:00Z", "stop"}},
-		"target": {&state.TargetError{Pipeline: "shop", Have: "one", Want: "two"}, []string{"shop", "one", "two", "SYNCD_SHOP"}},
+		"target": {&state.TargetError{Pipeline: "shop", Have: "one", Want: "two"}, []string{"shop", "one", "two", "SYNCD_COPERNICA_DATABASE", "SYNCD_DATABASE_URL"}},
 		"shop":   {&state.ShopError{Have: "one", Want: "two"}, []string{"one", "two", "SYNCD_SHOP"}},
 	} {
 		for _, words := range test.says {
