@@ -181,9 +181,17 @@ func (a *Account) AddProfile(database string, fields map[string]string) (int64, 
 
 // EditProfile changes fields of a live profile.
 func (a *Account) EditProfile(id int64, fields map[string]string) error {
+	return a.edit(a.mustProfile, id, fields)
+}
+
+// RemoveProfile removes a live profile with its subprofiles.
+func (a *Account) RemoveProfile(id int64) error { return a.removeLive(a.mustProfile, id) }
+
+// edit changes fields of the live row that must finds.
+func (a *Account) edit(must func(int64) (*row, error), id int64, fields map[string]string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r, err := a.mustProfile(id)
+	r, err := must(id)
 	if err != nil {
 		return err
 	}
@@ -195,11 +203,11 @@ func (a *Account) EditProfile(id int64, fields map[string]string) error {
 	return nil
 }
 
-// RemoveProfile removes a live profile with its subprofiles.
-func (a *Account) RemoveProfile(id int64) error {
+// removeLive removes the live row that must finds.
+func (a *Account) removeLive(must func(int64) (*row, error), id int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r, err := a.mustProfile(id)
+	r, err := must(id)
 	if err != nil {
 		return err
 	}

@@ -64,31 +64,11 @@ func (a *Account) mustCollection(database, name string) (*table, error) {
 
 // EditSubprofile changes fields of a live subprofile.
 func (a *Account) EditSubprofile(id int64, fields map[string]string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r, err := a.mustSubprofile(id)
-	if err != nil {
-		return err
-	}
-	given, err := a.mustGiven(r.table, fields)
-	if err != nil {
-		return err
-	}
-	a.update(r, given)
-	return nil
+	return a.edit(a.mustSubprofile, id, fields)
 }
 
 // RemoveSubprofile removes a live subprofile.
-func (a *Account) RemoveSubprofile(id int64) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r, err := a.mustSubprofile(id)
-	if err != nil {
-		return err
-	}
-	a.remove(r)
-	return nil
-}
+func (a *Account) RemoveSubprofile(id int64) error { return a.removeLive(a.mustSubprofile, id) }
 
 func (a *Account) mustSubprofile(id int64) (*row, error) {
 	r := a.subs[id]
