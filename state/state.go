@@ -10,8 +10,6 @@ package state
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -135,55 +133,6 @@ type Store interface {
 	Close() error
 }
 
-// Errors of every implementation.
-var (
-	// ErrConflict says that a checkpoint was moved by somebody else.
-	ErrConflict = errors.New("the checkpoint was moved by another writer")
-	// ErrFenced says that another process holds the pipeline now.
-	ErrFenced = errors.New("the writer lease is no longer ours")
-	// ErrNoPipeline says that OpenPipeline was never called for a pipeline.
-	ErrNoPipeline = errors.New("the pipeline was never opened in this state")
-	// ErrNoRun says that a pipeline has no run with an id.
-	ErrNoRun = errors.New("there is no such run")
-	// ErrNoLetter says that a pipeline has no dead letter with an id.
-	ErrNoLetter = errors.New("there is none with this id")
-	// ErrResolved says that a dead letter is closed already.
-	ErrResolved = errors.New("it is closed already")
-	// ErrNoResync says that a pipeline has no resync with an id.
-	ErrNoResync = errors.New("there is none with this id")
-	// ErrResyncEnded says that a resync is done or cancelled.
-	ErrResyncEnded = errors.New("it has ended already")
-	// ErrKey says that the database's hash key is missing or sealed with another key.
-	ErrKey = errors.New("the state cannot be opened with this encryption key")
-)
-
-// HeldError says who holds a pipeline.
-type HeldError struct {
-	Pipeline, Holder string
-	Expires          time.Time
-}
-
-func (e *HeldError) Error() string {
-	return fmt.Sprintf("pipeline %q is held by %s until %s: stop that process or wait",
-		e.Pipeline, e.Holder, e.Expires.UTC().Format(time.RFC3339))
-}
-
-// TargetError says that a state belongs to another database or account.
-type TargetError struct{ Pipeline, Have, Want string }
-
-func (e *TargetError) Error() string {
-	return fmt.Sprintf("the state of shop %q belongs to %s, not to %s: set SYNCD_COPERNICA_DATABASE back, or give the other database a state of its own (SYNCD_DATABASE_URL)",
-		e.Pipeline, e.Have, e.Want)
-}
-
-// ShopError says that a state was made for another shop.
-type ShopError struct{ Have, Want string }
-
-func (e *ShopError) Error() string {
-	return fmt.Sprintf("the state belongs to shop %q, not to %q: set SYNCD_SHOP back, or use another state (its keys in Copernica begin with the shop's code)",
-		e.Have, e.Want)
-}
-
 // Pipeline is one shop feeding one Copernica database.
 type Pipeline struct {
 	Name   string // SYNCD_SHOP
@@ -219,80 +168,6 @@ type Checkpoint struct {
 	From             time.Time // lower bound of the pass under way, inclusive; zero = everything
 	Target           time.Time // horizon of the pass under way; zero = none
 	SavedAt          time.Time
-}
-
-// Hash is a keyed hash of content. The zero value means "never".
-type Hash [16]byte
-
-// IsZero reports whether h is unset.
-func (h Hash) IsZero() bool { return h == Hash{} }
-
-// Entity is what a ledger row is about.
-type Entity string
-
-// The entities.
-const (
-	// Profile is a person: a customer of the shop, or somebody who ordered as a guest.
-	Profile Entity = "profile"
-	// Order is an order, a subprofile of the person who placed it.
-	Order Entity = "order"
-	// Item is a line of an order, a subprofile beside that order's.
-	Item Entity = "item"
-	// Consent is a person's opt-out on its way back to the shop. It has dead letters and
-	// no ledger row of its own: the profile's says what was settled.
-	Consent Entity = "consent"
-)
-
-// RecordState is where a row stands between plan and acknowledgement.
-type RecordState string
-
-// The states of a ledger row.
-const (
-	// Planned rows may have been sent: nothing less can be proved after a crash.
-	Planned RecordState = "planned"
-	// Unknown rows were sent and nobody knows what came of it.
-	Unknown RecordState = "unknown"
-	// Acknowledged rows are in Copernica with content Hash.
-	Acknowledged RecordState = "acknowledged"
-	// Refused rows were refused with content Refused and have a dead letter; what
-	// was acknowledged before, if anything, still stands in Hash.
-	Refused RecordState = "refused"
-	// Removed rows are gone from Copernica.
-	Removed RecordState = "removed"
-	// Missing rows are in Copernica, and the shop no longer has their record: a sweep
-	// saw it, and the shop confirmed it. Nothing is done about them yet.
-	Missing RecordState = "missing"
-	// Gone rows were missing, and what the operator wants for such records was done.
-	Gone RecordState = "gone"
-)
-
-// Record is a ledger row (promise 7).
-type Record struct {
-	Entity          Entity
-	Key             string // the key field's value in Copernica, e.g. shop-c123
-	SourceID        int64  // the shop's id of what is read again: of a line that is its order's
-	Parent          string // key of the profile a subprofile belongs to; empty for profiles
-	Number          string // the shop's increment_id of an order, unique only within a store; empty for the rest
-	CopernicaID     int64  // 0 = not known
-	Hash            Hash   // content acknowledged
-	ConsentSource   Hash   // the shop's consent as last settled
-	ConsentWritten  Hash   // the consent value we wrote last
-	Refused         Hash   // content last refused
-	SourceUpdatedAt time.Time
-	State           RecordState
-	Attempts        int       // look-ups or writes since the last acknowledgement
-	PlannedAt       time.Time // when the last write was planned
-	NextAttempt     time.Time // when a planned or unknown row may be tried again
-	FirstSeen       time.Time // when the record first came by
-	AcknowledgedAt  time.Time // when Copernica last acknowledged content
-	RunID           int64     // the run that last planned or settled the row; 0 = not known
-}
-
-// Email says which customer of which website has an e-mail, as a keyed hash.
-type Email struct {
-	Hash    Hash
-	Key     string // source key, as in Record
-	Website int64
 }
 
 // Commit is everything a page leaves behind.
