@@ -79,6 +79,9 @@ type Config struct {
 	Open    func(ctx context.Context) (Database, error)
 	Store   state.Store
 	Mapping *mapping.Mapping
+	// Persons hashes who somebody is: a website and an e-mail. Its key outlives the state
+	// where tombstones are kept outside it (promise 19). Default: the store's.
+	Persons state.Hasher
 	// SameShop, when not nil, is asked once the shop has answered: an error says that
 	// the state was made with another shop, and ends the run before it reads anything.
 	SameShop func(ctx context.Context) error
@@ -168,6 +171,9 @@ func New(cfg Config) (*Engine, error) {
 	orDefault(&cfg.Reads, 2)
 	if cfg.LeaseTTL <= cfg.WriteTimeout {
 		return nil, fmt.Errorf("engine: the lease (%s) must last longer than a write (%s)", cfg.LeaseTTL, cfg.WriteTimeout)
+	}
+	if cfg.Persons == (state.Hasher{}) {
+		cfg.Persons = cfg.Store.Hasher()
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

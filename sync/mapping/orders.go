@@ -119,10 +119,39 @@ func (m *Mapping) ItemKey(id int64) string { return appendID(m.keys.item, id) }
 // GuestKey returns the key of the profile of a website's guest. E-mails are one when
 // they differ in case and outer blanks only, as Copernica compares them.
 func (m *Mapping) GuestKey(website int64, email string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(email))))
 	key := make([]byte, 0, GuestKeyLength)
 	key = strconv.AppendInt(append(key, m.keys.website...), website, 10)
-	return string(hex.AppendEncode(append(key, "-g"...), sum[:16]))
+	return string(append(append(key, "-g"...), PersonOf(email)...))
+}
+
+// PersonOf is the part of a guest's key that stands for the e-mail: 32 hexadecimal digits,
+// the same for two e-mails that Copernica takes for one.
+func PersonOf(email string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(email))))
+	return hex.EncodeToString(sum[:personDigits/2])
+}
+
+// personDigits is the length of what [PersonOf] returns.
+const personDigits = 32
+
+// GuestOf is the inverse of [Mapping.GuestKey]: the guest's website and their e-mail as
+// [PersonOf] has it; false for any other key.
+func (m *Mapping) GuestOf(key string) (website int64, person string, ok bool) {
+	rest, ok := strings.CutPrefix(key, m.keys.website)
+	if !ok {
+		return 0, "", false
+	}
+	digits, person, ok := strings.Cut(rest, "-g")
+	website, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || strconv.FormatInt(website, 10) != digits || website < 0 || len(person) != personDigits {
+		return 0, "", false
+	}
+	for _, c := range []byte(person) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return 0, "", false
+		}
+	}
+	return website, person, true
 }
 
 // CustomerID is the inverse of [Mapping.CustomerKey]; false for any other key.

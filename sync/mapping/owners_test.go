@@ -153,6 +153,20 @@ func TestPromise17_Keys(t *testing.T) {
 			t.Errorf("%q is customer %d, %v", key, got, ok)
 		}
 	}
+	const person = "6ac2b5c37e3ac97744da272d49949f02"
+	if got := mapping.PersonOf(" gast@Example.test"); got != person {
+		t.Error(got)
+	}
+	for key, want := range map[string]int64{
+		"shop-w2-g" + person: 2, "shop-w0-g" + person: 0, "shop-w65535-g" + person: 65535,
+		"": -1, "shop-c1": -1, "shop2-w2-g" + person: -1, "shop-w2-g": -1, "shop-w02-g" + person: -1, "shop-w+2-g" + person: -1, "shop-w-2-g" + person: -1,
+		"shop-w-g" + person: -1, "shop-w2-g" + person[1:]: -1, "shop-w2-g" + person + "0": -1, "shop-w2-g" + strings.ToUpper(person): -1,
+	} {
+		website, got, ok := m.GuestOf(key)
+		if ok != (want >= 0) || ok && (website != want || got != person) {
+			t.Errorf("%q is guest %s of website %d, %v", key, got, website, ok)
+		}
+	}
 	file, err := mapping.Default()
 	if err != nil {
 		t.Fatal(err)

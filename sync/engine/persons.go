@@ -1,0 +1,8 @@
+package engine
+
+import "github.com/magento-copernica/syncd/state"
+
+// EmailHash is the state's hash of an e-mail, which is given as mapping.PersonOf has it: so
+// it can be told from an address as well as from a guest's key. The hasher is
+// [Config.Persons].
+func EmailHash(persons state.Hasher, person string) state.Hash { return persons.Sum("email", person) }
