@@ -138,7 +138,7 @@ func TestAccountLifeOfAProfile(t *testing.T) {
 			}
 
 			for range 2 {
-				if err := d.Remove(t.Context(), first.ID); err != nil {
+				if err := d.Remove(t.Context(), first.ID, false); err != nil {
 					t.Fatal(err)
 				}
 			}

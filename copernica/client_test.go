@@ -241,7 +241,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 					_, e6 := d.Find(t.Context(), key, "shop-c1")
 					_, e7 := d.Profile(t.Context(), 5)
 					_, _, e8 := d.KeysAbove(t.Context(), key, "shop-c", 1)
-					e9 := d.Remove(t.Context(), 5)
+					e9 := d.Remove(t.Context(), 5, false)
 					e10 := d.CreateField(t.Context(), copernica.FieldSpec{Name: "new_field"})
 					e11 := d.CreateCollection(t.Context(), "Orders")
 					_, e12 := c.CreateDatabase(t.Context(), "Other", "")

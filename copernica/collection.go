@@ -93,9 +93,9 @@ func (c *Collection) everywhere() listing {
 	return listing{route: "GET " + routeCollection, path: c.path("/subprofiles"), rows: "subprofiles"}
 }
 
-// below is the list of the subprofiles of one profile. Only the documentation of 2014
+// under is the list of the subprofiles of one profile. Only the documentation of 2014
 // says that conditions work on it (copernica-rest.md 6.6).
-func (c *Collection) below(profile int64) listing {
+func (c *Collection) under(profile int64) listing {
 	return listing{route: "GET " + routeSubprofiles, path: string(c.belowPath(nil, profile)), rows: "subprofiles", unsure: true}
 }
 

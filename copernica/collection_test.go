@@ -333,7 +333,7 @@ func TestPromise12_UnfitSubprofileCallsSendNothing(t *testing.T) {
 		"look-up without a profile":            func() error { _, err := c.Find(t.Context(), 0, key, "o"); return err },
 		"look-up of nothing":                   func() error { _, err := c.Find(t.Context(), 5, key, ""); return err },
 		"look-up of nothing anywhere":          func() error { _, err := c.FindAnywhere(t.Context(), key, ""); return err },
-		"list without a profile":               func() error { _, err := c.List(t.Context(), 0); return err },
+		"list without a profile":               func() error { _, err := c.Below(t.Context(), 0); return err },
 		"live without an id":                   func() error { _, err := d.Live(t.Context(), []int64{5, 0}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

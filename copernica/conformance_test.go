@@ -24,6 +24,7 @@ const (
 	stepIdentity    = "any call"
 	stepConsumption = "what the account used this month"
 	stepSubRemoval  = "removing an order or its lines"
+	stepCompletely  = "removing a profile completely"
 	stepLongText    = "a text longer than its field"
 	stepDomain      = "a profile with a mail domain that Copernica refuses"
 	stepConnect     = "connecting by OAuth"
@@ -87,6 +88,7 @@ func conform(t *testing.T, version int, s copernicatest.Switches) *conformance {
 		w.profiles()
 		w.removedProfile()
 		w.subprofiles()
+		w.removedCompletely()
 		w.oddKeys()
 		w.guards()
 		w.unknownIDs()
@@ -246,7 +248,7 @@ func (w *conformance) removedProfile() {
 	made, err := w.d.Upsert(ctx, w.key, "shop-c3", fields)
 	w.works("create", err)
 	for range 2 {
-		w.works("remove", w.d.Remove(ctx, made.ID))
+		w.works("remove", w.d.Remove(ctx, made.ID, false))
 	}
 	read, err := w.d.Profile(ctx, made.ID)
 	w.works("read", err)
@@ -265,6 +267,51 @@ func (w *conformance) removedProfile() {
 	w.works("create anew", err)
 	if !again.Created || again.ID <= made.ID || w.held()["shop-c3"]["email"] != "c3@example.org" {
 		w.t.Errorf("created anew: %+v, %v", again, w.held()["shop-c3"])
+	}
+}
+
+// removedCompletely removes a profile with what is below it, twice: nothing else goes, and
+// nothing of another database can.
+func (w *conformance) removedCompletely() {
+	ctx := w.t.Context()
+	elsewhere, err := w.a.AddProfile("Second", map[string]string{"x": "kept"})
+	w.works("a profile of another database", err)
+	made, err := w.d.Upsert(ctx, w.key, "shop-c6", map[string]string{"customer_id": "shop-c6"})
+	w.works("create", err)
+	_, err = w.orders.Upsert(ctx, made.ID, w.sub, "shop-o6", order("shop-o6"))
+	w.works("create a subprofile", err)
+	others := len(w.a.Profiles(copernicatest.DatabaseName)) - 1
+	w.step(stepCompletely, func() error {
+		if err := w.d.Remove(ctx, made.ID, true); err != nil {
+			if copernica.Outcome(err) != copernica.NotSent {
+				w.t.Errorf("outcome %s: %v", copernica.Outcome(err), err)
+			}
+			return err
+		}
+		again, read := w.d.Remove(ctx, made.ID, true), error(nil)
+		if !w.s.CompletelyIgnored {
+			_, read = w.d.Profile(ctx, made.ID)
+			if !errors.Is(read, copernica.ErrNoProfile) || !errors.Is(again, copernica.ErrNoProfile) {
+				w.t.Errorf("removed completely: %v, reads as %v", again, read)
+			}
+		} else if again != nil {
+			w.t.Errorf("removed twice: %v", again)
+		}
+		if w.held()["shop-c6"] != nil || stored(w.a)[fmt.Sprint(made.ID, " shop-o6")] != 0 {
+			w.t.Error("it is there")
+		}
+		return nil
+	})
+	if w.refused[stepCompletely] != nil {
+		w.works("remove", w.d.Remove(ctx, made.ID, false))
+	}
+	for _, completely := range []bool{false, w.version > 1} {
+		if err := w.d.Remove(ctx, elsewhere, completely); !errors.Is(err, copernica.ErrNoProfile) || copernica.Outcome(err) != copernica.NotSent {
+			w.t.Errorf("a profile of another database: outcome %s, %v", copernica.Outcome(err), err)
+		}
+	}
+	if got := w.a.Profiles("Second"); len(got) != 1 || got[0].Fields["x"] != "kept" || len(w.a.Profiles(copernicatest.DatabaseName)) != others {
+		w.t.Errorf("left: %v, and %d of %d", got, len(w.a.Profiles(copernicatest.DatabaseName)), others)
 	}
 }
 
@@ -304,7 +351,7 @@ func (w *conformance) subprofiles() {
 	w.same("read", write, read.Fields)
 	anywhere, err := w.orders.FindAnywhere(ctx, w.sub, "shop-o1")
 	w.works("find anywhere", err)
-	list, err := w.orders.List(ctx, parents[0])
+	list, err := w.orders.Below(ctx, parents[0])
 	w.works("list", err)
 	if len(anywhere) != 2 || len(list) != 1 || list[0].ID != ids[parents[0]] {
 		w.t.Errorf("anywhere %+v, listed %+v", anywhere, list)
@@ -343,6 +390,6 @@ func (w *conformance) oddKeys() {
 			w.t.Errorf("%q finds %+v", key, found)
 			continue
 		}
-		w.works("remove "+key, w.d.Remove(ctx, found[0].ID))
+		w.works("remove "+key, w.d.Remove(ctx, found[0].ID, false))
 	}
 }

@@ -19,19 +19,30 @@ func (unsentError) Error() string           { return "dial tcp 127.0.0.1:1: conn
 func (unsentError) NotSent() bool           { return true }
 func (unsentError) FaultClass() fault.Class { return fault.Retry }
 
-// Every documented message and every shape of failure of a write (promises 10 and 20).
-func TestPromise20_OutcomeAndClassOfWrites(t *testing.T) {
-	t.Parallel()
+// written is an answer to a write, and what it means.
+type written struct {
+	resp    *http.Response
+	err     error
+	class   fault.Class
+	outcome copernica.OutcomeKind
+	says    string
+}
+
+// answer gives the answer as often as it is asked for.
+func (a written) answer(request) (*http.Response, error) {
+	if a.resp == nil {
+		return nil, a.err
+	}
+	resp := *a.resp // 401 and 403 are answered twice
+	return &resp, nil
+}
+
+// answersToWrites are every documented message and every shape of failure.
+func answersToWrites() map[string]written {
 	json := func(status int, message string) *http.Response {
 		return reply(status, "application/json", failure(message))
 	}
-	tests := map[string]struct {
-		resp    *http.Response
-		err     error
-		class   fault.Class
-		outcome copernica.OutcomeKind
-		says    string
-	}{
+	return map[string]written{
 		"invalid method":         {json(400, "Invalid method"), nil, fault.Configuration, copernica.Refused, "SYNCD_COPERNICA_API_URL"},
 		"path too short":         {json(400, "Invalid request, element 3 is missing in 'directory' path"), nil, fault.Configuration, copernica.Refused, "element # is missing"},
 		"no database":            {json(400, "No database with supplied ID"), nil, fault.Configuration, copernica.Refused, "SYNCD_COPERNICA_DATABASE"},
@@ -89,49 +100,99 @@ func TestPromise20_OutcomeAndClassOfWrites(t *testing.T) {
 		"dial refused":           {nil, unsentError{}, fault.Retry, copernica.NotSent, "refused"},
 		"body torn":              {&http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: 50, Body: io.NopCloser(io.MultiReader(strings.NewReader("{"), torn{}))}, nil, fault.Retry, copernica.Unknown, "unexpected EOF"},
 	}
-	for name, tt := range tests {
+}
+
+// What writes by id did, and what to do next, by the answer (promises 10 and 20).
+func TestPromise20_OutcomeAndClassOfWrites(t *testing.T) {
+	t.Parallel()
+	writes := map[string]func(*testing.T, *copernica.Database) error{
+		"PUT": func(t *testing.T, d *copernica.Database) error {
+			t.Helper()
+			return d.Update(t.Context(), 5, map[string]string{"email": "jan@example.org"})
+		},
+		"DELETE": func(t *testing.T, d *copernica.Database) error { t.Helper(); return d.Remove(t.Context(), 5, true) },
+	}
+	for method, write := range writes {
+		for name, tt := range answersToWrites() {
+			if method == "DELETE" && strings.HasSuffix(name, "removed") {
+				tt.outcome = copernica.Acknowledged
+			}
+			t.Run(method+" "+name, func(t *testing.T) {
+				t.Parallel()
+				w := newWire()
+				d, _ := open(t, w, newClock().Now)
+				w.on("GET /profile/5", func(request) (*http.Response, error) { return jsonReply(200, row(5, nil)), nil })
+				w.on(method+" /profile/5", tt.answer)
+				err := write(t, d)
+				tt.check(t, method, err)
+				if n := len(w.sent(method + " /profile/5")); n != 1 && tt.class != fault.Credentials {
+					t.Errorf("sent %d times, want once", n)
+				}
+			})
+		}
+	}
+}
+
+// check compares what a write did with what its answer means.
+func (a written) check(t *testing.T, method string, err error) {
+	t.Helper()
+	if got := copernica.Outcome(err); got != a.outcome {
+		t.Errorf("outcome %s, want %s: %v", got, a.outcome, err)
+	}
+	if a.outcome == copernica.Acknowledged {
+		return
+	}
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if got := fault.ClassOf(err); got != a.class {
+		t.Errorf("class %s, want %s: %v", got, a.class, err)
+	}
+	if !strings.Contains(err.Error(), a.says) {
+		t.Errorf("error %q does not say %q", err, a.says)
+	}
+	if !strings.HasPrefix(err.Error(), "copernica: "+method+" /profile/{id}: ") {
+		t.Errorf("error %q does not begin with its route", err)
+	}
+	if copernica.Outcome(err) == copernica.Refused {
+		switch fault.ClassOf(err) {
+		case fault.Record, fault.Configuration, fault.Credentials:
+		default:
+			t.Errorf("refused with class %s", fault.ClassOf(err))
+		}
+	}
+	if a.err != nil && !errors.Is(err, a.err) {
+		t.Errorf("error %v does not wrap %v", err, a.err)
+	}
+}
+
+// A removal whose look does not show a profile of this database removes nothing, and
+// never leaves open whether it did (promise 12).
+func TestPromise12_RemovalLooksFirst(t *testing.T) {
+	t.Parallel()
+	looks := answersToWrites()
+	foreign, removed := row(5, nil), row(5, nil)
+	foreign["database"], removed["removed"] = "8", "2026-01-02 03:04:05"
+	looks["another database"] = written{resp: jsonReply(200, foreign), class: fault.Record}
+	looks["another profile"] = written{resp: jsonReply(200, row(6, nil)), class: fault.Retry}
+	looks["removed before"] = written{resp: jsonReply(200, removed)}
+	for name, tt := range looks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWire()
 			d, _ := open(t, w, newClock().Now)
-			w.on("PUT /profile/5", func(request) (*http.Response, error) {
-				if tt.resp == nil {
-					return nil, tt.err
-				}
-				resp := *tt.resp // 401 and 403 are answered twice
-				return &resp, nil
-			})
-			err := d.Update(t.Context(), 5, map[string]string{"email": "jan@example.org"})
-			if got := copernica.Outcome(err); got != tt.outcome {
-				t.Errorf("outcome %s, want %s: %v", got, tt.outcome, err)
+			w.on("GET /profile/5", tt.answer)
+			err := d.Remove(t.Context(), 5, false)
+			switch outcome := copernica.Outcome(err); {
+			case name == "removed before" && err != nil, name == "another database" && !errors.Is(err, copernica.ErrNoProfile):
+				t.Error(err)
+			case name != "removed before" && outcome != copernica.Refused && outcome != copernica.NotSent:
+				t.Errorf("outcome %s: %v", outcome, err)
+			case tt.class != 0 && fault.ClassOf(err) != tt.class:
+				t.Errorf("class %s, want %s: %v", fault.ClassOf(err), tt.class, err)
 			}
-			if tt.outcome == copernica.Acknowledged {
-				return
-			}
-			if err == nil {
-				t.Fatal("no error")
-			}
-			if got := fault.ClassOf(err); got != tt.class {
-				t.Errorf("class %s, want %s: %v", got, tt.class, err)
-			}
-			if !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("error %q does not say %q", err, tt.says)
-			}
-			if !strings.HasPrefix(err.Error(), "copernica: PUT /profile/{id}: ") {
-				t.Errorf("error %q does not begin with its route", err)
-			}
-			if copernica.Outcome(err) == copernica.Refused {
-				switch fault.ClassOf(err) {
-				case fault.Record, fault.Configuration, fault.Credentials:
-				default:
-					t.Errorf("refused with class %s", fault.ClassOf(err))
-				}
-			}
-			if tt.err != nil && !errors.Is(err, tt.err) {
-				t.Errorf("error %v does not wrap %v", err, tt.err)
-			}
-			if n := len(w.sent("PUT /profile/5")); n != 1 && tt.class != fault.Credentials {
-				t.Errorf("sent %d times, want once", n)
+			if n := len(w.sent("DELETE ")); n > 0 {
+				t.Errorf("%d removals sent", n)
 			}
 		})
 	}
@@ -152,15 +213,16 @@ func TestSentinels(t *testing.T) {
 	if err := d.Update(t.Context(), 5, map[string]string{"email": "x"}); !errors.Is(err, copernica.ErrNoProfile) {
 		t.Errorf("update: %v", err)
 	}
-	if err := d.Remove(t.Context(), 5); !errors.Is(err, copernica.ErrNoProfile) {
+	if err := d.Remove(t.Context(), 5, false); !errors.Is(err, copernica.ErrNoProfile) {
 		t.Errorf("removal: %v", err)
 	}
 	w.any = w.always(404, `{"error":{"message":"Not here"}}`)
 	if _, err := d.Profile(t.Context(), 5); !errors.Is(err, copernica.ErrNoProfile) {
 		t.Errorf("404: %v", err)
 	}
+	w.on("GET /profile/5", func(request) (*http.Response, error) { return jsonReply(200, row(5, nil)), nil })
 	w.any = w.always(400, failure("This profile has already been removed"))
-	if err := d.Remove(t.Context(), 5); err != nil {
+	if err := d.Remove(t.Context(), 5, false); err != nil {
 		t.Errorf("second removal: %v", err)
 	}
 	if err := d.Update(t.Context(), 5, map[string]string{"email": "x"}); copernica.Outcome(err) != copernica.Refused {
@@ -209,7 +271,7 @@ func TestUnknownMessagesAreMasked(t *testing.T) {
 			w := newWire()
 			d, _ := open(t, w, newClock().Now)
 			w.any = w.always(400, failure(message))
-			err := d.Remove(t.Context(), 5)
+			err := d.Remove(t.Context(), 5, false)
 			if e, ok := errors.AsType[*copernica.Error](err); !ok || e.Message != want {
 				t.Errorf("error %v, want the message %q", err, want)
 			}

@@ -148,7 +148,7 @@ func TestPromise12_UnfitCallsSendNothing(t *testing.T) {
 	})
 	t.Run("removal without an id", func(t *testing.T) {
 		t.Parallel()
-		refused(t, w, d.Remove(t.Context(), 0), fault.Configuration, "no profile id")
+		refused(t, w, d.Remove(t.Context(), 0, false), fault.Configuration, "no profile id")
 	})
 }
 

@@ -80,6 +80,7 @@ func refusedSteps(version int, s copernicatest.Switches) []string {
 	for step, refused := range map[string]bool{
 		stepConsumption: version == 1,
 		stepSubRemoval:  version == 1 && !s.Version1Upserts,
+		stepCompletely:  version == 1,
 		stepLongText:    s.LongText == copernicatest.LongTextRefuse,
 		stepDomain:      len(s.RefusedDomains) > 0,
 		stepConnect:     s.Consent != copernicatest.ConsentGiven || s.StateLength > 64,

@@ -70,11 +70,34 @@ func (d *Database) Update(ctx context.Context, id int64, fields map[string]strin
 }
 
 // Remove removes a profile and its subprofiles; one already removed is success.
-func (d *Database) Remove(ctx context.Context, id int64) error {
+// completely also takes what Copernica keeps of it to show by its id ("from the backend"
+// in its documents); whether that can be asked for after a removal of the other kind is
+// undocumented. errors.Is(err, ErrNoProfile) says that this database has no such
+// profile: there never was one, or it was removed completely.
+//
+// The call itself would take an id of any database, so the profile is read before it
+// (promise 12): two calls, and none that removes where the first fails or shows that
+// there is nothing to do. Version 1 knows no complete removal and would make the other
+// one in silence: that is an error of class Configuration, and nothing is sent.
+func (d *Database) Remove(ctx context.Context, id int64, completely bool) error {
 	if id <= 0 {
 		return d.refuse("", "no profile id given")
 	}
-	return d.client.remove(ctx, "DELETE "+routeProfile, profilePath(id))
+	var body []byte
+	if completely {
+		if d.client.version.keepsRemoved {
+			return unsent{settingError("version 1 of the API removes no profile completely: set SYNCD_COPERNICA_API_VERSION=4")}
+		}
+		body = flatBody(map[string]string{"completely": "Yes"})
+	}
+	p, err := d.Profile(ctx, id)
+	if err != nil {
+		return beforeWrite(err)
+	}
+	if p.Removed && !completely {
+		return nil
+	}
+	return d.client.remove(ctx, "DELETE "+routeProfile, profilePath(id), body)
 }
 
 // Profile reads one profile, also a removed one. errors.Is(err, ErrNoProfile) says

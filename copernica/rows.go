@@ -171,9 +171,18 @@ func (t *table) update(ctx context.Context, route, path string, fields map[strin
 	return err
 }
 
+// beforeWrite marks the error of a look that kept a write from being sent, unless it is
+// Copernica's own no, which says the same.
+func beforeWrite(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.refused {
+		return err
+	}
+	return unsent{err}
+}
+
 // remove removes one row; one already removed is success.
-func (c *Client) remove(ctx context.Context, route, path string) error {
-	_, err := c.write(ctx, http.MethodDelete, route, path, nil)
+func (c *Client) remove(ctx context.Context, route, path string, body []byte) error {
+	_, err := c.write(ctx, http.MethodDelete, route, path, body)
 	if errors.Is(err, errRemoved) {
 		return nil
 	}

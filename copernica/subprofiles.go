@@ -70,11 +70,8 @@ func (c *Collection) Upsert(ctx context.Context, profile int64, key KeyField, va
 // what the caller's lane keeps others out of.
 func (c *Collection) lookAndWrite(ctx context.Context, profile int64, key KeyField, value string, fields map[string]string) (Upserted, error) {
 	found, err := c.Find(ctx, profile, key, value)
-	if e, ok := errors.AsType[*Error](err); ok && e.refused {
-		return Upserted{}, err
-	}
 	if err != nil {
-		return Upserted{}, unsent{err}
+		return Upserted{}, beforeWrite(err)
 	}
 	for _, s := range found {
 		if err := c.Update(ctx, s.ID, fields); err != nil {
@@ -116,7 +113,7 @@ func (c *Collection) Remove(ctx context.Context, id int64) error {
 	if id <= 0 {
 		return c.refuse("", "no subprofile id given")
 	}
-	err := c.client.remove(ctx, "DELETE "+routeSubprofile, subprofilePath(id))
+	err := c.client.remove(ctx, "DELETE "+routeSubprofile, subprofilePath(id), nil)
 	if e, ok := errors.AsType[*Error](err); ok && c.client.version.looksFirst && e.Class == fault.Configuration {
 		e.Class, e.fix = fault.Record, "version 1 of the API removes no subprofiles: set SYNCD_COPERNICA_API_VERSION=4"
 	}
@@ -150,7 +147,7 @@ func (c *Collection) Find(ctx context.Context, profile int64, key KeyField, valu
 	if profile <= 0 {
 		return nil, c.refuse("", "no profile id given")
 	}
-	l := c.below(profile)
+	l := c.under(profile)
 	rows, err := c.find(ctx, key, value, l)
 	if err != nil {
 		return nil, err
@@ -169,13 +166,13 @@ func (c *Collection) FindAnywhere(ctx context.Context, key KeyField, value strin
 	return c.all(l.route, rows, 0)
 }
 
-// List returns all live subprofiles of a profile, ordered by id. errors.Is(err,
+// Below returns all live subprofiles of a profile, ordered by id. errors.Is(err,
 // ErrNoProfile) says that there never was such a profile.
-func (c *Collection) List(ctx context.Context, profile int64) ([]Subprofile, error) {
+func (c *Collection) Below(ctx context.Context, profile int64) ([]Subprofile, error) {
 	if profile <= 0 {
 		return nil, c.refuse("", "no profile id given")
 	}
-	l := c.below(profile)
+	l := c.under(profile)
 	var found []rawRow
 	err := c.client.walk(ctx, l, func(rows []rawRow, _ bool) error {
 		for _, r := range rows {

@@ -142,7 +142,7 @@ func TestAccountLifeOfASubprofile(t *testing.T) {
 			if got, err := c.FindAnywhere(t.Context(), key, "shop-o1"); err != nil || len(got) != 2 || got[0].Profile != profile || got[1].Profile != other {
 				t.Errorf("anywhere: %+v, %v", got, err)
 			}
-			if got, err := c.List(t.Context(), profile); err != nil || len(got) != 2 || got[0].ID != id || got[1].Fields["order_id"] != "shop-o2" {
+			if got, err := c.Below(t.Context(), profile); err != nil || len(got) != 2 || got[0].ID != id || got[1].Fields["order_id"] != "shop-o2" {
 				t.Errorf("list: %+v, %v", got, err)
 			}
 
@@ -177,7 +177,7 @@ func TestAccountLifeOfASubprofile(t *testing.T) {
 			if _, err := c.Upsert(t.Context(), 999, key, "shop-o1", write); !errors.Is(err, copernica.ErrNoProfile) || copernica.Outcome(err) != copernica.Refused {
 				t.Errorf("no such profile: %v", err)
 			}
-			if err := d.Remove(t.Context(), other); err != nil {
+			if err := d.Remove(t.Context(), other, false); err != nil {
 				t.Fatal(err)
 			}
 			want := map[string]int{fmt.Sprint(profile, " shop-o1"): 1, fmt.Sprint(profile, " shop-o2"): 1}
@@ -229,7 +229,7 @@ func TestAccountRemovedParent(t *testing.T) {
 	if live, err := d.Live(t.Context(), []int64{profile}); err != nil || len(live) != 1 {
 		t.Errorf("live %v, %v", live, err)
 	}
-	if err := d.Remove(t.Context(), profile); err != nil {
+	if err := d.Remove(t.Context(), profile, false); err != nil {
 		t.Fatal(err)
 	}
 	if live, err := d.Live(t.Context(), []int64{profile}); err != nil || len(live) != 0 {

@@ -47,7 +47,7 @@ func TestSubprofileCalls(t *testing.T) {
 		func() error { return c.Remove(t.Context(), 9) },
 		func() error { _, err := c.Find(t.Context(), 5, key, "shop-o1"); return err },
 		func() error { _, err := c.FindAnywhere(t.Context(), key, "shop-o1"); return err },
-		func() error { _, err := c.List(t.Context(), 5); return err },
+		func() error { _, err := c.Below(t.Context(), 5); return err },
 	} {
 		if err := call(); err != nil {
 			t.Fatal(err)
@@ -256,7 +256,7 @@ func TestSubprofileFindComparesExactly(t *testing.T) {
 	if got, err := c.FindAnywhere(t.Context(), key, "A"); err != nil || !cmp.Equal(want, got) {
 		t.Errorf("find anywhere: %+v, %v", got, err)
 	}
-	if got, err := c.List(t.Context(), 5); err != nil || len(got) != 4 {
+	if got, err := c.Below(t.Context(), 5); err != nil || len(got) != 4 {
 		t.Errorf("list: %+v, %v", got, err)
 	}
 }
@@ -315,7 +315,7 @@ func TestSubprofilePages(t *testing.T) {
 						w := newWire()
 						c, key := openOrders(t, w, newClock().Now)
 						w.on("GET /profile/5/subprofiles/12", rowsBelow(ids[:count], ignoring, most, drop))
-						got, err := c.List(t.Context(), 5)
+						got, err := c.Below(t.Context(), 5)
 						if err != nil || len(got) != count {
 							t.Fatalf("listed %d of %d, %v", len(got), count, err)
 						}
@@ -374,7 +374,7 @@ func TestSubprofilesMoveWhileListed(t *testing.T) {
 				}
 				return rowsBelow(have, true, 1000, nil)(r)
 			})
-			got, err := c.List(t.Context(), 5)
+			got, err := c.Below(t.Context(), 5)
 			if tt.want < 0 {
 				if err == nil || fault.ClassOf(err) != fault.Retry {
 					t.Errorf("%d rows, %v", len(got), err)

@@ -21,6 +21,8 @@ type dialect struct {
 	// looksFirst says that no call upserts a subprofile, or removes one, as far as the
 	// documents go, and that a subprofile is written through its fields.
 	looksFirst bool
+	// keepsRemoved says that nothing removes a profile so that its id does not show it.
+	keepsRemoved bool
 	// locates says that a Location, or X-Location, may name a row that was there before:
 	// only X-Created tells of a creation.
 	locates bool
@@ -30,7 +32,7 @@ type dialect struct {
 
 // version returns the dialect of a version from 1 to 4.
 func version(n int) dialect {
-	return dialect{number: n, queryToken: n <= 3, flatProfiles: n == 1, looksFirst: n == 1, locates: n <= 2, movedOnCreate: n == 1}
+	return dialect{number: n, queryToken: n <= 3, flatProfiles: n == 1, looksFirst: n == 1, keepsRemoved: n == 1, locates: n <= 2, movedOnCreate: n == 1}
 }
 
 // path is the last element of the API's address, with a slash before it.

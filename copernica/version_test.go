@@ -63,13 +63,15 @@ func TestVersionsOnTheWire(t *testing.T) {
 	)
 	since2 := []string{
 		upsert + `{"fields":{"customer_id":"k"}}`, `PUT /profile/P {"fields":{"email":"x"}}`,
-		subUpsert, subUpsert, `PUT /subprofile/S {"fields":{"status":"x"}}`, `DELETE /subprofile/S`, `DELETE /profile/P`,
+		subUpsert, subUpsert, `PUT /subprofile/S {"fields":{"status":"x"}}`, `DELETE /subprofile/S`,
+		`GET /profile/P`, `DELETE /profile/P`, `GET /profile/Q`, `DELETE /profile/Q {"completely":"Yes"}`,
 	}
 	for version, want := range map[int][]string{
 		1: {
 			upsert + `{"customer_id":"k"}`, `PUT /profile/P {"fields":{"email":"x"}}`,
 			look, `POST /profile/P/subprofiles/C {"order_id":"o"}`, look, `PUT /subprofile/S/fields {"order_id":"o"}`,
-			`PUT /subprofile/S/fields {"status":"x"}`, `DELETE /subprofile/S`, `DELETE /profile/P`,
+			`PUT /subprofile/S/fields {"status":"x"}`, `DELETE /subprofile/S`,
+			`GET /profile/P`, `DELETE /profile/P`,
 		},
 		2: since2, 3: since2, 4: since2,
 	} {
@@ -94,13 +96,18 @@ func TestVersionsOnTheWire(t *testing.T) {
 			s, e3 := orders.Upsert(t.Context(), p.ID, sub, "o", map[string]string{"order_id": "o"})
 			_, e4 := orders.Upsert(t.Context(), p.ID, sub, "o", map[string]string{"order_id": "o"})
 			e5 := orders.Update(t.Context(), s.ID, map[string]string{"status": "x"})
-			e6, e7 := orders.Remove(t.Context(), s.ID), d.Remove(t.Context(), p.ID)
-			if err := errors.Join(e1, e2, e3, e4, e5, e6, e7); err != nil {
+			e6, e7 := orders.Remove(t.Context(), s.ID), d.Remove(t.Context(), p.ID, false)
+			q, e8 := a.AddProfile("Magento", nil)
+			e9 := d.Remove(t.Context(), q, true)
+			if version == 1 && copernica.Outcome(e9) == copernica.NotSent {
+				e9 = nil // it has no such call
+			}
+			if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8, e9); err != nil {
 				t.Fatal(err)
 			}
 			ids := strings.NewReplacer(
 				fmt.Sprintf("/v%d", version), "", fmt.Sprint("/", d.ID(), "/"), "/D/",
-				fmt.Sprint("/", p.ID), "/P", fmt.Sprint("/", s.ID), "/S", fmt.Sprint("/", orders.ID()), "/C",
+				fmt.Sprint("/", p.ID), "/P", fmt.Sprint("/", q), "/Q", fmt.Sprint("/", s.ID), "/S", fmt.Sprint("/", orders.ID()), "/C",
 			)
 			var got []string
 			for _, line := range wire.said {

@@ -151,7 +151,7 @@ func (a *Account) routeRow(req *request, rows map[int64]*row, missing string) an
 	case req.method == http.MethodPut && exact || req.method == http.MethodPost:
 		return a.putRow(req, r, sub == "fields")
 	case req.method == http.MethodDelete && len(req.path) == 2:
-		return a.deleteRow(r)
+		return a.deleteRow(req, r)
 	default:
 		return fail(msgMethod)
 	}

@@ -266,7 +266,9 @@ func (a *Account) putRow(req *request, r *row, flat bool) answer {
 	return answer{status: http.StatusNoContent, touched: r.id, kind: kindOf(r.table)}
 }
 
-func (a *Account) deleteRow(r *row) answer {
+// deleteRow removes a row, a profile completely if its body says so; the documents of
+// version 1 do not have that.
+func (a *Account) deleteRow(req *request, r *row) answer {
 	again := msgRemoved
 	if r.parent != nil {
 		again = msgSubRemoved
@@ -278,6 +280,10 @@ func (a *Account) deleteRow(r *row) answer {
 		return fail(again)
 	}
 	a.remove(r)
+	completely, _ := text(req.body.get("completely"))
+	if r.parent == nil && req.version >= 2 && truthy(completely) && !a.cfg.CompletelyIgnored {
+		a.forget(r)
+	}
 	return answer{status: http.StatusNoContent, kind: kindOf(r.table), deleted: r.id}
 }
 

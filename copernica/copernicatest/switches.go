@@ -116,6 +116,10 @@ type Switches struct {
 	// DeleteMissingSucceeds answers 204 to a DELETE of what is not there, or there no
 	// longer, as the documentation of version 2 says. Default: 400, as seen.
 	DeleteMissingSucceeds bool
+	// CompletelyIgnored makes a complete removal of a profile one like any other, as it is
+	// when something on the way strips the body of a DELETE. Default: what was removed
+	// completely is not there any more, as if it had never been.
+	CompletelyIgnored bool
 	// UpsertRace is the time between an upsert's look and its creation. When set, two
 	// concurrent upserts of one new key both create. Default: a call is one instant.
 	UpsertRace time.Duration

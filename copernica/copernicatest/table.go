@@ -271,6 +271,27 @@ func (a *Account) remove(r *row) {
 	}
 }
 
+// forget takes a removed profile and its subprofiles out of the account. Their ids are
+// never given again.
+func (a *Account) forget(r *row) {
+	for _, c := range r.table.collections {
+		for _, sub := range c.children[r.id] {
+			c.rows = without(c.rows, sub)
+			delete(a.subs, sub.id)
+		}
+		delete(c.children, r.id)
+	}
+	r.table.rows = without(r.table.rows, r)
+	delete(a.profiles, r.id)
+}
+
+func without(rows []*row, r *row) []*row {
+	if at, ok := slices.BinarySearchFunc(rows, r.id, byID); ok {
+		return slices.Delete(rows, at, at+1)
+	}
+	return rows
+}
+
 func (r *row) get(f *field) string {
 	if f.slot < len(r.values) {
 		return r.values[f.slot]

@@ -21,6 +21,7 @@ import (
 //	subprofile: PUT, DELETE       …/fields   yes        yes        yes
 //	X-Created of a subprofile's PUT          no         yes        yes
 //	GET /consumption              -          yes        yes        yes
+//	DELETE completely             -          yes        yes        yes
 //	DELETE of many profiles, PUT of a
 //	collection's subprofiles      -          -          yes        yes
 const newest = 4

@@ -283,6 +283,58 @@ func TestBehaviour41to46_Removal(t *testing.T) {
 	}
 }
 
+// What was removed completely is as if it had never been; its id is not given again.
+func TestRemovedCompletely(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		version int
+		s       copernicatest.Switches
+		body    string
+		gone    bool
+	}{
+		"as documented":      {4, copernicatest.Switches{}, `{"completely":"Yes"}`, true},
+		"in version 2":       {2, copernicatest.Switches{}, `{"completely":"yes"}`, true},
+		"a flag":             {3, copernicatest.Switches{}, `{"completely":true}`, true},
+		"no":                 {4, copernicatest.Switches{}, `{"completely":"No"}`, false},
+		"no body":            {4, copernicatest.Switches{}, "", false},
+		"not in version 1":   {1, copernicatest.Switches{}, `{"completely":"Yes"}`, false},
+		"ignored on the way": {4, copernicatest.Switches{CompletelyIgnored: true}, `{"completely":"Yes"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, c := account(t, tt.s)
+			kept := c.create("Shop", m{"customer_id": "k0"})
+			id := c.create("Shop", m{"customer_id": "k1"})
+			for _, parent := range []string{kept, id} {
+				c.want(201, "POST", "/profile/"+parent+"/subprofiles/Orders", `{"order_id":"o1"}`)
+			}
+			sub := fmt.Sprint(a.Subprofiles("Shop", "Orders")[1].ID)
+			if r := c.say(tt.version, "DELETE", "/profile/"+id, tt.body); r.status >= 300 || r.header.Get("X-deleted") != "profile "+id {
+				t.Fatalf("%d %s", r.status, r.body)
+			}
+			if tt.gone {
+				c.refused("No entity with supplied ID", "GET", "/profile/"+id, "")
+				c.refused("No entity with supplied ID", "DELETE", "/profile/"+id, tt.body)
+				c.refused("No subprofile with supplied ID", "GET", "/subprofile/"+sub, "")
+			} else {
+				c.refused("This profile has already been removed", "DELETE", "/profile/"+id, tt.body)
+				if p := c.profile(id); p.Removed == false {
+					t.Errorf("%+v", p)
+				}
+			}
+			if got := c.list("/database/Shop/profiles", ""); len(got.Data) != 1 || got.Data[0].ID != kept {
+				t.Errorf("listed %v", got.ids())
+			}
+			if got := a.Subprofiles("Shop", "Orders"); len(got) != 1 || fmt.Sprint(got[0].Parent) != kept {
+				t.Errorf("below: %v", got)
+			}
+			if again := c.create("Shop", m{"customer_id": "k1"}); again <= id {
+				t.Errorf("id %s after %s", again, id)
+			}
+		})
+	}
+}
+
 func TestUpsertRace_BothCreate(t *testing.T) {
 	t.Parallel()
 	for window, want := range map[time.Duration]int{0: 1, 50 * time.Millisecond: 2} {
