@@ -45,20 +45,28 @@ const (
 	Missing RecordState = "missing"
 	// Gone rows were missing, and what the operator wants for such records was done.
 	Gone RecordState = "gone"
+	// Claimed rows are of guests who are the customer whose key is their Parent (promise
+	// 17). One that still has a Copernica id has a profile whose rows are on their way.
+	Claimed RecordState = "claimed"
 )
 
 // Record is a ledger row (promise 7).
 type Record struct {
-	Entity          Entity
-	Key             string // the key field's value in Copernica, e.g. shop-c123
-	SourceID        int64  // the shop's id of what is read again: of a line that is its order's
-	Parent          string // key of the profile a subprofile belongs to; empty for profiles
-	Number          string // the shop's increment_id of an order, unique only within a store; empty for the rest
-	CopernicaID     int64  // 0 = not known
-	Hash            Hash   // content acknowledged
-	ConsentSource   Hash   // the shop's consent as last settled
-	ConsentWritten  Hash   // the consent value we wrote last
-	Refused         Hash   // content last refused
+	Entity   Entity
+	Key      string // the key field's value in Copernica, e.g. shop-c123
+	SourceID int64  // the shop's id of what is read again: of a line that is its order's
+	// Parent is the key of the profile that a subprofile belongs to. Of a guest's profile
+	// it is that of the customer who claimed it, or whose claim was undone; else empty.
+	Parent         string
+	Number         string // the shop's increment_id of an order, unique only within a store; empty for the rest
+	CopernicaID    int64  // 0 = not known
+	Hash           Hash   // content acknowledged
+	ConsentSource  Hash   // the shop's consent as last settled
+	ConsentWritten Hash   // the consent value we wrote last
+	Refused        Hash   // content last refused
+	// UnsubscribedAt is when the person last unsubscribed in Copernica, as far as that was
+	// settled with the shop; zero when Copernica's lists never told.
+	UnsubscribedAt  time.Time
 	SourceUpdatedAt time.Time
 	State           RecordState
 	Attempts        int       // look-ups or writes since the last acknowledgement
@@ -67,11 +75,4 @@ type Record struct {
 	FirstSeen       time.Time // when the record first came by
 	AcknowledgedAt  time.Time // when Copernica last acknowledged content
 	RunID           int64     // the run that last planned or settled the row; 0 = not known
-}
-
-// Email says which customer of which website has an e-mail, as a keyed hash.
-type Email struct {
-	Hash    Hash
-	Key     string // source key, as in Record
-	Website int64
 }

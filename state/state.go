@@ -52,6 +52,13 @@ type Store interface {
 	// than after and not greater than upto, in the order of that id and key, at most limit
 	// of them: what a look at Copernica compares with.
 	RecordsInCopernica(ctx context.Context, pipeline string, e Entity, after, upto int64, limit int) ([]Record, error)
+	// RecordsByParent returns the ledger rows of orders whose Parent is the given key and
+	// whose own key is greater than after, in the order of their keys, at most limit of them.
+	RecordsByParent(ctx context.Context, pipeline, parent, after string, limit int) ([]Record, error)
+	// Claims returns the rows of guests' profiles in the state Claimed whose key is greater
+	// than after, in the order of their keys, at most limit of them; with open only those
+	// that still have a Copernica id.
+	Claims(ctx context.Context, pipeline string, open bool, after string, limit int) ([]Record, error)
 	// MissingRecords returns rows in the state Missing, by key, at most limit of them.
 	MissingRecords(ctx context.Context, pipeline string, e Entity, limit int) ([]Record, error)
 	// RecordsByNumber returns the ledger rows that have an order number, in the order of
@@ -66,6 +73,14 @@ type Store interface {
 	// Emails returns, for each hash that occurs, the source keys that have it, in
 	// order. The zero hash never occurs.
 	Emails(ctx context.Context, pipeline string, hashes []Hash) (map[Hash][]Email, error)
+
+	// Tombstones returns when the given persons were erased, for those who were.
+	Tombstones(ctx context.Context, pipeline string, persons []Hash) (map[Hash]time.Time, error)
+	// AddTombstones takes tombstones up that were kept outside the state. Of two of one
+	// person the later stays. It asks for no lease, but the pipeline must have been opened.
+	AddTombstones(ctx context.Context, pipeline string, stones []Tombstone) error
+	// Erasures returns the newest receipts first.
+	Erasures(ctx context.Context, pipeline string, limit int) ([]Erasure, error)
 
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
 	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, and nothing else: what
@@ -174,9 +189,19 @@ type Checkpoint struct {
 type Commit struct {
 	// Checkpoint, when not nil, is saved if the stored one still has its Version.
 	Checkpoint *Checkpoint
-	Records    []Record    // upserted as they stand
-	Forget     []RecordRef // planned or unknown rows that are known not to have arrived: deleted, unless ever acknowledged
-	Emails     []Email     // upserted by Key
+	// Moves, one after the other, and then Bare come before Records. Bare lists profiles that
+	// were removed with all that stood below them: orders whose Parent is one, and their lines
+	// that have the same Parent, become Removed, without a Copernica id, a number and hashes.
+	// Moves gives such rows another Parent and changes nothing else of them.
+	Moves   []Move
+	Bare    []string
+	Records []Record    // upserted as they stand
+	Forget  []RecordRef // planned or unknown rows that are known not to have arrived: deleted, unless ever acknowledged
+	Emails  []Email     // upserted by Key
+	// Of two tombstones of one person the later stays. An erasure without a time is of now;
+	// its ID and Pipeline are the store's to set.
+	Tombstones []Tombstone
+	Erasures   []Erasure
 	// Letters are opened, or the open one of the same record counted up: it keeps its
 	// id and FirstSeen, and the rest becomes that of the new one. A record committed as
 	// Acknowledged resolves its open letter as delivered.
@@ -205,9 +230,13 @@ type Counters struct {
 	Missing     int64 `json:"missing"`       // records that the shop no longer has, found by a sweep
 	// OptOutsReturned is how many opt-outs made in Copernica the shop has by now.
 	OptOutsReturned int64 `json:"opt_outs_returned"`
-	Ownerless       int64 `json:"ownerless"` // orders without a profile, since their account was deleted
-	SourceCalls     int64 `json:"magento_calls"`
-	TargetCalls     int64 `json:"copernica_calls"`
+	// Claimed is how many guests turned out to be customers, Erased how many people were
+	// erased.
+	Claimed     int64 `json:"claimed"`
+	Erased      int64 `json:"erased"`
+	Ownerless   int64 `json:"ownerless"` // orders without a profile, since their account was deleted
+	SourceCalls int64 `json:"magento_calls"`
+	TargetCalls int64 `json:"copernica_calls"`
 }
 
 // Plus returns the sum of what two runs did.
@@ -216,7 +245,7 @@ func (c Counters) Plus(o Counters) Counters {
 		Read: c.Read + o.Read, Unchanged: c.Unchanged + o.Unchanged, Created: c.Created + o.Created, Updated: c.Updated + o.Updated,
 		Removed: c.Removed + o.Removed, Refused: c.Refused + o.Refused, Unknown: c.Unknown + o.Unknown,
 		OptOutsKept: c.OptOutsKept + o.OptOutsKept, Missing: c.Missing + o.Missing, OptOutsReturned: c.OptOutsReturned + o.OptOutsReturned,
-		Ownerless: c.Ownerless + o.Ownerless, SourceCalls: c.SourceCalls + o.SourceCalls, TargetCalls: c.TargetCalls + o.TargetCalls,
+		Claimed: c.Claimed + o.Claimed, Erased: c.Erased + o.Erased, Ownerless: c.Ownerless + o.Ownerless, SourceCalls: c.SourceCalls + o.SourceCalls, TargetCalls: c.TargetCalls + o.TargetCalls,
 	}
 }
 

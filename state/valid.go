@@ -84,12 +84,54 @@ func ValidCommit(l Lease, c Commit) error {
 			return fmt.Errorf("e-mail of %q: %w", e.Key, err)
 		}
 	}
+	if err := validMoves(c); err != nil {
+		return err
+	}
+	if err := ValidTombstones(c.Tombstones); err != nil {
+		return err
+	}
+	for _, e := range c.Erasures {
+		if err := foreign("erasure", e.Pipeline); err != nil {
+			return err
+		}
+		if err := ValidKey(e.Key); err != nil {
+			return fmt.Errorf("erasure of %q: %w", e.Key, err)
+		}
+	}
 	for _, d := range c.Letters {
 		if err := foreign("dead letter", d.Pipeline); err != nil {
 			return err
 		}
 		if err := ValidKey(d.Key); err != nil {
 			return fmt.Errorf("dead letter of %q: %w", d.Key, err)
+		}
+	}
+	return nil
+}
+
+func validMoves(c Commit) error {
+	for _, m := range c.Moves {
+		if err := errors.Join(ValidKey(m.From), ValidKey(m.To)); err != nil {
+			return fmt.Errorf("move from %q to %q: %w", m.From, m.To, err)
+		}
+	}
+	for _, key := range c.Bare {
+		if err := ValidKey(key); err != nil {
+			return fmt.Errorf("rows below %q: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// ValidTombstones returns an error when one of the tombstones names nobody or no time.
+// Stores refuse all of them then.
+func ValidTombstones(stones []Tombstone) error {
+	for _, s := range stones {
+		if s.Person.IsZero() {
+			return errors.New("a tombstone names no person")
+		}
+		if s.At.IsZero() {
+			return errors.New("a tombstone has no time")
 		}
 	}
 	return nil

@@ -14,13 +14,14 @@ import (
 const (
 	upsertRecords = `
 		INSERT INTO syncd.records (pipeline, entity, key, source_id, parent, number, copernica_id, hash, consent_source, consent_written, refused,
-			source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id)
+			unsubscribed_at, source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id)
 		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::bytea[],
-			$10::bytea[], $11::bytea[], $12::timestamptz[], $13::text[], $14::bigint[], $15::timestamptz[], $16::timestamptz[],
-			$17::timestamptz[], $18::timestamptz[], $19::bigint[]) AS u
+			$10::bytea[], $11::bytea[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::bigint[], $16::timestamptz[],
+			$17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bigint[]) AS u
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			source_id = excluded.source_id, parent = excluded.parent, number = excluded.number, copernica_id = excluded.copernica_id, hash = excluded.hash,
 			consent_source = excluded.consent_source, consent_written = excluded.consent_written, refused = excluded.refused,
+			unsubscribed_at = excluded.unsubscribed_at,
 			source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt,
 			first_seen = excluded.first_seen, acknowledged_at = excluded.acknowledged_at, run_id = excluded.run_id`
@@ -31,9 +32,9 @@ const (
 		WHERE r.pipeline = $1 AND r.entity = u.entity AND r.key = u.key AND r.state IN ('planned', 'unknown') AND r.hash IS NULL`
 
 	upsertEmails = `
-		INSERT INTO syncd.emails (pipeline, key, hash, website)
-		SELECT $1, u.* FROM unnest($2::text[], $3::bytea[], $4::bigint[]) AS u
-		ON CONFLICT (pipeline, key) DO UPDATE SET hash = excluded.hash, website = excluded.website`
+		INSERT INTO syncd.emails (pipeline, key, hash, website, claims)
+		SELECT $1, u.* FROM unnest($2::text[], $3::bytea[], $4::bigint[], $5::boolean[]) AS u
+		ON CONFLICT (pipeline, key) DO UPDATE SET hash = excluded.hash, website = excluded.website, claims = excluded.claims`
 )
 
 // Commit records the outcomes of a page in one transaction (promise 9).
@@ -49,7 +50,7 @@ func (s *Store) Commit(ctx context.Context, l state.Lease, c state.Commit) (stat
 				return err
 			}
 		}
-		if err := commitRows(ctx, tx, l.Pipeline, c); err != nil {
+		if err := s.commitRows(ctx, tx, l.Pipeline, c); err != nil {
 			return err
 		}
 		if err := s.commitLetters(ctx, tx, l.Pipeline, c); err != nil {
@@ -73,8 +74,11 @@ func (s *Store) Commit(ctx context.Context, l state.Lease, c state.Commit) (stat
 	return saved, nil
 }
 
-// commitRows writes ledger rows and e-mails.
-func commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit) error {
+// commitRows writes ledger rows, e-mails, and what is left of who was erased.
+func (s *Store) commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit) error {
+	if err := commitBelow(ctx, tx, pipeline, c); err != nil {
+		return err
+	}
 	if rows := last(c.Records, func(r state.Record) state.RecordRef { return state.RecordRef{Entity: r.Entity, Key: r.Key} }); len(rows) > 0 {
 		_, err := tx.Exec(ctx, upsertRecords, pipeline,
 			column(rows, func(r state.Record) string { return string(r.Entity) }),
@@ -87,6 +91,7 @@ func commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit)
 			digests(rows, func(r state.Record) state.Hash { return r.ConsentSource }),
 			digests(rows, func(r state.Record) state.Hash { return r.ConsentWritten }),
 			digests(rows, func(r state.Record) state.Hash { return r.Refused }),
+			times(rows, func(r state.Record) time.Time { return r.UnsubscribedAt }),
 			times(rows, func(r state.Record) time.Time { return r.SourceUpdatedAt }),
 			column(rows, func(r state.Record) string { return string(r.State) }),
 			column(rows, func(r state.Record) int64 { return int64(r.Attempts) }),
@@ -112,10 +117,13 @@ func commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit)
 		_, err := tx.Exec(ctx, upsertEmails, pipeline,
 			column(emails, func(e state.Email) string { return e.Key }),
 			digests(emails, func(e state.Email) state.Hash { return e.Hash }),
-			column(emails, func(e state.Email) int64 { return e.Website }))
-		return err
+			column(emails, func(e state.Email) int64 { return e.Website }),
+			column(emails, func(e state.Email) bool { return e.Claims }))
+		if err != nil {
+			return err
+		}
 	}
-	return nil
+	return s.commitErasures(ctx, tx, pipeline, c)
 }
 
 // last keeps of rows with one key the last: a statement cannot write a row twice.

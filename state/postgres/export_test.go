@@ -12,6 +12,12 @@ const (
 	SelectByCopernicaID = selectByCopernicaID
 	SelectBySource      = selectBySource
 	SelectByNumber      = selectByNumber
+	SelectByParent      = selectByParent
+	SelectClaims        = selectClaims
+	SelectOpenClaims    = selectOpenClaims
+	SelectTombstones    = selectTombstones
+	MoveBelow           = moveBelow
+	BareBelow           = bareBelow
 )
 
 // Setting returns a setting of a connection of the store.

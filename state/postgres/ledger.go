@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -16,7 +15,7 @@ import (
 const (
 	recordColumns = `
 		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
-		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
+		r.unsubscribed_at, r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	// Look-ups of many rows go through their index for each, which OFFSET 0 sees to: a
 	// server that has not counted the rows yet, as in the first minutes of a ledger or
@@ -88,7 +87,7 @@ const (
 		SELECT coalesce(max(copernica_id), 0) FROM syncd.records WHERE pipeline = $1 AND entity = $2 AND copernica_id <> 0`
 
 	selectEmails = `
-		SELECT e.hash, e.key, e.website FROM syncd.emails AS e
+		SELECT e.hash, e.key, e.website, e.claims FROM syncd.emails AS e
 		WHERE e.pipeline = $1 AND e.hash = ANY ($2::bytea[]) AND e.hash IS NOT NULL
 		ORDER BY e.key`
 
@@ -214,14 +213,8 @@ func (s *Store) HighestID(ctx context.Context, pipeline string, e state.Entity) 
 // Emails returns, for each hash that occurs, the source keys that have it.
 func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash) (map[state.Hash][]state.Email, error) {
 	found := make(map[state.Hash][]state.Email, len(hashes))
-	wanted := make([][]byte, 0, len(hashes))
-	for _, h := range hashes {
-		if !h.IsZero() {
-			wanted = append(wanted, digest(h))
-		}
-	}
-	slices.SortFunc(wanted, bytes.Compare)
-	if wanted = slices.CompactFunc(wanted, bytes.Equal); len(wanted) == 0 {
+	wanted := asked(hashes)
+	if len(wanted) == 0 {
 		return found, ctx.Err()
 	}
 	var rows []state.Email
@@ -231,7 +224,7 @@ func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash
 				e   state.Email
 				sum []byte
 			)
-			err := row.Scan(&sum, &e.Key, &e.Website)
+			err := row.Scan(&sum, &e.Key, &e.Website, &e.Claims)
 			e.Hash = hash(sum)
 			return e, err
 		}, selectEmails, pipeline, wanted)
@@ -295,17 +288,19 @@ func merged(rows []state.Record) []state.Record {
 
 func scanRecord(row pgx.CollectableRow) (state.Record, error) {
 	var (
-		r                                   state.Record
-		entity, st                          string
-		content, source, written, refused   []byte
-		sourceUpdated, planned, nextAttempt pgtype.Timestamptz
-		firstSeen, acknowledged             pgtype.Timestamptz
+		r                                 state.Record
+		entity, st                        string
+		content, source, written, refused []byte
+		unsubscribed, sourceUpdated       pgtype.Timestamptz
+		planned, nextAttempt              pgtype.Timestamptz
+		firstSeen, acknowledged           pgtype.Timestamptz
 	)
 	err := row.Scan(&entity, &r.Key, &r.SourceID, &r.Parent, &r.Number, &r.CopernicaID, &content, &source, &written, &refused,
-		&sourceUpdated, &st, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
+		&unsubscribed, &sourceUpdated, &st, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
 	r.Entity, r.State = state.Entity(entity), state.RecordState(st)
 	r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused = hash(content), hash(source), hash(written), hash(refused)
-	r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = moment(sourceUpdated), moment(planned), moment(nextAttempt)
+	r.UnsubscribedAt, r.SourceUpdatedAt = moment(unsubscribed), moment(sourceUpdated)
+	r.PlannedAt, r.NextAttempt = moment(planned), moment(nextAttempt)
 	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)
 	return r, err
 }

@@ -17,7 +17,7 @@ func TestViewsKeepTheirColumns(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
 		"syncd_checkpoints":  "pipeline stream horizon lag_seconds pass_open pass_from pass_target position_at position_id version saved_at",
-		"syncd_runs":         "id pipeline stream holder started ended outcome problem seconds read unchanged created updated removed missing refused unknown opt_outs_kept ownerless magento_calls copernica_calls counters",
+		"syncd_runs":         "id pipeline stream holder started ended outcome problem seconds read unchanged created updated removed missing refused unknown opt_outs_kept claimed erased ownerless magento_calls copernica_calls counters",
 		"syncd_dead_letters": "id pipeline stream entity key source_id cause message fix run_id attempts first_seen last_seen resolved resolution",
 		"syncd_records":      "pipeline entity state rows",
 	}

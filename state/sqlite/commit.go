@@ -12,11 +12,12 @@ import (
 const (
 	upsertRecord = `
 		INSERT INTO records (pipeline, entity, key, source_id, parent, number, copernica_id, hash, consent_source, consent_written, refused,
-			source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			unsubscribed_at, source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			source_id = excluded.source_id, parent = excluded.parent, number = excluded.number, copernica_id = excluded.copernica_id, hash = excluded.hash,
 			consent_source = excluded.consent_source, consent_written = excluded.consent_written, refused = excluded.refused,
+			unsubscribed_at = excluded.unsubscribed_at,
 			source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt,
 			first_seen = excluded.first_seen, acknowledged_at = excluded.acknowledged_at, run_id = excluded.run_id`
@@ -27,8 +28,8 @@ const (
 		WHERE pipeline = ? AND entity = ? AND key = ? AND state IN ('planned', 'unknown') AND hash IS NULL`
 
 	upsertEmail = `
-		INSERT INTO emails (pipeline, key, hash, website) VALUES (?, ?, ?, ?)
-		ON CONFLICT (pipeline, key) DO UPDATE SET hash = excluded.hash, website = excluded.website`
+		INSERT INTO emails (pipeline, key, hash, website, claims) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (pipeline, key) DO UPDATE SET hash = excluded.hash, website = excluded.website, claims = excluded.claims`
 )
 
 // each runs one statement, prepared once, for every row.
@@ -108,13 +109,16 @@ func (s *Store) Commit(ctx context.Context, l state.Lease, c state.Commit) (stat
 	return saved, nil
 }
 
-// commitRows writes ledger rows and e-mails.
+// commitRows writes ledger rows, e-mails, and what is left of who was erased.
 func (s *Store) commitRows(ctx context.Context, tx *sql.Tx, pipeline string, c state.Commit) error {
+	if err := commitBelow(ctx, tx, pipeline, c); err != nil {
+		return err
+	}
 	err := each(ctx, tx, upsertRecord, c.Records, func(r state.Record) []any {
 		return []any{
 			pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.Number, r.CopernicaID,
 			digest(r.Hash), digest(r.ConsentSource), digest(r.ConsentWritten), digest(r.Refused),
-			stamp(r.SourceUpdatedAt), string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt),
+			stamp(r.UnsubscribedAt), stamp(r.SourceUpdatedAt), string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt),
 			stamp(r.FirstSeen), stamp(r.AcknowledgedAt), r.RunID,
 		}
 	})
@@ -127,7 +131,11 @@ func (s *Store) commitRows(ctx context.Context, tx *sql.Tx, pipeline string, c s
 	if err != nil {
 		return err
 	}
-	return each(ctx, tx, upsertEmail, c.Emails, func(e state.Email) []any {
-		return []any{pipeline, e.Key, digest(e.Hash), e.Website}
+	err = each(ctx, tx, upsertEmail, c.Emails, func(e state.Email) []any {
+		return []any{pipeline, e.Key, digest(e.Hash), e.Website, e.Claims}
 	})
+	if err != nil {
+		return err
+	}
+	return s.commitErasures(ctx, tx, pipeline, c)
 }

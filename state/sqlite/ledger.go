@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -15,7 +14,7 @@ import (
 const (
 	recordColumns = `
 		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.refused,
-		r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
+		r.unsubscribed_at, r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	// CROSS JOIN keeps SQLite from reading the ledger first.
 	selectRecords = `
@@ -75,7 +74,7 @@ const (
 	// Without being told SQLite takes the order of the keys for the better index, and
 	// reads every e-mail of the pipeline for each hash.
 	selectEmails = `
-		SELECT e.hash, e.key, e.website
+		SELECT e.hash, e.key, e.website, e.claims
 		FROM json_each(?) AS h
 		CROSS JOIN emails AS e INDEXED BY emails_by_hash
 			ON e.pipeline = ? AND e.hash = unhex(h.value) AND e.hash IS NOT NULL
@@ -208,14 +207,8 @@ func (s *Store) HighestID(ctx context.Context, pipeline string, e state.Entity) 
 // Emails returns, for each hash that occurs, the source keys that have it.
 func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash) (map[state.Hash][]state.Email, error) {
 	found := make(map[state.Hash][]state.Email, len(hashes))
-	wanted := make([]string, 0, len(hashes))
-	for _, h := range hashes {
-		if !h.IsZero() {
-			wanted = append(wanted, hex.EncodeToString(h[:]))
-		}
-	}
-	slices.Sort(wanted)
-	if wanted = slices.Compact(wanted); len(wanted) == 0 {
+	wanted := asked(hashes)
+	if len(wanted) == 0 {
 		return found, ctx.Err()
 	}
 	list, err := json.Marshal(wanted)
@@ -227,7 +220,7 @@ func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash
 			e   state.Email
 			sum []byte
 		)
-		err := row.Scan(&sum, &e.Key, &e.Website)
+		err := row.Scan(&sum, &e.Key, &e.Website, &e.Claims)
 		e.Hash = hash(sum)
 		return e, err
 	}, selectEmails, string(list), pipeline)
@@ -257,15 +250,17 @@ func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) er
 
 func scanRecord(row scanner) (state.Record, error) {
 	var (
-		r                                   state.Record
-		content, source, written, refused   []byte
-		sourceUpdated, planned, nextAttempt sql.NullInt64
-		firstSeen, acknowledged             sql.NullInt64
+		r                                 state.Record
+		content, source, written, refused []byte
+		unsubscribed, sourceUpdated       sql.NullInt64
+		planned, nextAttempt              sql.NullInt64
+		firstSeen, acknowledged           sql.NullInt64
 	)
 	err := row.Scan(&r.Entity, &r.Key, &r.SourceID, &r.Parent, &r.Number, &r.CopernicaID, &content, &source, &written, &refused,
-		&sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
+		&unsubscribed, &sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
 	r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused = hash(content), hash(source), hash(written), hash(refused)
-	r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = moment(sourceUpdated), moment(planned), moment(nextAttempt)
+	r.UnsubscribedAt, r.SourceUpdatedAt = moment(unsubscribed), moment(sourceUpdated)
+	r.PlannedAt, r.NextAttempt = moment(planned), moment(nextAttempt)
 	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)
 	return r, err
 }

@@ -9,7 +9,7 @@ import (
 func testUpsert(t *testing.T, f *fixture) {
 	l := f.acquire(t)
 	full := fill[state.Record](t, 1)
-	for _, s := range []state.RecordState{state.Planned, state.Unknown, state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone} {
+	for _, s := range []state.RecordState{state.Planned, state.Unknown, state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone, state.Claimed} {
 		full.State = s
 		bare := state.Record{Entity: full.Entity, Key: full.Key, State: s}
 		for _, want := range []state.Record{full, bare, full} {
@@ -26,7 +26,7 @@ func testUpsert(t *testing.T, f *fixture) {
 
 func testPlanKeeps(t *testing.T, f *fixture) {
 	l := f.acquire(t)
-	for _, s := range []state.RecordState{state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone, state.Unknown} {
+	for _, s := range []state.RecordState{state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone, state.Claimed, state.Unknown} {
 		before := fill[state.Record](t, 1)
 		before.State = s
 		f.commit(t, l, state.Commit{Records: []state.Record{before}})
@@ -61,7 +61,7 @@ func testPlanInserts(t *testing.T, f *fixture) {
 
 func testPlanStates(t *testing.T, f *fixture) {
 	l := f.acquire(t)
-	for _, s := range []state.RecordState{"", "lost", state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone} {
+	for _, s := range []state.RecordState{"", "lost", state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone, state.Claimed} {
 		rows := []state.Record{
 			{Entity: state.Profile, Key: "shop-c1", State: state.Planned},
 			{Entity: state.Profile, Key: "shop-c2", State: s},

@@ -98,6 +98,16 @@ func (s Suite) Run(t *testing.T) {
 		{"ledger/forget lines", testForgetLines},
 		{"ledger/entities side by side", testEntities},
 
+		{"people/orders of a profile", testByParent},
+		{"people/claims", testClaims},
+		{"people/rows below a profile", testBelow},
+		{"people/rows that moved are found", testMovedAreFound},
+		{"people/a thousand orders move", testMoveOfMany},
+		{"people/tombstones", testTombstones},
+		{"people/tombstones no store can keep", testTombstoneErrors},
+		{"people/erasures", testErasures},
+		{"people/an erasure is kept whole", testErasureAtomic},
+
 		{"letters/open, count, resolve", testLetters},
 		{"letters/resolved and opened in one commit", testLetterAfterArrival},
 		{"letters/order and limit", testLetterOrder},

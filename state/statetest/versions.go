@@ -78,6 +78,8 @@ type left struct {
 	Records    map[state.RecordRef]state.Record
 	Counts     map[state.Entity]map[state.RecordState]int64
 	Emails     map[state.Hash][]state.Email
+	Tombstones map[state.Hash]time.Time
+	Erasures   []state.Erasure
 	Runs       []state.Run
 	Letters    []state.DeadLetter
 	Resyncs    []state.Resync
@@ -98,11 +100,15 @@ func leftBehind() left {
 		},
 		Records: make(map[state.RecordRef]state.Record),
 		Counts: map[state.Entity]map[state.RecordState]int64{
-			state.Profile: {state.Acknowledged: 1, state.Planned: 1, state.Removed: 1},
+			state.Profile: {state.Acknowledged: 1, state.Planned: 1, state.Removed: 1, state.Claimed: 1},
 			state.Order:   {state.Acknowledged: 1},
 			state.Item:    {state.Unknown: 1, state.Refused: 1},
 		},
-		Emails: map[state.Hash][]state.Email{one: {{Hash: one, Key: "shop-c1", Website: 2}}},
+		Emails:     map[state.Hash][]state.Email{one: {{Hash: one, Key: "shop-c1", Website: 2, Claims: true}, {Hash: one, Key: "shop-g5", Website: 2}}},
+		Tombstones: map[state.Hash]time.Time{two: at(19)},
+		Erasures: []state.Erasure{{
+			ID: 1, Pipeline: shop, Key: "shop-c3", Cause: "deleted", Policy: "remove", CopernicaID: 13, Orders: 2, Items: 5, At: at(20), RunID: 1,
+		}},
 		Runs: []state.Run{{
 			ID: 1, Pipeline: shop, Stream: stream, Holder: "host:1", Fence: 1, Started: at(8), Ended: at(9),
 			Outcome: state.Failed, Problem: "it's over", Counters: state.Counters{Read: 1, Unchanged: 2, Ownerless: 3, TargetCalls: 9},
@@ -133,11 +139,12 @@ func rowsLeft() []state.Record {
 	return []state.Record{
 		{
 			Entity: state.Profile, Key: "shop-c1", SourceID: 1, CopernicaID: 11, Hash: one, ConsentSource: two, ConsentWritten: one,
-			Refused: two, SourceUpdatedAt: at(5), State: state.Acknowledged, Attempts: 3, PlannedAt: at(6), NextAttempt: at(7),
+			Refused: two, UnsubscribedAt: at(21), SourceUpdatedAt: at(5), State: state.Acknowledged, Attempts: 3, PlannedAt: at(6), NextAttempt: at(7),
 			FirstSeen: at(12), AcknowledgedAt: at(13), RunID: 1,
 		},
 		{Entity: state.Profile, Key: "shop-c2", State: state.Planned},
 		{Entity: state.Profile, Key: "shop-c3", State: state.Removed},
+		{Entity: state.Profile, Key: "shop-g5", Parent: "shop-c1", CopernicaID: 15, Hash: two, State: state.Claimed},
 		{
 			Entity: state.Order, Key: "shop-o7", SourceID: 7, Parent: "shop-c1", Number: "000000007", CopernicaID: 17, Hash: two,
 			SourceUpdatedAt: at(5), State: state.Acknowledged, FirstSeen: at(12), AcknowledgedAt: at(13), RunID: 1,
@@ -162,7 +169,7 @@ func found(t *testing.T, s state.Store) left {
 	got.Checkpoint, err = s.Checkpoint(ctx, shop, stream)
 	note(err)
 	for e, keys := range map[state.Entity][]string{
-		state.Profile: {"shop-c1", "shop-c2", "shop-c3", "shop-c4"}, state.Order: {"shop-o7"}, state.Item: {"shop-i71", "shop-i72"},
+		state.Profile: {"shop-c1", "shop-c2", "shop-c3", "shop-c4", "shop-g5"}, state.Order: {"shop-o7"}, state.Item: {"shop-i71", "shop-i72"},
 	} {
 		rows, err := s.Records(ctx, shop, e, keys)
 		note(err)
@@ -174,6 +181,10 @@ func found(t *testing.T, s state.Store) left {
 	note(err)
 	got.Counts = o.Records
 	got.Emails, err = s.Emails(ctx, shop, []state.Hash{{0: 1, 15: 2}})
+	note(err)
+	got.Tombstones, err = s.Tombstones(ctx, shop, []state.Hash{{0: 1, 15: 2}, {0: 3, 15: 4}})
+	note(err)
+	got.Erasures, err = s.Erasures(ctx, shop, 10)
 	note(err)
 	got.Runs, err = s.Runs(ctx, shop, 10)
 	note(err)
@@ -211,9 +222,12 @@ func (v Versions) write(t *testing.T) {
 	}
 	cp := want.Checkpoint
 	cp.Version = 0
-	c := state.Commit{Checkpoint: &cp, Records: rowsLeft(), Letters: want.Letters}
+	c := state.Commit{Checkpoint: &cp, Records: rowsLeft(), Letters: want.Letters, Erasures: want.Erasures}
 	for _, list := range want.Emails {
 		c.Emails = append(c.Emails, list...)
+	}
+	for person, at := range want.Tombstones {
+		c.Tombstones = append(c.Tombstones, state.Tombstone{Person: person, At: at})
 	}
 	if _, err := s.Commit(ctx, l, c); err != nil {
 		t.Fatal(err)

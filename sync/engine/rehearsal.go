@@ -394,4 +394,5 @@ func (s *script) StartRun(context.Context, state.Run) (int64, error) { return 1,
 func (s *script) SaveRun(context.Context, state.Run) error           { return nil }
 func (s *script) SetMark(context.Context, string, time.Time) error   { return nil }
 
+func (s *script) AddTombstones(context.Context, string, []state.Tombstone) error    { return nil }
 func (s *script) EndResync(context.Context, string, int64, state.ResyncState) error { return nil }

@@ -60,8 +60,9 @@ CREATE TABLE syncd.records (
     consent_source    bytea CHECK (octet_length(consent_source) = 16),
     consent_written   bytea CHECK (octet_length(consent_written) = 16),
     refused           bytea CHECK (octet_length(refused) = 16),
+    unsubscribed_at   timestamptz,
     source_updated_at timestamptz,
-    state             text NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone')),
+    state             text NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone', 'claimed')),
     attempts          bigint NOT NULL,
     planned_at        timestamptz,
     next_attempt      timestamptz,
@@ -81,15 +82,45 @@ CREATE INDEX records_by_source ON syncd.records (source_id, pipeline, entity);
 -- Only orders have a number.
 CREATE INDEX records_by_number ON syncd.records (number, pipeline) WHERE number <> '';
 
+-- What stands below a profile: its orders, and through them their lines.
+CREATE INDEX records_by_parent ON syncd.records (parent, pipeline, key) WHERE entity = 'order';
+CREATE INDEX records_claimed ON syncd.records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
+CREATE INDEX records_claimed_open ON syncd.records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
+
 CREATE TABLE syncd.emails (
     pipeline text COLLATE "C" NOT NULL,
     key      text COLLATE "C" NOT NULL CHECK (key <> ''),
     hash     bytea CHECK (octet_length(hash) = 16),
     website  bigint NOT NULL,
+    claims   boolean NOT NULL,
     PRIMARY KEY (pipeline, key)
 );
 
 CREATE INDEX emails_by_hash ON syncd.emails (pipeline, hash) WHERE hash IS NOT NULL;
+
+-- Who was erased, and when: nothing of them that is older comes back.
+CREATE TABLE syncd.tombstones (
+    pipeline text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
+    person   bytea NOT NULL CHECK (octet_length(person) = 16),
+    at       timestamptz NOT NULL,
+    PRIMARY KEY (pipeline, person)
+);
+
+-- The receipts of erasures, without personal data.
+CREATE TABLE syncd.erasures (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline     text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
+    key          text COLLATE "C" NOT NULL CHECK (key <> ''),
+    cause        text NOT NULL,
+    policy       text NOT NULL,
+    copernica_id bigint NOT NULL,
+    orders       bigint NOT NULL,
+    items        bigint NOT NULL,
+    at           timestamptz NOT NULL,
+    run_id       bigint NOT NULL
+);
+
+CREATE INDEX erasures_by_pipeline ON syncd.erasures (pipeline, id);
 
 CREATE TABLE syncd.runs (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -228,6 +259,8 @@ SELECT id, pipeline, stream, holder, started, ended, outcome, problem,
     coalesce((counters ->> 'refused')::bigint, 0) AS refused,
     coalesce((counters ->> 'unknown')::bigint, 0) AS unknown,
     coalesce((counters ->> 'opt_outs_kept')::bigint, 0) AS opt_outs_kept,
+    coalesce((counters ->> 'claimed')::bigint, 0) AS claimed,
+    coalesce((counters ->> 'erased')::bigint, 0) AS erased,
     coalesce((counters ->> 'ownerless')::bigint, 0) AS ownerless,
     coalesce((counters ->> 'magento_calls')::bigint, 0) AS magento_calls,
     coalesce((counters ->> 'copernica_calls')::bigint, 0) AS copernica_calls,

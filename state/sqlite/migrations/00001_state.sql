@@ -50,8 +50,9 @@ CREATE TABLE records (
     consent_source    BLOB CHECK (length(consent_source) = 16),
     consent_written   BLOB CHECK (length(consent_written) = 16),
     refused           BLOB CHECK (length(refused) = 16),
+    unsubscribed_at   INTEGER,
     source_updated_at INTEGER,
-    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone')),
+    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone', 'claimed')),
     attempts          INTEGER NOT NULL,
     planned_at        INTEGER,
     next_attempt      INTEGER,
@@ -69,15 +70,45 @@ CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
 -- Only orders have a number.
 CREATE INDEX records_by_number ON records (pipeline, number) WHERE number <> '';
 
+-- What stands below a profile: its orders, and through them their lines.
+CREATE INDEX records_by_parent ON records (pipeline, parent, key) WHERE entity = 'order';
+CREATE INDEX records_claimed ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
+CREATE INDEX records_claimed_open ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
+
 CREATE TABLE emails (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
     key      TEXT NOT NULL CHECK (key <> ''),
     hash     BLOB CHECK (length(hash) = 16),
     website  INTEGER NOT NULL,
+    claims   INTEGER NOT NULL CHECK (claims IN (0, 1)),
     PRIMARY KEY (pipeline, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
+
+-- Who was erased, and when: nothing of them that is older comes back.
+CREATE TABLE tombstones (
+    pipeline TEXT NOT NULL REFERENCES pipelines (name),
+    person   BLOB NOT NULL CHECK (length(person) = 16),
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, person)
+) STRICT, WITHOUT ROWID;
+
+-- The receipts of erasures, without personal data.
+CREATE TABLE erasures (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline     TEXT NOT NULL REFERENCES pipelines (name),
+    key          TEXT NOT NULL CHECK (key <> ''),
+    cause        TEXT NOT NULL,
+    policy       TEXT NOT NULL,
+    copernica_id INTEGER NOT NULL,
+    orders       INTEGER NOT NULL,
+    items        INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    run_id       INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX erasures_by_pipeline ON erasures (pipeline, id);
 
 CREATE TABLE runs (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 05:21:49');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 05:21:49');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 07:29:52');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 07:29:52');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f13337db9f1da1413cdfbd93d6cd5cb0ac5455330c95eb5b97853a61895db9b7bd1bd6e6e37cdb57b004f8be4242f7bae2a3fd9d290ba32a4a2649edc8e1');
+INSERT INTO sealed VALUES ('hash_key', x'011766f1332fb2d232b16840412e941169d62262ed8ca45bdef6a41a468e691710b2d518f515f1ce647fb512e29fe1be8e5bfb3bbe2351b83de8c020fd7c3887f3');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9988961');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9994983');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -52,8 +52,9 @@ CREATE TABLE records (
     consent_source    BLOB CHECK (length(consent_source) = 16),
     consent_written   BLOB CHECK (length(consent_written) = 16),
     refused           BLOB CHECK (length(refused) = 16),
+    unsubscribed_at   INTEGER,
     source_updated_at INTEGER,
-    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone')),
+    state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone', 'claimed')),
     attempts          INTEGER NOT NULL,
     planned_at        INTEGER,
     next_attempt      INTEGER,
@@ -62,20 +63,43 @@ CREATE TABLE records (
     run_id            INTEGER NOT NULL,
     PRIMARY KEY (pipeline, entity, key)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO records VALUES ('shop', 'item', 'shop-i71', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, NULL, 'unknown', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'item', 'shop-i72', 7, 'shop-c1', '', 0, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, 'refused', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'order', 'shop-o7', 7, 'shop-c1', '000000007', 17, x'03000000000000000000000000000004', NULL, NULL, NULL, 1795161900250, 'acknowledged', 0, NULL, NULL, 1795162320250, 1795162380250, 1);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, '', '', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'item', 'shop-i71', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, 'unknown', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'item', 'shop-i72', 7, 'shop-c1', '', 0, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, NULL, 'refused', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'order', 'shop-o7', 7, 'shop-c1', '000000007', 17, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, 1795161900250, 'acknowledged', 0, NULL, NULL, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, '', '', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795162860250, 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-g5', 0, 'shop-c1', '', 15, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, NULL, 'claimed', 0, NULL, NULL, NULL, NULL, 0);
 CREATE TABLE emails (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
     key      TEXT NOT NULL CHECK (key <> ''),
     hash     BLOB CHECK (length(hash) = 16),
     website  INTEGER NOT NULL,
+    claims   INTEGER NOT NULL CHECK (claims IN (0, 1)),
     PRIMARY KEY (pipeline, key)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO emails VALUES ('shop', 'shop-c1', x'01000000000000000000000000000002', 2);
+INSERT INTO emails VALUES ('shop', 'shop-c1', x'01000000000000000000000000000002', 2, 1);
+INSERT INTO emails VALUES ('shop', 'shop-g5', x'01000000000000000000000000000002', 2, 0);
+CREATE TABLE tombstones (
+    pipeline TEXT NOT NULL REFERENCES pipelines (name),
+    person   BLOB NOT NULL CHECK (length(person) = 16),
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, person)
+) STRICT, WITHOUT ROWID;
+INSERT INTO tombstones VALUES ('shop', x'03000000000000000000000000000004', 1795162740250);
+CREATE TABLE erasures (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline     TEXT NOT NULL REFERENCES pipelines (name),
+    key          TEXT NOT NULL CHECK (key <> ''),
+    cause        TEXT NOT NULL,
+    policy       TEXT NOT NULL,
+    copernica_id INTEGER NOT NULL,
+    orders       INTEGER NOT NULL,
+    items        INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    run_id       INTEGER NOT NULL
+) STRICT;
+INSERT INTO erasures VALUES (1, 'shop', 'shop-c3', 'deleted', 'remove', 13, 2, 5, 1795162800250, 1);
 CREATE TABLE runs (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
@@ -88,7 +112,7 @@ CREATE TABLE runs (
     problem  TEXT NOT NULL,
     counters TEXT NOT NULL CHECK (json_valid(counters))
 ) STRICT;
-INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"removed":0,"refused":0,"unknown":0,"opt_outs_kept":0,"missing":0,"opt_outs_returned":0,"ownerless":3,"magento_calls":0,"copernica_calls":9}');
+INSERT INTO runs VALUES (1, 'shop', 'customers', 'host:1', 1, 1795162080250, 1795162140250, 'failed', 'it''s over', '{"read":1,"unchanged":2,"created":0,"updated":0,"removed":0,"refused":0,"unknown":0,"opt_outs_kept":0,"missing":0,"opt_outs_returned":0,"claimed":0,"erased":0,"ownerless":3,"magento_calls":0,"copernica_calls":9}');
 CREATE TABLE dead_letters (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline   TEXT NOT NULL REFERENCES pipelines (name),
@@ -119,6 +143,7 @@ INSERT INTO record_counts VALUES ('shop', 'item', 'refused', 1);
 INSERT INTO record_counts VALUES ('shop', 'item', 'unknown', 1);
 INSERT INTO record_counts VALUES ('shop', 'order', 'acknowledged', 1);
 INSERT INTO record_counts VALUES ('shop', 'profile', 'acknowledged', 1);
+INSERT INTO record_counts VALUES ('shop', 'profile', 'claimed', 1);
 INSERT INTO record_counts VALUES ('shop', 'profile', 'planned', 1);
 INSERT INTO record_counts VALUES ('shop', 'profile', 'removed', 1);
 CREATE TABLE marks (
@@ -146,7 +171,11 @@ CREATE INDEX records_missing ON records (pipeline, entity, key) WHERE state = 'm
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
 CREATE INDEX records_by_number ON records (pipeline, number) WHERE number <> '';
+CREATE INDEX records_by_parent ON records (pipeline, parent, key) WHERE entity = 'order';
+CREATE INDEX records_claimed ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
+CREATE INDEX records_claimed_open ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
 CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
+CREATE INDEX erasures_by_pipeline ON erasures (pipeline, id);
 CREATE INDEX runs_by_stream ON runs (pipeline, stream, id);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
 CREATE INDEX runs_running ON runs (pipeline, fence) WHERE outcome = 'running';

@@ -1,0 +1,238 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/magento-copernica/syncd/state"
+)
+
+const (
+	selectByParent = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = 'order' AND r.parent = $2 AND r.key > $3
+		ORDER BY r.key
+		LIMIT $4`
+
+	selectClaims = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = 'profile' AND r.state = 'claimed' AND r.key > $2
+		ORDER BY r.key
+		LIMIT $3`
+
+	selectOpenClaims = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = 'profile' AND r.state = 'claimed' AND r.copernica_id <> 0 AND r.key > $2
+		ORDER BY r.key
+		LIMIT $3`
+
+	// What stands below the profiles $2: their orders, and the lines of those that are theirs
+	// too. Rows are named by their places, so that a server which has not counted them yet
+	// goes there, and does not read them all: whoever writes rows holds the lease, so none
+	// moves in between.
+	below = `
+		WHERE r.ctid = ANY (ARRAY(
+			SELECT u.place
+			FROM unnest($2::text[]) AS p (key)
+			CROSS JOIN LATERAL (
+				SELECT r.ctid, r.source_id FROM syncd.records AS r
+				WHERE r.pipeline = $1 AND r.entity = 'order' AND r.parent = p.key
+				OFFSET 0
+			) AS o (place, source_id)
+			CROSS JOIN LATERAL (
+				SELECT o.place
+				UNION ALL
+				SELECT i.place FROM (
+					SELECT r.ctid, r.parent FROM syncd.records AS r
+					WHERE r.pipeline = $1 AND r.entity = 'item' AND r.source_id = o.source_id
+					OFFSET 0
+				) AS i (place, parent)
+				WHERE i.parent = p.key
+			) AS u (place)))`
+
+	moveBelow = `
+		UPDATE syncd.records AS r SET parent = $3` + below
+
+	bareBelow = `
+		UPDATE syncd.records AS r SET state = 'removed', copernica_id = 0, number = '',
+			hash = NULL, consent_source = NULL, consent_written = NULL, refused = NULL` + below
+
+	selectTombstones = `
+		SELECT t.person, t.at FROM syncd.tombstones AS t WHERE t.pipeline = $1 AND t.person = ANY ($2::bytea[])`
+
+	upsertTombstones = `
+		INSERT INTO syncd.tombstones AS t (pipeline, person, at)
+		SELECT $1, u.person, max(u.at) FROM unnest($2::bytea[], $3::timestamptz[]) AS u (person, at) GROUP BY u.person
+		ON CONFLICT (pipeline, person) DO UPDATE SET at = greatest(t.at, excluded.at)`
+
+	// Ids grow in the order in which the receipts were given.
+	insertErasures = `
+		INSERT INTO syncd.erasures (pipeline, key, cause, policy, copernica_id, orders, items, at, run_id)
+		SELECT $1, u.key, u.cause, u.policy, u.copernica_id, u.orders, u.items, u.at, u.run_id
+		FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[], $9::bigint[])
+			WITH ORDINALITY AS u (key, cause, policy, copernica_id, orders, items, at, run_id, n)
+		ORDER BY u.n`
+
+	selectErasures = `
+		SELECT e.id, e.pipeline, e.key, e.cause, e.policy, e.copernica_id, e.orders, e.items, e.at, e.run_id
+		FROM syncd.erasures AS e WHERE e.pipeline = $1 ORDER BY e.id DESC LIMIT $2`
+)
+
+// RecordsByParent returns the ledger rows of a profile's orders whose key lies above
+// after, by key.
+func (s *Store) RecordsByParent(ctx context.Context, pipeline, parent, after string, limit int) (rows []state.Record, err error) {
+	if state.ValidKey(parent) != nil { // no other key was ever stored
+		return nil, ctx.Err()
+	}
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectByParent, pipeline, parent, after, max(limit, 0))
+		return err
+	})
+	return rows, err
+}
+
+// Claims returns the rows of guests who are customers and whose key lies above after,
+// by key.
+func (s *Store) Claims(ctx context.Context, pipeline string, open bool, after string, limit int) (rows []state.Record, err error) {
+	query := selectClaims
+	if open {
+		query = selectOpenClaims
+	}
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, query, pipeline, after, max(limit, 0))
+		return err
+	})
+	return rows, err
+}
+
+// commitBelow moves and strips what stands below profiles.
+func commitBelow(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit) error {
+	if len(c.Moves) > 0 {
+		// One by one, since rows may be moved again; sent together.
+		var batch pgx.Batch
+		for _, m := range c.Moves {
+			batch.Queue(moveBelow, pipeline, []string{m.From}, m.To)
+		}
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return err
+		}
+	}
+	if len(c.Bare) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, bareBelow, pipeline, stored(c.Bare))
+	return err
+}
+
+// commitErasures writes tombstones and receipts.
+func (s *Store) commitErasures(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit) error {
+	if err := addTombstones(ctx, tx, pipeline, c.Tombstones); err != nil || len(c.Erasures) == 0 {
+		return err
+	}
+	now := s.now()
+	_, err := tx.Exec(ctx, insertErasures, pipeline,
+		column(c.Erasures, func(e state.Erasure) string { return e.Key }),
+		column(c.Erasures, func(e state.Erasure) string { return text(e.Cause) }),
+		column(c.Erasures, func(e state.Erasure) string { return text(e.Policy) }),
+		column(c.Erasures, func(e state.Erasure) int64 { return e.CopernicaID }),
+		column(c.Erasures, func(e state.Erasure) int64 { return e.Orders }),
+		column(c.Erasures, func(e state.Erasure) int64 { return e.Items }),
+		times(c.Erasures, func(e state.Erasure) time.Time {
+			if e.At.IsZero() {
+				return now
+			}
+			return e.At
+		}),
+		column(c.Erasures, func(e state.Erasure) int64 { return e.RunID }))
+	return err
+}
+
+func addTombstones(ctx context.Context, tx pgx.Tx, pipeline string, stones []state.Tombstone) error {
+	if len(stones) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, upsertTombstones, pipeline,
+		digests(stones, func(t state.Tombstone) state.Hash { return t.Person }),
+		times(stones, func(t state.Tombstone) time.Time { return t.At }))
+	return err
+}
+
+// AddTombstones takes up tombstones that were kept outside the state.
+func (s *Store) AddTombstones(ctx context.Context, pipeline string, stones []state.Tombstone) error {
+	const what = "add tombstones"
+	if err := state.ValidTombstones(stones); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return s.write(ctx, what, func(tx pgx.Tx) error {
+		if _, err := readPipeline(ctx, tx, selectPipeline, pipeline); err != nil {
+			return err
+		}
+		return addTombstones(ctx, tx, pipeline, stones)
+	})
+}
+
+// Tombstones returns when the given persons were erased, for those who were.
+func (s *Store) Tombstones(ctx context.Context, pipeline string, persons []state.Hash) (map[state.Hash]time.Time, error) {
+	found := make(map[state.Hash]time.Time)
+	wanted := asked(persons)
+	if len(wanted) == 0 {
+		return found, ctx.Err()
+	}
+	var stones []state.Tombstone
+	err := s.read(ctx, "look up tombstones", func(q queryer) (err error) {
+		stones, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Tombstone, error) {
+			var (
+				person []byte
+				at     pgtype.Timestamptz
+			)
+			err := row.Scan(&person, &at)
+			return state.Tombstone{Person: hash(person), At: moment(at)}, err
+		}, selectTombstones, pipeline, wanted)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range stones {
+		found[t.Person] = t.At
+	}
+	return found, nil
+}
+
+// asked is how hashes are asked for, once each and in order; the zero hash never occurs.
+func asked(list []state.Hash) [][]byte {
+	out := make([][]byte, 0, len(list))
+	for _, h := range list {
+		if !h.IsZero() {
+			out = append(out, digest(h))
+		}
+	}
+	slices.SortFunc(out, bytes.Compare)
+	return slices.CompactFunc(out, bytes.Equal)
+}
+
+// Erasures returns the newest receipts first.
+func (s *Store) Erasures(ctx context.Context, pipeline string, limit int) (all []state.Erasure, err error) {
+	err = s.read(ctx, fmt.Sprintf("read the erasures of %q", pipeline), func(q queryer) (err error) {
+		all, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Erasure, error) {
+			var (
+				e  state.Erasure
+				at pgtype.Timestamptz
+			)
+			err := row.Scan(&e.ID, &e.Pipeline, &e.Key, &e.Cause, &e.Policy, &e.CopernicaID, &e.Orders, &e.Items, &at, &e.RunID)
+			e.At = moment(at)
+			return e, err
+		}, selectErasures, pipeline, max(limit, 0))
+		return err
+	})
+	return all, err
+}

@@ -1,0 +1,197 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/magento-copernica/syncd/state"
+)
+
+const (
+	selectByParent = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_by_parent
+		WHERE r.pipeline = ? AND r.entity = 'order' AND r.parent = ? AND r.key > ?
+		ORDER BY r.key
+		LIMIT ?`
+
+	selectClaims = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_claimed
+		WHERE r.pipeline = ? AND r.entity = 'profile' AND r.state = 'claimed' AND r.key > ?
+		ORDER BY r.key
+		LIMIT ?`
+
+	selectOpenClaims = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_claimed_open
+		WHERE r.pipeline = ? AND r.entity = 'profile' AND r.state = 'claimed' AND r.copernica_id <> 0 AND r.key > ?
+		ORDER BY r.key
+		LIMIT ?`
+
+	// What stands below the profile ?2: its orders, and their lines that are its own too.
+	below = `
+		WHERE pipeline = ?1 AND (entity, key) IN (
+			SELECT o.entity, o.key FROM records AS o INDEXED BY records_by_parent
+			WHERE o.pipeline = ?1 AND o.entity = 'order' AND o.parent = ?2
+			UNION ALL
+			SELECT i.entity, i.key FROM records AS o INDEXED BY records_by_parent
+			CROSS JOIN records AS i INDEXED BY records_by_source
+				ON i.pipeline = ?1 AND i.entity = 'item' AND i.source_id = o.source_id AND i.parent = ?2
+			WHERE o.pipeline = ?1 AND o.entity = 'order' AND o.parent = ?2)`
+
+	moveBelow = `
+		UPDATE records SET parent = ?3` + below
+
+	bareBelow = `
+		UPDATE records SET state = 'removed', copernica_id = 0, number = '',
+			hash = NULL, consent_source = NULL, consent_written = NULL, refused = NULL` + below
+
+	selectTombstones = `
+		SELECT t.person, t.at
+		FROM json_each(?) AS h CROSS JOIN tombstones AS t ON t.pipeline = ? AND t.person = unhex(h.value)`
+
+	upsertTombstone = `
+		INSERT INTO tombstones (pipeline, person, at) VALUES (?, ?, ?)
+		ON CONFLICT (pipeline, person) DO UPDATE SET at = max(at, excluded.at)`
+
+	insertErasure = `
+		INSERT INTO erasures (pipeline, key, cause, policy, copernica_id, orders, items, at, run_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+	selectErasures = `
+		SELECT e.id, e.pipeline, e.key, e.cause, e.policy, e.copernica_id, e.orders, e.items, e.at, e.run_id
+		FROM erasures AS e WHERE e.pipeline = ? ORDER BY e.id DESC LIMIT ?`
+)
+
+// RecordsByParent returns the ledger rows of a profile's orders whose key lies above
+// after, by key.
+func (s *Store) RecordsByParent(ctx context.Context, pipeline, parent, after string, limit int) ([]state.Record, error) {
+	if state.ValidKey(parent) != nil { // no other key was ever stored
+		return nil, ctx.Err()
+	}
+	rows, err := collect(ctx, s.reader, scanRecord, selectByParent, pipeline, parent, after, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
+// Claims returns the rows of guests who are customers and whose key lies above after,
+// by key.
+func (s *Store) Claims(ctx context.Context, pipeline string, open bool, after string, limit int) ([]state.Record, error) {
+	query := selectClaims
+	if open {
+		query = selectOpenClaims
+	}
+	rows, err := collect(ctx, s.reader, scanRecord, query, pipeline, after, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
+// commitBelow moves and strips what stands below profiles.
+func commitBelow(ctx context.Context, tx *sql.Tx, pipeline string, c state.Commit) error {
+	err := each(ctx, tx, moveBelow, c.Moves, func(m state.Move) []any { return []any{pipeline, m.From, m.To} })
+	if err != nil {
+		return err
+	}
+	return each(ctx, tx, bareBelow, c.Bare, func(key string) []any { return []any{pipeline, key} })
+}
+
+// commitErasures writes tombstones and receipts.
+func (s *Store) commitErasures(ctx context.Context, tx *sql.Tx, pipeline string, c state.Commit) error {
+	if err := addTombstones(ctx, tx, pipeline, c.Tombstones); err != nil {
+		return err
+	}
+	now := s.now()
+	return each(ctx, tx, insertErasure, c.Erasures, func(e state.Erasure) []any {
+		if e.At.IsZero() {
+			e.At = now
+		}
+		return []any{pipeline, e.Key, text(e.Cause), text(e.Policy), e.CopernicaID, e.Orders, e.Items, stamp(e.At), e.RunID}
+	})
+}
+
+func addTombstones(ctx context.Context, tx *sql.Tx, pipeline string, stones []state.Tombstone) error {
+	return each(ctx, tx, upsertTombstone, stones, func(t state.Tombstone) []any {
+		return []any{pipeline, digest(t.Person), stamp(t.At)}
+	})
+}
+
+// AddTombstones takes up tombstones that were kept outside the state.
+func (s *Store) AddTombstones(ctx context.Context, pipeline string, stones []state.Tombstone) error {
+	const what = "add tombstones"
+	if err := state.ValidTombstones(stones); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return s.write(ctx, what, func(tx *sql.Tx) error {
+		if err := opened(ctx, tx, pipeline); err != nil {
+			return err
+		}
+		return addTombstones(ctx, tx, pipeline, stones)
+	})
+}
+
+// Tombstones returns when the given persons were erased, for those who were.
+func (s *Store) Tombstones(ctx context.Context, pipeline string, persons []state.Hash) (map[state.Hash]time.Time, error) {
+	found := make(map[state.Hash]time.Time)
+	wanted := asked(persons)
+	if len(wanted) == 0 {
+		return found, ctx.Err()
+	}
+	list, err := json.Marshal(wanted)
+	if err != nil {
+		return nil, fmt.Errorf("look up tombstones: %w", err)
+	}
+	stones, err := collect(ctx, s.reader, func(row scanner) (state.Tombstone, error) {
+		var (
+			person []byte
+			at     sql.NullInt64
+		)
+		err := row.Scan(&person, &at)
+		return state.Tombstone{Person: hash(person), At: moment(at)}, err
+	}, selectTombstones, string(list), pipeline)
+	if err != nil {
+		return nil, explain(ctx, "look up tombstones", err)
+	}
+	for _, t := range stones {
+		found[t.Person] = t.At
+	}
+	return found, nil
+}
+
+// asked is how hashes are asked for, once each and in order; the zero hash never occurs.
+func asked(list []state.Hash) []string {
+	out := make([]string, 0, len(list))
+	for _, h := range list {
+		if !h.IsZero() {
+			out = append(out, hex.EncodeToString(h[:]))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Erasures returns the newest receipts first.
+func (s *Store) Erasures(ctx context.Context, pipeline string, limit int) ([]state.Erasure, error) {
+	all, err := collect(ctx, s.reader, func(row scanner) (state.Erasure, error) {
+		var (
+			e  state.Erasure
+			at sql.NullInt64
+		)
+		err := row.Scan(&e.ID, &e.Pipeline, &e.Key, &e.Cause, &e.Policy, &e.CopernicaID, &e.Orders, &e.Items, &at, &e.RunID)
+		e.At = moment(at)
+		return e, err
+	}, selectErasures, pipeline, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, fmt.Sprintf("read the erasures of %q", pipeline), err)
+	}
+	return all, nil
+}
