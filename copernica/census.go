@@ -10,6 +10,26 @@ import (
 // them, complete says whether that is all. prefix must not be empty nor hold %, _ or
 // \, which Copernica reads as wildcards.
 func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, id int64) (keys []string, complete bool, err error) {
+	return d.someKeys(ctx, key, prefix, func(query []byte) []byte {
+		return filterAbove(filter(query, key.name, like, prefix+"%"), max(id, 0))
+	}, func(raw rawRow, in string) bool { return int64(raw.ID) > id && strings.HasPrefix(in, prefix) })
+}
+
+// KeysBeside returns the keys of the live profiles whose key holds a hyphen and does not
+// begin with prefix, in any case of letters, by id: at most a thousand of them, complete
+// says whether that is all. prefix is as in [Database.KeysAbove].
+func (d *Database) KeysBeside(ctx context.Context, key KeyField, prefix string) (keys []string, complete bool, err error) {
+	folded := strings.ToLower(prefix)
+	return d.someKeys(ctx, key, prefix, func(query []byte) []byte {
+		return filter(filter(query, key.name, like, "%-%"), key.name, unlike, prefix+"%")
+	}, func(_ rawRow, in string) bool {
+		return strings.Contains(in, "-") && !strings.HasPrefix(strings.ToLower(in), folded)
+	})
+}
+
+// someKeys reads the first page of the profiles that conditions let through, and returns
+// the keys of those that fit: Copernica compares more loosely, and may ignore a condition.
+func (d *Database) someKeys(ctx context.Context, key KeyField, prefix string, conditions func([]byte) []byte, fits func(rawRow, string) bool) (keys []string, complete bool, err error) {
 	_, f, err := d.guard(ctx, key)
 	if err != nil {
 		return nil, false, err
@@ -18,9 +38,7 @@ func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, i
 		return nil, false, d.refuse(f.Name, `a prefix must not be empty nor hold %, _ or \`)
 	}
 	l := d.profiles()
-	query := append([]byte(l.path), '?')
-	query = filterAbove(filter(query, key.name, like, prefix+"%"), max(id, 0))
-	_, rows, more, err := d.client.page(ctx, l, query)
+	_, rows, more, err := d.client.page(ctx, l, conditions(append([]byte(l.path), '?')))
 	if err != nil {
 		return nil, false, err
 	}
@@ -29,7 +47,7 @@ func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, i
 		switch {
 		case !ok:
 			return nil, false, d.withoutKey(key, l)
-		case int64(raw.ID) > id && strings.HasPrefix(in, prefix) && !bool(raw.Removed):
+		case fits(raw, in) && !bool(raw.Removed):
 			keys = append(keys, in)
 		}
 	}

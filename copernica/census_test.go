@@ -129,9 +129,12 @@ func TestPromise12_KeysAboveRefusesPrefixes(t *testing.T) {
 	w := newWire()
 	d, key := open(t, w, newClock().Now)
 	for _, prefix := range []string{"", "shop_c", "%", "shop-c%", `a\`} {
-		_, complete, err := d.KeysAbove(t.Context(), key, prefix, 0)
-		if _, refused := errors.AsType[*copernica.GuardError](err); !refused || complete {
-			t.Errorf("prefix %q: complete %t, %v", prefix, complete, err)
+		_, above, err := d.KeysAbove(t.Context(), key, prefix, 0)
+		_, beside, also := d.KeysBeside(t.Context(), key, prefix)
+		_, refused := errors.AsType[*copernica.GuardError](err)
+		_, refusedToo := errors.AsType[*copernica.GuardError](also)
+		if !refused || !refusedToo || above || beside {
+			t.Errorf("prefix %q: complete %t and %t, %v, %v", prefix, above, beside, err, also)
 		}
 	}
 	if n := len(w.sent("GET /database/7/profiles")); n != 0 {
@@ -183,5 +186,51 @@ func TestAccountKeysAbove(t *testing.T) {
 	}
 	if got := keys("many-c", 0, false); !slices.Equal(got, many[:1000]) {
 		t.Errorf("%d keys of %d", len(got), len(many))
+	}
+}
+
+// Keys of others are found in an account that holds anything, and also where it ignores
+// the conditions.
+func TestAccountKeysBeside(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	a := copernicatest.New(copernicatest.Config{Now: now.Now})
+	d, key := provisioned(t, a, now.Now)
+	add := func(value string) {
+		t.Helper()
+		if _, err := a.AddProfile("Magento", map[string]string{"customer_id": value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(complete bool, want ...string) {
+		t.Helper()
+		got, all, err := d.KeysBeside(t.Context(), key, "shop-")
+		if err != nil || all != complete || !slices.Equal(got, want) {
+			t.Fatalf("%d keys %.20q, complete %t, %v; want %d, %t", len(got), got, all, err, len(want), complete)
+		}
+	}
+	expect(true)
+	for _, value := range []string{"shop-c1", "SHOP-c2", "", "4711", "main-c1", "shop2-c3", "shop-c4", "a-b"} {
+		add(value)
+	}
+	expect(true, "main-c1", "shop2-c3", "a-b")
+	many := []string{"main-c1", "shop2-c3", "a-b"}
+	for i := range 1001 {
+		many = append(many, fmt.Sprint("many-c", i))
+		add(many[len(many)-1])
+	}
+	expect(false, many[:1000]...)
+
+	w := newWire()
+	d, key = open(t, w, newClock().Now)
+	w.on("GET /database/7/profiles", func(request) (*http.Response, error) {
+		return jsonReply(200, envelope([]map[string]any{
+			row(1, map[string]any{"customer_id": "shop-c1"}), row(2, map[string]any{"customer_id": "main-c1"}), row(3, map[string]any{"customer_id": ""}),
+		}, 1000)), nil
+	})
+	expect(true, "main-c1")
+	_, filters, err := decode(w.sent("GET /database/7/profiles")[0].Query)
+	if diff := cmp.Diff([]expression{{"customer_id", "=~", "%-%"}, {"customer_id", "!~", "shop-%"}}, filters); err != nil || diff != "" {
+		t.Errorf("%v, filters (-want +got):\n%s", err, diff)
 	}
 }

@@ -7,6 +7,7 @@ import "strconv"
 const (
 	equals  = "=="
 	like    = "=~"
+	unlike  = "!~"
 	greater = ">"
 	less    = "<"
 	atLeast = ">="

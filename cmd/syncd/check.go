@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -270,6 +271,7 @@ func (v *visit) accountChecks(ctx context.Context) []doctor.Check {
 		Client: client, Watch: watch, Now: v.app.now,
 		Address: v.cfg.Copernica.APIURL, Database: v.cfg.Copernica.Database,
 		Mapping: needed, Orders: !v.cfg.Schedule.Orders.Off(), Target: v.target(ctx),
+		Unwritten: v.unwritten(ctx),
 	}
 	return account.Checks()
 }
@@ -292,4 +294,14 @@ func (v *visit) target(ctx context.Context) string {
 		return "" // the checks of the state say so
 	}
 	return overview.Pipeline.Target
+}
+
+// unwritten reports whether no run has got as far as Copernica. A state that does not
+// tell counts as one that has none.
+func (v *visit) unwritten(ctx context.Context) bool {
+	if v.store == nil {
+		return true
+	}
+	pipelines, err := v.store.Pipelines(ctx)
+	return err != nil || !slices.ContainsFunc(pipelines, func(p state.Pipeline) bool { return p.Target != "" })
 }

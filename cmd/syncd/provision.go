@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/sync/doctor"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -47,6 +49,11 @@ func (c *provisionCommand) Run(ctx context.Context, a *app) error {
 	tables := plan(needed.CheckOf(schema, needed.Tables()...), schema)
 	failure := c.create(ctx, db, tables)
 	c.print(a, cfg.Copernica.Database, db, created, tables)
+	if db != nil && !created && a.unwritten(ctx, cfg) {
+		if f := doctor.OtherShops(ctx, db, needed); f.Status == doctor.Warning && f.Fix != "" {
+			fmt.Fprintf(a.stdout, "\nwarning: %s: %s\n", f.Text, f.Fix)
+		}
+	}
 
 	var blocked []string
 	for _, t := range tables {
@@ -57,6 +64,19 @@ func (c *provisionCommand) Run(ctx context.Context, a *app) error {
 			cfg.Copernica.Database, strings.Join(blocked, ", "))})
 	}
 	return failure
+}
+
+// unwritten reports whether no run has written to Copernica from the configured state.
+// One that does not open is told of by the commands that need it.
+func (a *app) unwritten(ctx context.Context, cfg config.Config) bool {
+	v := &visit{app: a, cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	store, err := v.openState(ctx)
+	if err != nil || store == nil {
+		return true
+	}
+	defer store.Close() //nolint:errcheck // it was only read
+	v.store = store
+	return v.unwritten(ctx)
 }
 
 // compileMapping returns the mapping in force.

@@ -27,6 +27,9 @@ type Account struct {
 	// Target is what the state belongs to, as a run made it: see [state.Pipeline].
 	// Empty before the first run.
 	Target string
+	// Unwritten says that the state has written nothing yet, so that the shop's code can
+	// still be changed.
+	Unwritten bool
 
 	identity copernica.Identity
 	refused  error // what the account says of the token
@@ -38,6 +41,7 @@ const (
 	slowAccount  = "try again in a few minutes; if it stays so, look at Copernica's status page and at the proxy in between"
 
 	fixProvision = "rename back in Copernica what was renamed there, or run `syncd provision`, which creates what is missing"
+	fixCode      = "if they are this shop's, set SYNCD_SHOP to that code before the first run, which fixes it; if they are another shop's, all is well"
 	fixRetype    = "change it in Copernica; `syncd provision --dry-run` shows all that differs"
 )
 
@@ -51,6 +55,9 @@ func (a *Account) Checks() []Check {
 	}
 	for _, t := range a.Mapping.Tables() {
 		checks = append(checks, Check{Name: tableName(a.Mapping, t), After: []string{"database"}, Try: a.table(t)})
+	}
+	if a.Unwritten {
+		checks = append(checks, Check{Name: "other shop codes", After: []string{"database"}, Try: a.others})
 	}
 	checks = append(checks, Check{Name: "consumption", After: []string{"access token"}, Try: a.consumption})
 	for i := range checks {
@@ -200,6 +207,31 @@ func drift(findings []mapping.Finding) (Finding, bool) {
 		return Doubtful("longer values are cut, and look-ups without an index are slow: "+fixRetype, "%s", strings.Join(slight, "; ")), true
 	}
 	return Finding{}, false
+}
+
+// others looks for keys of other shops' codes while the code can still be changed.
+func (a *Account) others(ctx context.Context) Finding {
+	return OtherShops(ctx, a.db, a.Mapping)
+}
+
+// OtherShops looks for profiles with keys of other shops' codes, a page of them. They are
+// a warning: several shops may share a database.
+func OtherShops(ctx context.Context, db *copernica.Database, m *mapping.Mapping) Finding {
+	key, err := db.KeyField(m.KeyField())
+	if err != nil {
+		return Unneeded("not tried: the database has no key field yet")
+	}
+	keys, complete, err := db.KeysBeside(ctx, key, m.ProfilePrefix())
+	if err != nil {
+		f := accountError(err)
+		f.Status = Warning // nothing hangs on it
+		return f
+	}
+	found := m.OtherShops(keys, complete)
+	if found.None() {
+		return Good("%s", found)
+	}
+	return Doubtful(fixCode, "%s holds %s", db.Name(), found)
 }
 
 func (a *Account) consumption(ctx context.Context) Finding {

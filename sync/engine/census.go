@@ -28,6 +28,9 @@ func (r *run) census(ctx context.Context) (adopting bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		if highest == 0 {
+			r.tellOtherShops(ctx)
+		}
 		strange, err := r.strangers(ctx, highest)
 		if err != nil {
 			return false, err
@@ -61,4 +64,20 @@ func (r *run) strangers(ctx context.Context, highest int64) (bool, error) {
 		return false, err
 	}
 	return slices.ContainsFunc(keys, func(k string) bool { _, ok := known[k]; return !ok }), nil
+}
+
+// tellOtherShops warns before the first write of all when profiles have keys of other
+// shops' codes: under a wrong code each would be made a second time, and the code is
+// fixed by then (promise 17). Several shops may share a database, so that is never
+// refused, and not knowing it holds nothing up.
+func (r *run) tellOtherShops(ctx context.Context) {
+	keys, complete, err := r.writer.db.KeysBeside(ctx, r.writer.key, r.cfg.Mapping.ProfilePrefix())
+	if err != nil {
+		r.cfg.Log.Warn("whether Copernica holds profiles of other shop codes cannot be told", "error", err)
+		return
+	}
+	if others := r.cfg.Mapping.OtherShops(keys, complete); !others.None() {
+		r.cfg.Log.Warn("Copernica already holds profiles of another shop code: if they are this shop's, stop, and see docs/operations.md about a wrong shop code",
+			"found", others.String(), "shop", r.cfg.Pipeline)
+	}
 }

@@ -67,6 +67,7 @@ type Database interface {
 	All(ctx context.Context, after int64) iter.Seq2[[]copernica.Profile, error]
 	Collection(name string) (*copernica.Collection, error)
 	KeysAbove(ctx context.Context, key copernica.KeyField, prefix string, id int64) (keys []string, complete bool, err error)
+	KeysBeside(ctx context.Context, key copernica.KeyField, prefix string) (keys []string, complete bool, err error)
 }
 
 // Config of an Engine. Shop, Open, Store and Mapping are required; the zero value
