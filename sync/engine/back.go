@@ -118,8 +118,8 @@ func settledRow(rec state.Record) bool {
 // optedOut reports whether a profile shows an opt-out that is not settled yet: any
 // value but the shop's word for subscribed, nothing, and what we know.
 func (r *run) optedOut(p *copernica.Profile, rec *state.Record) bool {
-	shown, ok := p.Fields[r.writer.consent]
-	return ok && shown != "" && shown != r.cfg.Mapping.Consent().In && r.writer.hashConsent(shown) != rec.ConsentWritten
+	shown := p.Fields[r.writer.consent]
+	return r.cfg.Mapping.Consent().OptedOut(shown) && r.writer.hashConsent(shown) != rec.ConsentWritten
 }
 
 // unsubscribe has the shop say what Copernica says. A guest has no record in the shop,

@@ -55,6 +55,8 @@ func (w *writer) remove(ctx context.Context, it *intent) result {
 			return result{unknown: 1} // it may still arrive: the row stays as it was
 		case row == nil:
 			return it.removed()
+		case len(row.others) > 0:
+			return it.refused(&duplicateError{it.row.Key, append([]int64{row.id}, row.others...)})
 		}
 		id = row.id
 	}

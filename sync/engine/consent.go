@@ -8,13 +8,15 @@ import "github.com/magento-copernica/syncd/state"
 
 // decideConsent says what to do with the shop's consent when the profile shows
 // shown: send it, or keep what is there. kept reports that the shop's opt-in gave
-// way to a value that we did not write.
-func (it *intent) decideConsent(cfg *Config, shown string) (send, kept bool) {
+// way to a value that we did not write, be it on another profile with the same key.
+func (it *intent) decideConsent(cfg *Config, shown string, optedOut bool) (send, kept bool) {
 	values := cfg.Mapping.Consent()
 	ours := !it.before.ConsentWritten.IsZero() && it.before.ConsentWritten == hashConsent(cfg.Store.Hasher(), shown)
 	switch {
 	case shown == it.row.ConsentValue():
 		return false, false
+	case it.row.OptIn && optedOut:
+		return false, true
 	case ours:
 		return true, false
 	case !it.row.OptIn && (shown == values.In || shown == ""):

@@ -32,6 +32,7 @@ type Finding struct {
 	Key         string       `json:"key"`
 	CopernicaID int64        `json:"copernica_id"`
 	SourceID    int64        `json:"source_id,omitempty"` // in the shop; 0 = not known
+	Chosen      int64        `json:"chosen,omitempty"`    // of a double: the row with its key that is written to
 	Repaired    bool         `json:"repaired"`            // it was sent again
 }
 
@@ -289,7 +290,7 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 		rec, ok := known[row.row.Key]
 		found := Finding{Deviation: Orphaned, Entity: e, Key: row.row.Key, CopernicaID: row.id}
 		if ok {
-			found.Deviation, found.SourceID = Duplicated, rec.SourceID
+			found.Deviation, found.SourceID, found.Chosen = Duplicated, rec.SourceID, rec.CopernicaID
 			if rec.CopernicaID == 0 {
 				continue // its write is under way, or will find this row by its key
 			}

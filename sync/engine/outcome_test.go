@@ -283,26 +283,6 @@ func TestTheShopFailsInMidWalk(t *testing.T) {
 	})
 }
 
-func TestADuplicateKeyIsReportedAndNotGuessed(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
-		id := w.ids(1)[0]
-		for range 2 {
-			_, err := w.account.AddProfile(database, map[string]string{"customer_id": w.mapping.CustomerKey(id), "newsletter": "unsubscribed_copernica"})
-			check(w, err)
-		}
-		report := w.run()
-		letters := w.letters()
-		if report.Counters.Refused != 1 || len(letters) != 1 || letters[0].Cause != "duplicate_key" {
-			t.Fatalf("%+v, %+v", report.Counters, letters)
-		}
-		for _, p := range w.account.Profiles(database) {
-			if p.Fields["customer_id"] == w.mapping.CustomerKey(id) && p.Fields["newsletter"] != "unsubscribed_copernica" {
-				t.Error("one of two profiles was written to")
-			}
-		}
-	})
-}
-
 func TestUnknownStreamsAreRefused(t *testing.T) {
 	inWorld(t, 0, func(t *testing.T, w *world) {
 		if _, err := w.engine(nil).Run(t.Context(), "wishes"); err == nil || !strings.Contains(err.Error(), "wishes") {

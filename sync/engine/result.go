@@ -119,7 +119,7 @@ func (e *ownerError) Error() string {
 // FaultClass makes it a matter of one record.
 func (e *ownerError) FaultClass() fault.Class { return fault.Record }
 
-// duplicateError says that a key names more than one row.
+// duplicateError says that a row is to be removed and nobody knows which of several it is.
 type duplicateError struct {
 	key string
 	ids []int64
@@ -129,5 +129,5 @@ func (e *duplicateError) Error() string {
 	return fmt.Sprintf("key %s stands %d times in Copernica: %v", e.key, len(e.ids), e.ids)
 }
 
-// FaultClass makes it a matter of one record: which row is meant is not guessed.
+// FaultClass makes it a matter of one record: what is removed is not guessed.
 func (e *duplicateError) FaultClass() fault.Class { return fault.Record }

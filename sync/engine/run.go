@@ -141,6 +141,9 @@ func (e *Engine) hold(ctx context.Context, stream, kind string, work func(*run, 
 	r.lanes.wait()
 	stopping()
 	endWrites()
+	if r.rehearsal == nil {
+		r.writer.doubles.tell(cfg.Log)
+	}
 
 	closing, cancel := r.recording(ctx)
 	defer cancel()

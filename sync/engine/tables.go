@@ -26,6 +26,9 @@ type table interface {
 type standing struct {
 	id     int64
 	fields map[string]string
+
+	others   []int64 // rows with the same key, which are never written to
+	optedOut bool    // one that we did not write shows an opt-out
 }
 
 // goneInCopernica reports whether err says that Copernica never had a row with the id.
@@ -58,14 +61,14 @@ func (t profiles) read(ctx context.Context, id int64, key string) (*standing, er
 	case p.Removed || p.Fields[t.name] != key:
 		return nil, nil
 	}
-	return &standing{p.ID, p.Fields}, nil
+	return &standing{id: p.ID, fields: p.Fields}, nil
 }
 
 func (t profiles) find(ctx context.Context, key string) ([]standing, error) {
 	found, err := t.db.Find(ctx, t.key, key)
 	rows := make([]standing, len(found))
 	for i, p := range found {
-		rows[i] = standing{p.ID, p.Fields}
+		rows[i] = standing{id: p.ID, fields: p.Fields}
 	}
 	return rows, err
 }
@@ -101,7 +104,7 @@ func (t subprofiles) read(ctx context.Context, id int64, key string) (*standing,
 	case s.Removed || s.Profile != t.profile || s.Fields[t.name] != key:
 		return nil, nil
 	}
-	return &standing{s.ID, s.Fields}, nil
+	return &standing{id: s.ID, fields: s.Fields}, nil
 }
 
 func (t subprofiles) find(ctx context.Context, key string) ([]standing, error) {
@@ -111,7 +114,7 @@ func (t subprofiles) find(ctx context.Context, key string) ([]standing, error) {
 	}
 	rows := make([]standing, len(found))
 	for i, s := range found {
-		rows[i] = standing{s.ID, s.Fields}
+		rows[i] = standing{id: s.ID, fields: s.Fields}
 	}
 	return rows, err
 }
@@ -125,32 +128,33 @@ func (w *writer) table(it *intent) table {
 	return subprofiles{w.below[it.entity], it.owner.profileID()}
 }
 
-// look finds the intent's row by its id and key, or by its key alone. It returns
-// nil when there is none.
+// look finds the intent's row by its id and key, or by its key alone; of several the
+// one that [Choose] names. It returns nil when there is none. Before an opt-in all rows
+// with the key are looked at, since each may show an opt-out.
 func (w *writer) look(ctx context.Context, it *intent, id int64) (*standing, error) {
 	w.cfg.TestHook(PointLooking)
 	defer w.cfg.TestHook(PointLooked)
 	ctx, cancel := w.deadline(ctx)
 	defer cancel()
 	t := w.table(it)
-	if id != 0 {
+	optsIn := it.sendConsent && it.row.OptIn
+	if id != 0 && !optsIn {
 		if row, err := t.read(ctx, id, it.row.Key); row != nil || err != nil {
 			return row, err
 		}
 	}
 	found, err := t.find(ctx, it.row.Key)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(found) == 0:
-		return nil, nil
-	case len(found) > 1:
-		dup := &duplicateError{key: it.row.Key}
-		for _, row := range found {
-			dup.ids = append(dup.ids, row.id)
-		}
-		slices.Sort(dup.ids)
-		return nil, dup
 	}
-	return &found[0], nil
+	if id != 0 && optsIn && !slices.ContainsFunc(found, func(row standing) bool { return row.id == id }) {
+		row, err := t.read(ctx, id, it.row.Key)
+		if err != nil {
+			return nil, err
+		}
+		if row != nil {
+			found = append(found, *row)
+		}
+	}
+	return w.choose(it, found, id), nil
 }

@@ -35,6 +35,8 @@ type writer struct {
 	below map[state.Entity]collection
 	// seen is when the collections were last read whole, in Unix nanoseconds.
 	seen atomic.Int64
+
+	doubles doubles
 }
 
 // looks is how often a write without an answer is looked up before the record
@@ -150,7 +152,7 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 	if copernica.Outcome(err) == copernica.Acknowledged {
 		pause = 0
 	}
-	return w.find(ctx, it, sent, pause, func(row *standing) result {
+	return w.find(ctx, it, it.copernicaID(), sent, pause, func(row *standing) result {
 		if w.shows(it, row, true, it.consented()) {
 			return w.made(it, row.id, copernica.Outcome(err) != copernica.Acknowledged || done.Created)
 		}
@@ -171,7 +173,7 @@ func (w *writer) due(it *intent, seen *standing) (content, consent, kept bool) {
 		content = it.rewrite || !it.row.Same(seen.fields)
 	}
 	if it.sendConsent {
-		consent, kept = it.decideConsent(w.cfg, seen.fields[w.consent])
+		consent, kept = it.decideConsent(w.cfg, seen.fields[w.consent], seen.optedOut)
 	}
 	return content, consent, kept
 }
@@ -213,11 +215,11 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 			if !goneInCopernica(err) {
 				return w.refusedOr(it, err)
 			}
-			return w.find(ctx, it, sent, w.cfg.LookPause, func(row *standing) result { return w.merge(ctx, it, row) })
+			return w.find(ctx, it, it.copernicaID(), sent, w.cfg.LookPause, func(row *standing) result { return w.merge(ctx, it, row) })
 		}
 		it.uncertain = true
 		var again bool
-		res := w.find(ctx, it, sent, w.cfg.LookPause, func(row *standing) result {
+		res := w.find(ctx, it, id, sent, w.cfg.LookPause, func(row *standing) result {
 			again = !w.shows(it, row, content, consent)
 			return w.wrote(it, row.id, false, true)
 		})
@@ -228,16 +230,16 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 	return it.unknown(sent, w.cfg.WriteTimeout)
 }
 
-// find looks a row up after a write that left questions, after a pause and then ever
+// find looks a row up, by its id if there is one, after a write that left questions, after a pause and then ever
 // more slowly, and hands it to then. A row that stays absent leaves the write unknown: it may
 // still arrive, so its key is not created again now (promise 10).
-func (w *writer) find(ctx context.Context, it *intent, sent time.Time, pause time.Duration, then func(*standing) result) result {
+func (w *writer) find(ctx context.Context, it *intent, id int64, sent time.Time, pause time.Duration, then func(*standing) result) result {
 	for range looks {
 		if !w.sleep(ctx, pause) {
 			break
 		}
 		pause = max(2*pause, w.cfg.LookPause)
-		row, err := w.look(ctx, it, it.copernicaID())
+		row, err := w.look(ctx, it, id)
 		switch {
 		case err == nil && row != nil:
 			return then(row)

@@ -66,6 +66,10 @@ type Consent struct {
 	Out    string `yaml:"out"` // value of everybody else: REST cannot tell why
 }
 
+// OptedOut reports whether a profile that shows a value is not to be mailed: whatever is
+// neither the word for subscribed nor nothing.
+func (c Consent) OptedOut(shown string) bool { return shown != "" && shown != c.In }
+
 // Default returns the built-in mapping.
 func Default() (*File, error) {
 	f, err := Parse(defaultYAML)
