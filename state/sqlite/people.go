@@ -35,15 +35,17 @@ const (
 		LIMIT ?`
 
 	// What stands below the profile ?2: its orders, and their lines that are its own too.
+	// SQLite looks rows up by a list of names only where that is one SELECT, and reads the
+	// whole ledger elsewhere.
 	below = `
-		WHERE pipeline = ?1 AND (entity, key) IN (
-			SELECT o.entity, o.key FROM records AS o INDEXED BY records_by_parent
+		WHERE (pipeline, entity, key) IN (SELECT pipeline, entity, key FROM (
+			SELECT o.pipeline, o.entity, o.key FROM records AS o INDEXED BY records_by_parent
 			WHERE o.pipeline = ?1 AND o.entity = 'order' AND o.parent = ?2
 			UNION ALL
-			SELECT i.entity, i.key FROM records AS o INDEXED BY records_by_parent
+			SELECT i.pipeline, i.entity, i.key FROM records AS o INDEXED BY records_by_parent
 			CROSS JOIN records AS i INDEXED BY records_by_source
 				ON i.pipeline = ?1 AND i.entity = 'item' AND i.source_id = o.source_id AND i.parent = ?2
-			WHERE o.pipeline = ?1 AND o.entity = 'order' AND o.parent = ?2)`
+			WHERE o.pipeline = ?1 AND o.entity = 'order' AND o.parent = ?2))`
 
 	moveBelow = `
 		UPDATE records SET parent = ?3` + below
