@@ -22,9 +22,19 @@ func NewHasher(key []byte) (Hasher, error) {
 	return Hasher{key: [HasherKeySize]byte(key)}, nil
 }
 
+// Key derives a key of HasherKeySize bytes for one purpose. It says nothing of the
+// hasher's own key, and a database gives the same one each time.
+func (h Hasher) Key(purpose string) []byte {
+	return h.sum("derived key", []string{purpose})
+}
+
 // Sum hashes parts in a domain, such as "profile" or "email". Each part goes in
 // with its length, so no two lists of parts run together.
 func (h Hasher) Sum(domain string, parts ...string) Hash {
+	return Hash(h.sum(domain, parts)[:len(Hash{})])
+}
+
+func (h Hasher) sum(domain string, parts []string) []byte {
 	mac := hmac.New(sha256.New, h.key[:])
 	var size [8]byte
 	add := func(s string) {
@@ -36,5 +46,5 @@ func (h Hasher) Sum(domain string, parts ...string) Hash {
 	for _, p := range parts {
 		add(p)
 	}
-	return Hash(mac.Sum(nil)[:len(Hash{})])
+	return mac.Sum(nil)
 }

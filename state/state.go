@@ -73,14 +73,20 @@ type Store interface {
 	// Emails returns, for each hash that occurs, the source keys that have it, in
 	// order. The zero hash never occurs.
 	Emails(ctx context.Context, pipeline string, hashes []Hash) (map[Hash][]Email, error)
+	// EmailsOf returns what is known of the e-mails of the given source keys, by key.
+	EmailsOf(ctx context.Context, pipeline string, keys []string) (map[string]Email, error)
 
 	// Tombstones returns when the given persons were erased, for those who were.
 	Tombstones(ctx context.Context, pipeline string, persons []Hash) (map[Hash]time.Time, error)
 	// AddTombstones takes tombstones up that were kept outside the state. Of two of one
 	// person the later stays. It asks for no lease, but the pipeline must have been opened.
 	AddTombstones(ctx context.Context, pipeline string, stones []Tombstone) error
-	// Erasures returns the newest receipts first.
-	Erasures(ctx context.Context, pipeline string, limit int) ([]Erasure, error)
+	// TombstonesAfter returns all tombstones in the order of their persons: those greater
+	// than after, at most limit of them.
+	TombstonesAfter(ctx context.Context, pipeline string, after Hash, limit int) ([]Tombstone, error)
+	// Erasures returns the newest receipts first: of the profile with a key, or with the
+	// empty key of all.
+	Erasures(ctx context.Context, pipeline, key string, limit int) ([]Erasure, error)
 
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
 	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, and nothing else: what
@@ -350,5 +356,6 @@ type Overview struct {
 	Checkpoints []Checkpoint
 	Records     map[Entity]map[RecordState]int64
 	OpenLetters map[string]int64 // by cause
+	Erased      map[string]int64 // receipts by policy
 	LastRuns    []Run            // the newest of each stream
 }

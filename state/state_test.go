@@ -71,6 +71,18 @@ func hexOf(h state.Hash) string {
 	return b.String()
 }
 
+func TestHasherDerivesKeys(t *testing.T) {
+	t.Parallel()
+	one, two := newHasher(t, 1), newHasher(t, 2)
+	key := one.Key("persons")
+	if len(key) != state.HasherKeySize || !bytes.Equal(key, one.Key("persons")) {
+		t.Errorf("%d bytes, %x and %x", len(key), key, one.Key("persons"))
+	}
+	if bytes.Equal(key, one.Key("others")) || bytes.Equal(key, two.Key("persons")) {
+		t.Error("another purpose or another hasher gives the same key")
+	}
+}
+
 func TestHasherNeedsAWholeKey(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, state.HasherKeySize - 1, state.HasherKeySize + 1} {

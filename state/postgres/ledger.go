@@ -219,15 +219,7 @@ func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash
 	}
 	var rows []state.Email
 	err := s.read(ctx, "look up e-mails", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Email, error) {
-			var (
-				e   state.Email
-				sum []byte
-			)
-			err := row.Scan(&sum, &e.Key, &e.Website, &e.Claims)
-			e.Hash = hash(sum)
-			return e, err
-		}, selectEmails, pipeline, wanted)
+		rows, err = collect(ctx, q, scanEmail, selectEmails, pipeline, wanted)
 		return err
 	})
 	if err != nil {
@@ -284,6 +276,16 @@ func merged(rows []state.Record) []state.Record {
 		first.State, first.Attempts, first.PlannedAt, first.NextAttempt, first.RunID = r.State, r.Attempts, r.PlannedAt, r.NextAttempt, r.RunID
 	}
 	return out
+}
+
+func scanEmail(row pgx.CollectableRow) (state.Email, error) {
+	var (
+		e   state.Email
+		sum []byte
+	)
+	err := row.Scan(&sum, &e.Key, &e.Website, &e.Claims)
+	e.Hash = hash(sum)
+	return e, err
 }
 
 func scanRecord(row pgx.CollectableRow) (state.Record, error) {

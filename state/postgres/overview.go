@@ -44,6 +44,7 @@ func (s *Store) Overview(ctx context.Context, pipeline string) (o state.Overview
 			Pipeline:    state.Pipeline{Name: pipeline},
 			Records:     make(map[state.Entity]map[state.RecordState]int64),
 			OpenLetters: make(map[string]int64),
+			Erased:      make(map[string]int64),
 		}
 		conn, err := s.pool.Acquire(ctx)
 		if err != nil {
@@ -109,6 +110,16 @@ func (s *Store) overview(ctx context.Context, tx pgx.Tx, pipeline string, o *sta
 	}
 	_, err = pgx.ForEachRow(rows, []any{&cause, &n}, func() error {
 		o.OpenLetters[cause] = n
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if rows, err = tx.Query(ctx, countErasures, pipeline); err != nil {
+		return err
+	}
+	_, err = pgx.ForEachRow(rows, []any{&cause, &n}, func() error {
+		o.Erased[cause] = n
 		return nil
 	})
 	return err

@@ -84,7 +84,16 @@ const (
 
 	selectErasures = `
 		SELECT e.id, e.pipeline, e.key, e.cause, e.policy, e.copernica_id, e.orders, e.items, e.at, e.run_id
-		FROM syncd.erasures AS e WHERE e.pipeline = $1 ORDER BY e.id DESC LIMIT $2`
+		FROM syncd.erasures AS e WHERE e.pipeline = $1 AND $2 IN ('', e.key) ORDER BY e.id DESC LIMIT $3`
+
+	countErasures = `
+		SELECT policy, count(*) FROM syncd.erasures WHERE pipeline = $1 GROUP BY policy`
+
+	selectTombstonesAfter = `
+		SELECT t.person, t.at FROM syncd.tombstones AS t WHERE t.pipeline = $1 AND t.person > $2 ORDER BY t.person LIMIT $3`
+
+	selectEmailsOf = `
+		SELECT e.hash, e.key, e.website, e.claims FROM syncd.emails AS e WHERE e.pipeline = $1 AND e.key = ANY ($2::text[])`
 )
 
 // RecordsByParent returns the ledger rows of a profile's orders whose key lies above
@@ -189,14 +198,7 @@ func (s *Store) Tombstones(ctx context.Context, pipeline string, persons []state
 	}
 	var stones []state.Tombstone
 	err := s.read(ctx, "look up tombstones", func(q queryer) (err error) {
-		stones, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Tombstone, error) {
-			var (
-				person []byte
-				at     pgtype.Timestamptz
-			)
-			err := row.Scan(&person, &at)
-			return state.Tombstone{Person: hash(person), At: moment(at)}, err
-		}, selectTombstones, pipeline, wanted)
+		stones, err = collect(ctx, q, scanTombstone, selectTombstones, pipeline, wanted)
 		return err
 	})
 	if err != nil {
@@ -204,6 +206,45 @@ func (s *Store) Tombstones(ctx context.Context, pipeline string, persons []state
 	}
 	for _, t := range stones {
 		found[t.Person] = t.At
+	}
+	return found, nil
+}
+
+func scanTombstone(row pgx.CollectableRow) (state.Tombstone, error) {
+	var (
+		person []byte
+		at     pgtype.Timestamptz
+	)
+	err := row.Scan(&person, &at)
+	return state.Tombstone{Person: hash(person), At: moment(at)}, err
+}
+
+// TombstonesAfter returns tombstones in the order of their persons.
+func (s *Store) TombstonesAfter(ctx context.Context, pipeline string, after state.Hash, limit int) (stones []state.Tombstone, err error) {
+	err = s.read(ctx, "read the tombstones", func(q queryer) (err error) {
+		stones, err = collect(ctx, q, scanTombstone, selectTombstonesAfter, pipeline, after[:], max(limit, 0))
+		return err
+	})
+	return stones, err
+}
+
+// EmailsOf returns what is known of the e-mails of the given keys.
+func (s *Store) EmailsOf(ctx context.Context, pipeline string, keys []string) (map[string]state.Email, error) {
+	found := make(map[string]state.Email)
+	wanted := stored(keys)
+	if len(wanted) == 0 {
+		return found, ctx.Err()
+	}
+	var rows []state.Email
+	err := s.read(ctx, "look up e-mails", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanEmail, selectEmailsOf, pipeline, wanted)
+		return err
+	})
+	for _, e := range rows {
+		found[e.Key] = e
+	}
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }
@@ -221,7 +262,10 @@ func asked(list []state.Hash) [][]byte {
 }
 
 // Erasures returns the newest receipts first.
-func (s *Store) Erasures(ctx context.Context, pipeline string, limit int) (all []state.Erasure, err error) {
+func (s *Store) Erasures(ctx context.Context, pipeline, key string, limit int) (all []state.Erasure, err error) {
+	if key != "" && state.ValidKey(key) != nil { // no other key was ever stored
+		return nil, ctx.Err()
+	}
 	err = s.read(ctx, fmt.Sprintf("read the erasures of %q", pipeline), func(q queryer) (err error) {
 		all, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Erasure, error) {
 			var (
@@ -231,7 +275,7 @@ func (s *Store) Erasures(ctx context.Context, pipeline string, limit int) (all [
 			err := row.Scan(&e.ID, &e.Pipeline, &e.Key, &e.Cause, &e.Policy, &e.CopernicaID, &e.Orders, &e.Items, &at, &e.RunID)
 			e.At = moment(at)
 			return e, err
-		}, selectErasures, pipeline, max(limit, 0))
+		}, selectErasures, pipeline, key, max(limit, 0))
 		return err
 	})
 	return all, err

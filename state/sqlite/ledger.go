@@ -215,15 +215,7 @@ func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash
 	if err != nil {
 		return nil, fmt.Errorf("look up e-mails: %w", err)
 	}
-	rows, err := collect(ctx, s.reader, func(row scanner) (state.Email, error) {
-		var (
-			e   state.Email
-			sum []byte
-		)
-		err := row.Scan(&sum, &e.Key, &e.Website, &e.Claims)
-		e.Hash = hash(sum)
-		return e, err
-	}, selectEmails, string(list), pipeline)
+	rows, err := collect(ctx, s.reader, scanEmail, selectEmails, string(list), pipeline)
 	if err != nil {
 		return nil, explain(ctx, "look up e-mails", err)
 	}
@@ -246,6 +238,16 @@ func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) er
 			}
 		})
 	})
+}
+
+func scanEmail(row scanner) (state.Email, error) {
+	var (
+		e   state.Email
+		sum []byte
+	)
+	err := row.Scan(&sum, &e.Key, &e.Website, &e.Claims)
+	e.Hash = hash(sum)
+	return e, err
 }
 
 func scanRecord(row scanner) (state.Record, error) {

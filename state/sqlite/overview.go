@@ -41,6 +41,7 @@ func (s *Store) Overview(ctx context.Context, pipeline string) (state.Overview, 
 		Pipeline:    state.Pipeline{Name: pipeline},
 		Records:     make(map[state.Entity]map[state.RecordState]int64),
 		OpenLetters: make(map[string]int64),
+		Erased:      make(map[string]int64),
 	}
 	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err == nil {
@@ -101,8 +102,19 @@ func (s *Store) overview(ctx context.Context, tx *sql.Tx, pipeline string, o *st
 		err := row.Scan(&c.cause, &c.n)
 		return c, err
 	}, countLetters, pipeline)
+	if err != nil {
+		return err
+	}
 	for _, c := range letters {
 		o.OpenLetters[c.cause] = c.n
+	}
+	erased, err := collect(ctx, tx, func(row scanner) (count, error) {
+		var c count
+		err := row.Scan(&c.cause, &c.n)
+		return c, err
+	}, countErasures, pipeline)
+	for _, c := range erased {
+		o.Erased[c.cause] = c.n
 	}
 	return err
 }

@@ -68,7 +68,17 @@ const (
 
 	selectErasures = `
 		SELECT e.id, e.pipeline, e.key, e.cause, e.policy, e.copernica_id, e.orders, e.items, e.at, e.run_id
-		FROM erasures AS e WHERE e.pipeline = ? ORDER BY e.id DESC LIMIT ?`
+		FROM erasures AS e WHERE e.pipeline = ? AND ? IN ('', e.key) ORDER BY e.id DESC LIMIT ?`
+
+	countErasures = `
+		SELECT policy, count(*) FROM erasures WHERE pipeline = ? GROUP BY policy`
+
+	selectTombstonesAfter = `
+		SELECT t.person, t.at FROM tombstones AS t WHERE t.pipeline = ? AND t.person > ? ORDER BY t.person LIMIT ?`
+
+	selectEmailsOf = `
+		SELECT e.hash, e.key, e.website, e.claims
+		FROM json_each(?) AS k CROSS JOIN emails AS e ON e.pipeline = ? AND e.key = k.value`
 )
 
 // RecordsByParent returns the ledger rows of a profile's orders whose key lies above
@@ -152,19 +162,52 @@ func (s *Store) Tombstones(ctx context.Context, pipeline string, persons []state
 	if err != nil {
 		return nil, fmt.Errorf("look up tombstones: %w", err)
 	}
-	stones, err := collect(ctx, s.reader, func(row scanner) (state.Tombstone, error) {
-		var (
-			person []byte
-			at     sql.NullInt64
-		)
-		err := row.Scan(&person, &at)
-		return state.Tombstone{Person: hash(person), At: moment(at)}, err
-	}, selectTombstones, string(list), pipeline)
+	stones, err := collect(ctx, s.reader, scanTombstone, selectTombstones, string(list), pipeline)
 	if err != nil {
 		return nil, explain(ctx, "look up tombstones", err)
 	}
 	for _, t := range stones {
 		found[t.Person] = t.At
+	}
+	return found, nil
+}
+
+func scanTombstone(row scanner) (state.Tombstone, error) {
+	var (
+		person []byte
+		at     sql.NullInt64
+	)
+	err := row.Scan(&person, &at)
+	return state.Tombstone{Person: hash(person), At: moment(at)}, err
+}
+
+// TombstonesAfter returns tombstones in the order of their persons.
+func (s *Store) TombstonesAfter(ctx context.Context, pipeline string, after state.Hash, limit int) ([]state.Tombstone, error) {
+	stones, err := collect(ctx, s.reader, scanTombstone, selectTombstonesAfter, pipeline, after[:], max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read the tombstones", err)
+	}
+	return stones, nil
+}
+
+// EmailsOf returns what is known of the e-mails of the given keys.
+func (s *Store) EmailsOf(ctx context.Context, pipeline string, keys []string) (map[string]state.Email, error) {
+	found := make(map[string]state.Email)
+	wanted := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return state.ValidKey(key) != nil })
+	if len(wanted) == 0 {
+		return found, ctx.Err()
+	}
+	slices.Sort(wanted)
+	list, err := json.Marshal(slices.Compact(wanted))
+	if err != nil {
+		return nil, fmt.Errorf("look up e-mails: %w", err)
+	}
+	rows, err := collect(ctx, s.reader, scanEmail, selectEmailsOf, string(list), pipeline)
+	if err != nil {
+		return nil, explain(ctx, "look up e-mails", err)
+	}
+	for _, e := range rows {
+		found[e.Key] = e
 	}
 	return found, nil
 }
@@ -182,7 +225,10 @@ func asked(list []state.Hash) []string {
 }
 
 // Erasures returns the newest receipts first.
-func (s *Store) Erasures(ctx context.Context, pipeline string, limit int) ([]state.Erasure, error) {
+func (s *Store) Erasures(ctx context.Context, pipeline, key string, limit int) ([]state.Erasure, error) {
+	if key != "" && state.ValidKey(key) != nil { // no other key was ever stored
+		return nil, ctx.Err()
+	}
 	all, err := collect(ctx, s.reader, func(row scanner) (state.Erasure, error) {
 		var (
 			e  state.Erasure
@@ -191,7 +237,7 @@ func (s *Store) Erasures(ctx context.Context, pipeline string, limit int) ([]sta
 		err := row.Scan(&e.ID, &e.Pipeline, &e.Key, &e.Cause, &e.Policy, &e.CopernicaID, &e.Orders, &e.Items, &at, &e.RunID)
 		e.At = moment(at)
 		return e, err
-	}, selectErasures, pipeline, max(limit, 0))
+	}, selectErasures, pipeline, key, max(limit, 0))
 	if err != nil {
 		return nil, explain(ctx, fmt.Sprintf("read the erasures of %q", pipeline), err)
 	}

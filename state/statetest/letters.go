@@ -243,6 +243,7 @@ func testOverview(t *testing.T, f *fixture) {
 			state.Profile: {state.Acknowledged: 3, state.Unknown: 1}, "order": {state.Acknowledged: 1},
 		},
 		OpenLetters: map[string]int64{"too_long": 2, "refused": 1},
+		Erased:      map[string]int64{},
 		LastRuns:    []state.Run{last[2], last[0]},
 	}
 	got, err := f.Overview(ctx, shop)
@@ -271,6 +272,7 @@ func testOverviewEmpty(t *testing.T, f *fixture) {
 			Pipeline:    state.Pipeline{Name: name},
 			Records:     map[state.Entity]map[state.RecordState]int64{},
 			OpenLetters: map[string]int64{},
+			Erased:      map[string]int64{},
 		}
 		if name == shop {
 			want.Pipeline.Target = shop + " database"

@@ -384,9 +384,10 @@ func testErasures(t *testing.T, f *fixture) {
 	f.commit(t, l, state.Commit{Erasures: []state.Erasure{full, bare}})
 	f.commit(t, l, state.Commit{Erasures: []state.Erasure{odd}})
 	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Erasures: []state.Erasure{{Key: "shop-c9", At: at(2)}}})
+	of := ""
 	read := func(pipeline string, limit int) []state.Erasure {
 		t.Helper()
-		all, err := f.Erasures(ctx, pipeline, limit)
+		all, err := f.Erasures(ctx, pipeline, of, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -409,6 +410,67 @@ func testErasures(t *testing.T, f *fixture) {
 	same(t, "less than none wanted", nil, read(shop, -1))
 	same(t, "another pipeline", []state.Erasure{{Pipeline: other, Key: "shop-c9", At: at(2)}}, read(other, 10))
 	same(t, "a pipeline never opened", nil, read("never-opened", 10))
+	for key, want := range map[string][]state.Erasure{full.Key: {full}, "shop-c2": {bare}, "shop-c9": nil, "a\x00": nil} {
+		of = key
+		same(t, "of "+key, want, read(shop, 10))
+	}
+	o, err := f.Overview(ctx, shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "counted by policy", map[string]int64{full.Policy: 1, "": 1, "it's": 1}, o.Erased)
+}
+
+// All tombstones are gone through in order, in pieces of any size.
+func testAllTombstones(t *testing.T, f *fixture) {
+	f.acquire(t)
+	f.acquireFor(t, other, "me")
+	var want []state.Tombstone
+	for n := range byte(9) {
+		want = append(want, state.Tombstone{Person: hashOf(n + 1), At: at(int(n))})
+	}
+	for pipeline, stones := range map[string][]state.Tombstone{shop: want, other: {{Person: hashOf(77), At: at(7)}}} {
+		if err := f.AddTombstones(t.Context(), pipeline, stones); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, size := range []int{1, 2, 4, 9, 100} {
+		var got []state.Tombstone
+		var after state.Hash
+		for {
+			some, err := f.TombstonesAfter(t.Context(), shop, after, size)
+			if err != nil || len(some) > size {
+				t.Fatalf("%d of at most %d, %v", len(some), size, err)
+			}
+			if len(some) == 0 {
+				break
+			}
+			got, after = append(got, some...), some[len(some)-1].Person
+		}
+		same(t, fmt.Sprint("in pieces of ", size), want, got)
+	}
+	for _, limit := range []int{0, -1} {
+		if got, err := f.TombstonesAfter(t.Context(), shop, state.Hash{}, limit); err != nil || len(got) != 0 {
+			t.Errorf("at most %d: %v, %v", limit, got, err)
+		}
+	}
+}
+
+func testEmailsOf(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	one, two := state.Email{Key: "shop-c1", Hash: hashOf(1), Website: 2, Claims: true}, state.Email{Key: "shop-c2", Website: 1}
+	f.commit(t, f.acquire(t), state.Commit{Emails: []state.Email{one, two}})
+	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Emails: []state.Email{{Key: "shop-c3", Hash: hashOf(1)}}})
+	got, err := f.EmailsOf(ctx, shop, []string{"shop-c2", "shop-c1", "shop-c1", "shop-c3", "", "a\x00"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "by key", map[string]state.Email{"shop-c1": one, "shop-c2": two}, got)
+	for name, keys := range map[string][]string{"none": nil, "no key": {"", "\xff"}} {
+		if got, err := f.EmailsOf(ctx, shop, keys); err != nil || got == nil || len(got) != 0 {
+			t.Errorf("of %s: %v, %v", name, got, err)
+		}
+	}
 }
 
 // people is what erasures change.
@@ -421,7 +483,7 @@ type people struct {
 
 func (f *fixture) people(t *testing.T) people {
 	t.Helper()
-	receipts, err := f.Erasures(t.Context(), shop, 10)
+	receipts, err := f.Erasures(t.Context(), shop, "", 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,6 +106,8 @@ func (s Suite) Run(t *testing.T) {
 		{"people/tombstones", testTombstones},
 		{"people/tombstones no store can keep", testTombstoneErrors},
 		{"people/erasures", testErasures},
+		{"people/all tombstones", testAllTombstones},
+		{"people/e-mails by key", testEmailsOf},
 		{"people/an erasure is kept whole", testErasureAtomic},
 
 		{"letters/open, count, resolve", testLetters},

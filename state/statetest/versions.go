@@ -184,7 +184,7 @@ func found(t *testing.T, s state.Store) left {
 	note(err)
 	got.Tombstones, err = s.Tombstones(ctx, shop, []state.Hash{{0: 1, 15: 2}, {0: 3, 15: 4}})
 	note(err)
-	got.Erasures, err = s.Erasures(ctx, shop, 10)
+	got.Erasures, err = s.Erasures(ctx, shop, "", 10)
 	note(err)
 	got.Runs, err = s.Runs(ctx, shop, 10)
 	note(err)
