@@ -171,7 +171,7 @@ type deadResolve struct {
 // Help is shown by `syncd dead resolve --help`.
 func (*deadResolve) Help() string {
 	return "Closes letters that nothing will deliver, such as those of customers deleted in the shop. The record itself stays as it " +
-		"is; should it change in the shop, it is tried again, and refused again it gets a new letter."
+		"is, and `syncd verify` goes on to tell of it; should it change in the shop, it is tried again, and refused again it gets a new letter."
 }
 
 func (c *deadResolve) Run(ctx context.Context, a *app) error {

@@ -133,6 +133,11 @@ func (c *verifyCommand) repair(ctx context.Context, e *engine.Engine, streams []
 	}
 	done, err := e.Inspect(ctx, engine.Inspection{Repair: true, Found: func(f engine.Finding) { report.settle(f, streams) }})
 	report.ran(done)
+	for _, stream := range streams {
+		closed, failed := e.ResolvedLetters(ctx, stream)
+		report.left += int64(len(closed))
+		err = errors.Join(err, failed)
+	}
 	report.repaired = err == nil
 	return err
 }

@@ -289,6 +289,55 @@ func TestVerifyTellsWhatItLookedAt(t *testing.T) {
 	p.compare()
 }
 
+// A record that was refused stays a difference when its letter is closed, until it
+// arrives or the shop has it no more; beside an open letter it is not told twice.
+func TestPromise23_VerifyTellsOfResolvedLetters(t *testing.T) {
+	t.Parallel()
+	p := plant(t, magentotest.Config{Customers: 60})
+	mended, deleted, again := p.customers[0], p.customers[1], p.customers[2]
+	for _, c := range []magentotest.Customer{mended, deleted, again} {
+		p.shop.Edit(c.ID, func(c *magentotest.Customer) { c.Email = strings.Repeat("a", 160) + c.Email })
+	}
+	p.pass(time.Minute)
+	p.ends(exitDeadLetters, p.run("run", "customers"))
+	if found := p.verify(exitDeadLetters); len(found) != 0 {
+		t.Errorf("beside open letters: %v", found)
+	}
+	for _, letter := range p.open() {
+		p.ends(exitDone, p.run("dead", "resolve", number(letter.ID), "--why", "nobody"))
+	}
+	key := func(c magentotest.Customer) string { return fmt.Sprint("resolved profile shop-c", c.ID) }
+	want := map[string]string{key(mended): "", key(deleted): "", key(again): ""}
+	for _, args := range [][]string{nil, {"customers"}, {"--sample", "1"}} {
+		if diff := cmp.Diff(want, p.verify(exitFailed, args...)); diff != "" {
+			t.Errorf("%v found (-want +got):\n%s", args, diff)
+		}
+	}
+	if found := p.verify(exitDone, "orders"); len(found) != 0 {
+		t.Errorf("of the orders: %v", found)
+	}
+	out := p.run("verify")
+	p.ends(exitFailed, out, "3 rows differ")
+	out.says(t, "resolved: 3 profile, not delivered, and their dead letters were resolved by an operator")
+	p.ends(exitFailed, p.run("verify", "--repair"), "3 rows are left that are not ours to put right")
+
+	p.shop.Edit(mended.ID, func(c *magentotest.Customer) { c.Email = mended.Email })
+	p.shop.Edit(again.ID, func(c *magentotest.Customer) { c.LastName += " again" })
+	p.shop.Delete(deleted.ID)
+	delete(want, key(mended)) // its change is on the way
+	delete(want, key(again))
+	delete(want, key(deleted))
+	want[fmt.Sprint("missing profile shop-c", deleted.ID)] = ""
+	if diff := cmp.Diff(want, p.verify(exitFailed)); diff != "" {
+		t.Errorf("before the next run (-want +got):\n%s", diff)
+	}
+	p.pass(time.Minute)
+	p.ends(exitDeadLetters, p.run("verify", "--repair")) // one has a letter again
+	if found := p.verify(exitDeadLetters); len(found) != 0 {
+		t.Errorf("after it was mended, deleted, and refused again: %v", found)
+	}
+}
+
 // A shop that lost more than anybody deletes in passing waits for an operator's number.
 func TestPromise19_VerifyWaitsForAnOperatorsNumber(t *testing.T) {
 	t.Parallel()

@@ -156,6 +156,7 @@ var deviations = []struct {
 	{engine.LineGone, "stand for a line that its order no longer has"},
 	{engine.Missing, "gone from the shop"},
 	{engine.Undeliverable, "cannot be delivered as they stand"},
+	{engine.Resolved, "not delivered, and their dead letters were resolved by an operator"},
 	{engine.Removed, "removed in Copernica"},
 	{engine.Edited, "edited in Copernica"},
 	{engine.Duplicated, "doubles in Copernica, of rows that are known"},

@@ -28,6 +28,7 @@ type rehearsal struct {
 	// Of a verification; nil: nobody asks.
 	found   func(*intent, PreviewRow) // each row that would be written
 	played  func(*intent)             // each row whose write was imagined
+	settled func(*intent)             // each row that is right, and of which the ledger says less
 	missing func(state.Record)        // each row whose record the shop no longer has
 }
 
@@ -57,6 +58,9 @@ func (x *rehearsal) outcome(r *run, it *intent) result {
 		x.show(it, nil, it.problem)
 		return it.refused(it.problem)
 	case it.action == settled:
+		if x.settled != nil {
+			x.settled(it)
+		}
 		return it.acknowledged(it.before.CopernicaID)
 	case !it.writes():
 		return result{}

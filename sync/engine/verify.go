@@ -52,8 +52,8 @@ type Verified struct {
 	Unfinished bool
 }
 
-// VerifyShop holds the shop against what Copernica acknowledged, as a sweep does, and
-// writes nothing: not to Copernica, to the shop, or to the state. It takes no lease, so
+// VerifyShop holds the shop against what Copernica acknowledged, as a sweep does, tells
+// also of records whose dead letter was closed without a delivery, and writes nothing: not to Copernica, to the shop, or to the state. It takes no lease, so
 // that a run may go on beside it.
 func (e *Engine) VerifyShop(ctx context.Context, stream string, v Verification) (Verified, error) {
 	sweep := CustomersSweep
@@ -79,7 +79,10 @@ func (e *Engine) VerifyShop(ctx context.Context, stream string, v Verification) 
 	}
 	script := newScript(e.cfg.Store, e.cfg.Now)
 	x := &rehearsal{most: v.Rows}
+	met := map[state.RecordRef]bool{} // what there is to say of them does not depend on a letter
+	x.settled = func(it *intent) { met[state.RecordRef{Entity: it.entity, Key: it.row.Key}] = true }
 	x.found = func(it *intent, row PreviewRow) {
+		x.settled(it)
 		switch {
 		case !it.row.UpdatedAt.Before(live.Horizon), it.known && !settledRow(it.before) && it.before.State != state.Removed:
 			done.OnTheirWay++
@@ -92,6 +95,7 @@ func (e *Engine) VerifyShop(ctx context.Context, stream string, v Verification) 
 		}
 	}
 	x.missing = func(rec state.Record) {
+		met[state.RecordRef{Entity: rec.Entity, Key: rec.Key}] = true
 		v.Found(Difference{Finding: Finding{
 			Deviation: Missing, Entity: rec.Entity, Key: rec.Key, CopernicaID: rec.CopernicaID, SourceID: rec.SourceID,
 		}})
@@ -116,7 +120,13 @@ func (e *Engine) VerifyShop(ctx context.Context, stream string, v Verification) 
 			return done, err
 		}
 	}
-	return done, nil
+	closed, err := e.ResolvedLetters(ctx, stream)
+	for _, f := range closed {
+		if !met[state.RecordRef{Entity: f.Entity, Key: f.Key}] {
+			v.Found(Difference{Finding: f})
+		}
+	}
+	return done, err
 }
 
 // difference is what the shop has of a row that a sweep would write.
