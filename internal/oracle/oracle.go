@@ -48,6 +48,11 @@ type Options struct {
 	// Owners holds the profile keys of orders that were delivered before their customer
 	// was deleted, by the order's id.
 	Owners map[int64]string
+
+	// Claims holds the profile keys of customers who claimed a guest with an e-mail that
+	// they no longer have, by the guest's profile key; an empty one says that the claim was
+	// undone, and that the guest is nobody else.
+	Claims map[string]string
 }
 
 // complete fills in the defaults.

@@ -76,6 +76,11 @@ import (
 // customer_is_guest 0. If it was delivered before its customer was deleted, it stays
 // with the profile it had: [Options.Owners].
 //
+// A guest is a customer when one of the website has the same e-mail, in lower case
+// without outer blanks, and has confirmed it (no `confirmation`): then the guest has no
+// profile, and the order's rows belong to that customer's. Once it was so it stays,
+// whatever e-mail the customer takes: [Options.Claims].
+//
 // A guest's profile has the key SHOP-w<website of order.store_id>-g<32 hex digits>, those
 // of the SHA-256 of the e-mail in lower case without outer blanks (promise 17). Its
 // other fields come from the guest's order with the latest (updated_at, entity_id):
@@ -116,7 +121,7 @@ const (
 // ExpectOrders returns what the shop's orders make. Rows are ordered by key.
 func ExpectOrders(shop magentotest.Data, opts Options) Orders {
 	opts = opts.complete()
-	e := ordersExpected{opts: opts, views: storeViews(shop), groups: map[int64]string{}, websites: map[int64]int64{}, owners: map[int64]string{}}
+	e := ordersExpected{opts: opts, views: storeViews(shop), groups: map[int64]string{}, websites: map[int64]int64{}, owners: map[int64]string{}, accounts: map[string]string{}}
 	for _, g := range shop.CustomerGroups {
 		e.groups[g.ID] = g.Code
 	}
@@ -126,6 +131,9 @@ func ExpectOrders(shop magentotest.Data, opts Options) Orders {
 	for _, c := range shop.Customers {
 		if deliverable(c) {
 			e.owners[c.ID] = fmt.Sprintf("%s-c%d", opts.Shop, c.ID)
+			if c.Confirmation == "" {
+				e.accounts[e.guestKey(c.WebsiteID, c.Email)] = e.owners[c.ID]
+			}
 		}
 	}
 	latest := map[string]magentotest.Order{}
@@ -135,7 +143,7 @@ func ExpectOrders(shop magentotest.Data, opts Options) Orders {
 		if owner == "" {
 			continue
 		}
-		if o.Guest {
+		if o.Guest && owner == e.guestKey(e.websites[o.StoreID], o.Email) {
 			if old, ok := latest[owner]; !ok || cmp.Or(o.UpdatedAt.Compare(old.UpdatedAt), cmp.Compare(o.ID, old.ID)) > 0 {
 				latest[owner] = o
 			}
@@ -162,8 +170,9 @@ type ordersExpected struct {
 	opts     Options
 	views    map[int64]string
 	groups   map[int64]string
-	websites map[int64]int64  // by store view
-	owners   map[int64]string // profile keys by customer
+	websites map[int64]int64   // by store view
+	owners   map[int64]string  // profile keys by customer
+	accounts map[string]string // profile keys of customers with a confirmed e-mail, by the key of its guest
 }
 
 func (e *ordersExpected) key(kind string, id int64) string {
@@ -181,13 +190,23 @@ func (e *ordersExpected) owner(o magentotest.Order) string {
 		if plain == "" || utf8.RuneCountInString(o.Email) > emailLength || !utf8.ValidString(o.Email) {
 			return ""
 		}
-		sum := sha256.Sum256([]byte(plain))
-		return fmt.Sprintf("%s-w%d-g%s", e.opts.Shop, e.websites[o.StoreID], hex.EncodeToString(sum[:])[:32])
+		guest := e.guestKey(e.websites[o.StoreID], o.Email)
+		claimed, known := e.opts.Claims[guest]
+		if !known {
+			claimed = e.accounts[guest]
+		}
+		return cmp.Or(claimed, guest)
 	case o.CustomerID != 0:
 		return e.owners[o.CustomerID]
 	default:
 		return e.opts.Owners[o.ID]
 	}
+}
+
+// guestKey is the key of the profile of a website's guest.
+func (e *ordersExpected) guestKey(website int64, email string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(email))))
+	return fmt.Sprintf("%s-w%d-g%s", e.opts.Shop, website, hex.EncodeToString(sum[:])[:32])
 }
 
 func (e *ordersExpected) guest(key string, o magentotest.Order) map[string]string {

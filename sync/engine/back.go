@@ -112,7 +112,7 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 
 // settledRow reports whether the ledger knows what Copernica has of a profile.
 func settledRow(rec state.Record) bool {
-	return rec.State != state.Planned && rec.State != state.Unknown && rec.State != state.Removed
+	return rec.State != state.Planned && rec.State != state.Unknown && rec.State != state.Removed && rec.State != state.Claimed
 }
 
 // optedOut reports whether a profile shows an opt-out that is not settled yet: any

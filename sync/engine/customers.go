@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/magento-copernica/syncd/magento"
@@ -28,14 +29,18 @@ func (r *run) prepareCustomers(ctx context.Context, p *page, items []magento.Ite
 			return err
 		}
 	}
-	if err := r.exactConsent(ctx, p, items); err != nil {
+	if err := r.emails(ctx, p, items); err != nil {
 		return err
 	}
 	for i := range items {
 		p.intents = append(p.intents, r.customer(&items[i]))
 	}
-	p.hold(r, p.profileKeys()...)
+	guests := r.guestsOf(p.intents)
+	p.hold(r, append(p.profileKeys(), slices.Collect(maps.Keys(guests))...)...)
 	if err := r.load(ctx, state.Profile, p.intents); err != nil {
+		return err
+	}
+	if err := r.claimGuests(ctx, guests); err != nil {
 		return err
 	}
 	if p.force {

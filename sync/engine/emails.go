@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,10 +14,11 @@ import (
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
-// A list of customers tells is_subscribed by e-mail alone, over all websites; two
-// customers with one e-mail get one row's answer (magento-rest.md, fact 2). So the
-// state keeps keyed hashes of e-mails by website, and a customer whose e-mail is
-// known on another website is read singly. A shop with one website needs none of it.
+// The state keeps keyed hashes of the customers' e-mails by website. A guest's order finds
+// the customer behind its e-mail by them (promise 17). And a list of customers tells
+// is_subscribed by e-mail alone, over all websites, so that two customers with one e-mail
+// get one row's answer (magento-rest.md, fact 2): a customer whose e-mail is known on
+// another website is read singly.
 
 // learn reads the names behind ids at a run's first record, and again when known says
 // that a record carries an id that has none.
@@ -67,7 +69,7 @@ func (r *run) scanEmails(ctx context.Context) error {
 		commit := state.Commit{Checkpoint: &cp}
 		for _, item := range got.Items {
 			if item.Err == nil {
-				commit.Emails = append(commit.Emails, r.email(item.ID, item.Value.WebsiteID, item.Value.Email))
+				commit.Emails = append(commit.Emails, r.email(item.ID, item.Value.WebsiteID, item.Value.Email, false)) // until the customer comes by
 			}
 		}
 		if cp, err = r.cfg.Store.Commit(ctx, r.tenure.current(), commit); err != nil {
@@ -81,42 +83,63 @@ func (r *run) scanEmails(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) email(id, website int64, address string) state.Email {
+// email is the ledger's row of a customer's e-mail. One with accents proves nobody: the
+// shop takes it for the same without them, and its mailbox may be another.
+func (r *run) email(id, website int64, address string, confirmed bool) state.Email {
 	return state.Email{
-		Hash: r.hasher.Sum("email", mapping.FoldEmail(address)),
-		Key:  r.cfg.Mapping.CustomerKey(id), Website: website,
+		Hash: r.emailHash(address), Key: r.cfg.Mapping.CustomerKey(id), Website: website, Claims: confirmed && plain(address),
 	}
 }
 
-// exactConsent replaces what a list said of is_subscribed by a single read for each
-// customer whose e-mail is known on another website. A customer that is gone by
-// then is left as the list had it; finding deletions is reconciliation's task.
-func (r *run) exactConsent(ctx context.Context, p *page, items []magento.Item[magento.Customer]) error {
-	if r.websites < 2 {
-		return nil
-	}
-	var hashes []state.Hash
-	owners := map[state.Hash][]state.Email{}
+func (r *run) emailHash(address string) state.Hash {
+	return EmailHash(r.cfg.Persons, mapping.PersonOf(mapping.FoldEmail(address)))
+}
+
+// plain reports whether an e-mail is one with itself only: whoever has the same hash has
+// the same mailbox.
+func plain(address string) bool {
+	return strings.TrimSpace(address) != "" && mapping.PersonOf(address) == mapping.PersonOf(mapping.FoldEmail(address))
+}
+
+// emails notes the e-mails of a page's customers, and replaces what a list said of
+// is_subscribed by a single read for each whose e-mail is known on another website. A
+// customer that is gone by then is left as the list had it; finding deletions is
+// reconciliation's task.
+func (r *run) emails(ctx context.Context, p *page, items []magento.Item[magento.Customer]) error {
 	mine := make([]state.Email, len(items))
+	here := map[state.Hash][]state.Email{}
+	var hashes []state.Hash
 	for i := range items {
-		if items[i].Err != nil {
-			continue
+		if c := &items[i]; c.Err == nil {
+			mine[i] = r.email(c.ID, c.Value.WebsiteID, c.Value.Email, c.Value.Confirmation == "")
+			hashes = append(hashes, mine[i].Hash)
+			here[mine[i].Hash] = append(here[mine[i].Hash], mine[i])
 		}
-		e := r.email(items[i].ID, items[i].Value.WebsiteID, items[i].Value.Email)
-		mine[i] = e
-		hashes = append(hashes, e.Hash)
-		owners[e.Hash] = append(owners[e.Hash], e)
 	}
-	p.emails = slices.DeleteFunc(slices.Clone(mine), func(e state.Email) bool { return e.Key == "" })
 	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, hashes)
 	if err != nil {
 		return err
 	}
+	for _, e := range mine {
+		if e.Key != "" && !slices.Contains(known[e.Hash], e) {
+			p.emails = append(p.emails, e)
+		}
+	}
+	if r.websites < 2 {
+		return nil
+	}
+	return r.exactConsent(ctx, items, func(i int) bool {
+		elsewhere := func(e state.Email) bool { return e.Key != mine[i].Key && e.Website != mine[i].Website }
+		return slices.ContainsFunc(known[mine[i].Hash], elsewhere) || slices.ContainsFunc(here[mine[i].Hash], elsewhere)
+	})
+}
+
+// exactConsent reads those customers singly whose e-mail is shared.
+func (r *run) exactConsent(ctx context.Context, items []magento.Item[magento.Customer], shared func(int) bool) error {
 	reads, ctx := errgroup.WithContext(ctx)
 	reads.SetLimit(r.cfg.Reads)
 	for i := range items {
-		elsewhere := func(e state.Email) bool { return e.Key != mine[i].Key && e.Website != mine[i].Website }
-		if items[i].Err != nil || !slices.ContainsFunc(known[mine[i].Hash], elsewhere) && !slices.ContainsFunc(owners[mine[i].Hash], elsewhere) {
+		if items[i].Err != nil || !shared(i) {
 			continue
 		}
 		reads.Go(func() error {

@@ -58,6 +58,8 @@ type Database interface {
 	KeyField(name string) (copernica.KeyField, error)
 	Upsert(ctx context.Context, key copernica.KeyField, value string, fields map[string]string) (copernica.Upserted, error)
 	Update(ctx context.Context, id int64, fields map[string]string) error
+	// Remove removes a profile with all that stands below it.
+	Remove(ctx context.Context, id int64, completely bool) error
 	Find(ctx context.Context, key copernica.KeyField, value string) ([]copernica.Profile, error)
 	Profile(ctx context.Context, id int64) (copernica.Profile, error)
 	// Live returns those of ids that are live profiles, ascending.

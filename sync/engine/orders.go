@@ -79,6 +79,9 @@ func (r *run) prepareOrders(ctx context.Context, p *page, items []magento.Item[m
 	if err := r.loadOrders(ctx, orders); err != nil {
 		return err
 	}
+	if err := r.recognise(ctx, p, orders); err != nil {
+		return err
+	}
 	orders, err := r.own(ctx, p, orders)
 	if err != nil {
 		return err

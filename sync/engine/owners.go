@@ -29,7 +29,7 @@ var errWaits = errors.New("an order waits for its customer")
 //   - an order whose account was deleted stays with the profile it had, and is left
 //     out and counted when it never had one (promise 19).
 func (r *run) own(ctx context.Context, p *page, orders []*placed) ([]*placed, error) {
-	profiles, err := r.claim(ctx, orders)
+	profiles, err := r.owners(ctx, orders)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +63,8 @@ func (p *page) leave(orders []*placed, nobodys func(*placed) bool) []*placed {
 	})
 }
 
-// claim says whose each order is and returns the ledger rows of those profiles, by key.
-func (r *run) claim(ctx context.Context, orders []*placed) (map[string]state.Record, error) {
+// owners says whose each order is and returns the ledger rows of those profiles, by key.
+func (r *run) owners(ctx context.Context, orders []*placed) (map[string]state.Record, error) {
 	var keys []string
 	for _, o := range orders {
 		if o.Owner.Key == "" && o.order.problem == nil {
@@ -233,8 +233,8 @@ func (r *run) bring(ctx context.Context, p *page, orders []*placed, profiles map
 		it.before, it.known = profiles[who.key], profiles[who.key].Key != ""
 		who.profile = it
 		p.intents = append(p.intents, it)
-		if r.websites > 1 && item.Err == nil {
-			p.emails = append(p.emails, r.email(id, item.Value.WebsiteID, item.Value.Email))
+		if item.Err == nil {
+			p.emails = append(p.emails, r.email(id, item.Value.WebsiteID, item.Value.Email, item.Value.Confirmation == ""))
 		}
 	}
 	r.cfg.TestHook(PointBrought)

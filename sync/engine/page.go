@@ -25,6 +25,7 @@ type page struct {
 	keys      []string
 	emails    []state.Email
 	missing   []state.Record // rows whose record the shop no longer has
+	claims    []state.Record // rows of guests whose orders turned out to be customers'
 
 	outstanding sync.WaitGroup
 }
@@ -255,7 +256,17 @@ func (p *page) commit(r *run) state.Commit {
 	for _, rec := range p.missing {
 		c.Records = append(c.Records, r.dated(rec))
 	}
+	for _, guest := range p.claims {
+		c.Records = append(c.Records, r.dated(guest))
+		n.Claimed++
+	}
 	for _, it := range p.intents {
+		if guest, same, ok := it.claimed(); ok {
+			c.Records = append(c.Records, r.dated(guest))
+			if n.Claimed++; same {
+				c.Moves = append(c.Moves, state.Move{From: guest.Key, To: guest.Parent})
+			}
+		}
 		res := &it.result
 		switch {
 		case res.record != nil:

@@ -34,7 +34,10 @@ func (r *run) pass(ctx context.Context) error {
 			// Nothing can be newer. A shop whose clock went back is caught up with
 			// when it passes the last horizon again; a horizon never goes back.
 			r.row.Outcome = state.Done
-			return r.pending(ctx)
+			if err := r.pending(ctx); err != nil {
+				return err
+			}
+			return r.gatherClaims(ctx)
 		}
 		cp.From, cp.Target, cp.Position = time.Time{}, horizon, state.Position{}
 		if !cp.Horizon.IsZero() {
@@ -52,6 +55,9 @@ func (r *run) pass(ctx context.Context) error {
 		r.row.Outcome = state.Done
 	}
 	if err := r.pending(ctx); err != nil {
+		return err
+	}
+	if err := r.gatherClaims(ctx); err != nil {
 		return err
 	}
 	r.cfg.TestHook(PointPassClosed)

@@ -33,6 +33,7 @@ type intent struct {
 	problem error      // why the content cannot be delivered, if so
 	gone    bool       // the shop no longer has what the row was made of
 	owner   *owner     // the profile that the row stands below; nil for profiles
+	claim   *claim     // the guest whom a customer turned out to be; nil: none
 
 	before state.Record // the ledger row; zero when there is none
 	known  bool         // there is a ledger row
@@ -85,7 +86,7 @@ func (it *intent) plan(f facts) {
 	if !it.known || rec.CopernicaID == 0 || rec.State == state.Removed || it.moved() {
 		it.action, it.sendContent, it.sendConsent = create, true, it.consented()
 		// A row without an id had an unclean end, or was refused, and left who knows what.
-		it.lookFirst = it.known || f.adopting
+		it.lookFirst = it.known || f.adopting || it.claim != nil
 		return
 	}
 	// A row below a profile is looked for, since one that somebody removed takes a write

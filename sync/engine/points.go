@@ -36,6 +36,9 @@ const (
 	PointLastPage     Point = "last-page"     // all pages are committed, the pass is not closed
 	PointClosing      Point = "closing"       // the pass is about to be closed
 	PointResumed      Point = "resumed"       // rows without an outcome were read again
+	PointClaiming     Point = "claiming"      // a guest's rows are about to be moved to the customer who they are
+	PointGathered     Point = "gathered"      // they stand there, the guest's profile does as well
+	PointClaimed      Point = "claimed"       // the guest's profile is removed, the store does not know it
 	PointPassClosed   Point = "pass-closed"   // the pass is closed, the lease still held
 )
 
@@ -45,7 +48,7 @@ func Points() []Point {
 		PointLeased, PointHorizon, PointScanned, PointPageRead, PointLoaded, PointOpened, PointOpenedBelow, PointAlive,
 		PointBrought, PointOwned, PointCounted, PointPlanning, PointPlanned, PointSending, PointSendingOrder,
 		PointSendingItem, PointLooking, PointLooked, PointRemoving, PointSent, PointSentOrder, PointSentItem,
-		PointAnswered, PointConfirmed, PointCommitting, PointCommitted, PointLastPage, PointClosing, PointResumed,
+		PointAnswered, PointConfirmed, PointCommitting, PointCommitted, PointLastPage, PointClosing, PointResumed, PointClaiming, PointGathered, PointClaimed,
 		PointPassClosed,
 	}
 }

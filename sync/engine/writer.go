@@ -111,11 +111,34 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 		return w.unread(it, err)
 	case seen == nil && it.problem != nil:
 		return result{} // consent for nobody
+	case seen == nil && it.claim != nil:
+		return w.takeOver(ctx, it)
 	case seen == nil:
 		return w.create(ctx, it)
 	default:
 		return w.merge(ctx, it, seen)
 	}
+}
+
+// takeOver makes the profile of the guest whom a customer turned out to be the customer's,
+// or a profile of its own where nobody finds the guest's. What stands there of consent
+// other than nothing is the guest's own word.
+func (w *writer) takeOver(ctx context.Context, it *intent) result {
+	guest := it.claim.guest
+	if usable(guest) == 0 {
+		return w.create(ctx, it)
+	}
+	call, cancel := w.deadline(ctx)
+	seen, err := w.table(it).read(call, guest.CopernicaID, guest.Key)
+	cancel()
+	switch {
+	case err != nil:
+		return w.unread(it, err)
+	case seen == nil:
+		return w.create(ctx, it)
+	}
+	it.before.ConsentWritten = w.hashConsent("")
+	return w.merge(ctx, it, seen)
 }
 
 // unread is the outcome of an intent whose row could not be read, so nothing

@@ -54,7 +54,7 @@ func (f *File) Compile(o Options) (*Mapping, error) {
 		o.Zone = time.UTC
 	}
 	m := &Mapping{file: f, zone: o.Zone, prefix: o.Shop + "-c", keys: newKeys(o.Shop)}
-	m.paths = []string{"website_id", "store_id", "group_id", "email", "extension_attributes.is_subscribed"}
+	m.paths = []string{"website_id", "store_id", "group_id", "email", "confirmation", "extension_attributes.is_subscribed"}
 	m.profiles, m.customerValues = compileTable(m, Profiles, func(from string) source[customer] { return profileSourceOf(from).customer }, &m.paths)
 	m.profiles.consent = &f.Profile.Consent
 	m.paths = sortedSet(m.paths)
@@ -98,6 +98,7 @@ type Row struct {
 	UpdatedAt time.Time // in the shop, UTC
 	Website   int64     // 0: of a store view that is gone
 	Email     string    // a profile's only
+	Confirmed bool      // the account's e-mail is: it proves who its guests are (promise 17)
 	OptIn     bool      // the shop's consent; says nothing without HasConsent
 	Number    string    // increment_id; an order's only
 	Shared    bool      // made of several records, of which the newest speaks: a guest's profile
@@ -110,7 +111,7 @@ type Row struct {
 func (m *Mapping) Customer(c *magento.Customer, l *Lookups) (Row, error) {
 	r := Row{
 		Key: m.CustomerKey(c.ID), SourceID: c.ID, UpdatedAt: c.UpdatedAt,
-		Website: c.WebsiteID, Email: c.Email, OptIn: c.Subscribed,
+		Website: c.WebsiteID, Email: c.Email, Confirmed: c.Confirmation == "", OptIn: c.Subscribed,
 		values: make([]string, len(m.customerValues)), t: m.profiles,
 	}
 	fill(m.customerValues, customer{c, l}, r.values)

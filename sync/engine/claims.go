@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// A guest whose e-mail is the confirmed one of a customer of the same website is that
+// customer (promise 17), whichever of the two the shop had first:
+//
+//   - where only the guest has a profile, it becomes the customer's: its key is
+//     rewritten, and what stands below it stays there;
+//   - where both have one, the guest's orders are made anew below the customer's
+//     (settleClaims), and then the guest's is removed.
+//
+// The ledger row of the guest's profile keeps the claim: it is Claimed, and its Parent is
+// the customer. From then on orders of that guest are the customer's, also when the
+// customer takes another e-mail; an undone claim leaves the Parent in place, and is not
+// made again.
+
+// claim is a guest whom the customer of an intent turned out to be.
+type claim struct{ guest state.Record }
+
+// claimable reports whether a guest's profile may be claimed: not one whose write has no
+// outcome, that is claimed already, or whose claim was undone.
+func claimable(guest state.Record) bool { return guest.Parent == "" && settledOrRemoved(guest) }
+
+func settledOrRemoved(rec state.Record) bool { return settledRow(rec) || rec.State == state.Removed }
+
+// guestsOf returns the customers among intents who prove who their guests are, by the
+// keys of those guests.
+func (r *run) guestsOf(intents []*intent) map[string]*intent {
+	guests := map[string]*intent{}
+	if r.rehearsal != nil || !slices.Contains(r.cfg.Mapping.Tables(), mapping.Orders) {
+		return guests
+	}
+	for _, it := range intents {
+		if it.problem == nil && it.row.Confirmed && it.row.Website != 0 {
+			guests[r.cfg.Mapping.GuestKey(it.row.Website, it.row.Email)] = it
+		}
+	}
+	return guests
+}
+
+// claimGuests tells customers of the guests that they are, by the guests' keys.
+func (r *run) claimGuests(ctx context.Context, customers map[string]*intent) error {
+	if len(customers) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(customers))
+	for key := range customers {
+		keys = append(keys, key)
+	}
+	guests, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	if err != nil {
+		return err
+	}
+	for key, guest := range guests {
+		if claimable(guest) {
+			customers[key].claim = &claim{guest}
+		}
+	}
+	return nil
+}
+
+// claimed returns the guest's row once the customer has a profile, and whether that is
+// the guest's own.
+func (it *intent) claimed() (guest state.Record, same, ok bool) {
+	now := it.before
+	if it.result.record != nil {
+		now = *it.result.record
+	}
+	if it.claim == nil || usable(now) == 0 || !settledRow(now) {
+		return state.Record{}, false, false
+	}
+	guest = claimedBy(it.claim.guest, it.row.Key)
+	if same = guest.CopernicaID == now.CopernicaID; same {
+		guest.CopernicaID = 0
+	}
+	return guest, same, true
+}
+
+// claimedBy is the row of a guest's profile that a customer claims: open while
+// Copernica may have a profile under its id.
+func claimedBy(guest state.Record, customer string) state.Record {
+	guest.CopernicaID = usable(guest)
+	guest.State, guest.Parent = state.Claimed, customer
+	guest.Hash, guest.Refused, guest.Attempts = state.Hash{}, state.Hash{}, 0
+	return guest
+}
+
+// recognise gives orders of guests who are customers to those customers, by the claims
+// that the ledger has, or by their e-mails.
+func (r *run) recognise(ctx context.Context, p *page, orders []*placed) error {
+	emails, err := r.claimants(ctx, orders)
+	if err != nil {
+		return err
+	}
+	claimant := func(o *placed) string {
+		if g := o.guest.before; g.State == state.Claimed {
+			return g.Parent
+		}
+		return emails[o.guest.row.Key]
+	}
+	var keys []string
+	for _, o := range orders {
+		if o.guest != nil && claimant(o) != "" {
+			keys = append(keys, claimant(o))
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	customers, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	if err != nil {
+		return err
+	}
+	for _, o := range orders {
+		if o.guest == nil || claimant(o) == "" {
+			continue
+		}
+		guest, customer := o.guest.before, customers[claimant(o)]
+		recorded := guest.State == state.Claimed
+		switch {
+		case recorded && (customer.Key == "" || customer.State == state.Gone):
+			o.guest.before = disowned(guest)
+			continue
+		case !recorded && !owns(customer):
+			continue
+		case !recorded:
+			if guest.Key == "" {
+				guest = o.guest.record(state.Claimed)
+			}
+			p.claim(claimedBy(guest, customer.Key))
+		}
+		o.Owner = mapping.Owner{Key: customer.Key, Customer: customer.SourceID}
+		o.guest = nil
+	}
+	return nil
+}
+
+// claim notes a claim that the page's commit records, once.
+func (p *page) claim(guest state.Record) {
+	if !slices.ContainsFunc(p.claims, func(rec state.Record) bool { return rec.Key == guest.Key }) {
+		p.claims = append(p.claims, guest)
+	}
+}
+
+// owns reports whether a customer has a profile that a guest's orders can stand below.
+func owns(customer state.Record) bool {
+	return usable(customer) != 0 && (customer.State == state.Acknowledged || customer.State == state.Refused)
+}
+
+// disowned is the row of a guest whose customer is gone: they are a guest again.
+func disowned(guest state.Record) state.Record {
+	guest.Parent, guest.State = "", state.Removed
+	if guest.CopernicaID != 0 {
+		guest.State = state.Acknowledged
+	}
+	return guest
+}
+
+// claimants finds the customers behind the e-mails of guests' orders, by the guests' keys.
+func (r *run) claimants(ctx context.Context, orders []*placed) (map[string]string, error) {
+	var hashes []state.Hash
+	unclaimed := map[string]*placed{}
+	for _, o := range orders {
+		if o.guest == nil || unclaimed[o.guest.row.Key] != nil || o.order.problem != nil {
+			continue
+		}
+		if email := o.guest.row.Email; plain(email) && (!o.guest.known || claimable(o.guest.before)) {
+			unclaimed[o.guest.row.Key] = o
+			hashes = append(hashes, r.emailHash(email))
+		}
+	}
+	if len(hashes) == 0 {
+		return nil, nil
+	}
+	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, hashes)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for key, o := range unclaimed {
+		for _, e := range known[r.emailHash(o.guest.row.Email)] {
+			if e.Claims && e.Website == o.guest.row.Website {
+				found[key] = e.Key
+			}
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
+)
+
+// gatherClaims finishes claims: it makes what stands below guests' profiles anew below
+// those of the customers who they are, and then removes the guests' profiles. Each step
+// is found done or done again after whatever ends the run.
+func (r *run) gatherClaims(ctx context.Context) error {
+	if r.rehearsal != nil || !slices.Contains(r.cfg.Mapping.Tables(), mapping.Orders) {
+		return nil
+	}
+	for after := ""; ; {
+		guests, err := r.cfg.Store.Claims(ctx, r.cfg.Pipeline, true, after, rowsAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, guest := range guests {
+			after = guest.Key
+			if guest.NextAttempt.After(r.cfg.Now()) {
+				continue
+			}
+			if r.halting() || r.spent(0) {
+				return nil
+			}
+			if err := r.gather(ctx, guest); err != nil {
+				return err
+			}
+		}
+		if len(guests) < rowsAtOnce {
+			return nil
+		}
+	}
+}
+
+// gather finishes one claim, or puts it off.
+func (r *run) gather(ctx context.Context, guest state.Record) error {
+	rows, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, []string{guest.Parent})
+	if err != nil {
+		return err
+	}
+	customer := rows[guest.Parent]
+	if !owns(customer) {
+		return nil // until they have a profile; without one the guest's stays
+	}
+	if err := r.writer.openBelow(ctx); err != nil {
+		return err
+	}
+	r.cfg.TestHook(PointClaiming)
+	moved, err := r.moveOrders(ctx, guest.Key)
+	if err != nil {
+		return err
+	}
+	r.cfg.TestHook(PointGathered)
+	whole, err := r.gathered(ctx, guest, customer, moved)
+	if err != nil {
+		return err
+	}
+	if !whole {
+		return r.putOff(ctx, guest)
+	}
+	if err := r.carryOptOut(ctx, guest, customer); err != nil {
+		return err
+	}
+	call, cancel := r.writer.deadline(ctx)
+	err = r.writer.db.Remove(call, guest.CopernicaID, false)
+	cancel()
+	switch {
+	case err == nil:
+		r.row.Counters.Removed++
+	case errors.Is(err, copernica.ErrNoProfile):
+	case copernica.Outcome(err) == copernica.Unknown, fault.ClassOf(err) == fault.Record:
+		return r.putOff(ctx, guest)
+	default:
+		return err
+	}
+	r.cfg.TestHook(PointClaimed)
+	guest.CopernicaID, guest.Attempts, guest.NextAttempt = 0, 0, time.Time{}
+	return r.keepRows(ctx, r.dated(guest))
+}
+
+// keepRows commits rows outside of a page.
+func (r *run) keepRows(ctx context.Context, rows ...state.Record) error {
+	saving, cancel := r.recording(ctx)
+	defer cancel()
+	r.count()
+	_, err := r.cfg.Store.Commit(saving, r.tenure.current(), state.Commit{Records: rows, Run: &r.row})
+	return err
+}
+
+// putOff leaves a claim for later, ever more rarely: an order of the guest waits for an
+// operator, or is gone from the shop, or something else stands below the profile.
+func (r *run) putOff(ctx context.Context, guest state.Record) error {
+	const longest = 24 * time.Hour
+	wait := time.Hour
+	for range guest.Attempts {
+		wait = min(2*wait, longest)
+	}
+	guest.Attempts++
+	guest.NextAttempt = r.cfg.Now().Add(wait)
+	r.cfg.Log.Info("a guest became a customer, and their profile cannot be removed yet: syncd claims says which",
+		"key", guest.Key, "customer", guest.Parent, "again", guest.NextAttempt.UTC().Format(time.RFC3339))
+	return r.keepRows(ctx, guest)
+}
+
+// moveOrders reads the orders below a profile from the shop again, which brings them
+// where they belong, and returns the keys of those that it found there.
+func (r *run) moveOrders(ctx context.Context, from string) (keys []string, err error) {
+	for after := ""; ; {
+		orders, err := r.cfg.Store.RecordsByParent(ctx, r.cfg.Pipeline, from, after, pendingAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		var again []source
+		for _, rec := range orders {
+			after = rec.Key
+			if rec.State != state.Removed {
+				keys = append(keys, rec.Key)
+				again = append(again, source{rec.SourceID, rec.SourceUpdatedAt})
+			}
+		}
+		if _, err := r.singleOrders(ctx, again, &page{}); err != nil {
+			return nil, err
+		}
+		if len(orders) < pendingAtOnce {
+			return keys, nil
+		}
+	}
+}
+
+// gathered reads back what was moved: every row stands below the customer's profile, and
+// no row at all below the guest's, which is still that guest's.
+func (r *run) gathered(ctx context.Context, guest, customer state.Record, moved []string) (bool, error) {
+	left, err := r.cfg.Store.RecordsByParent(ctx, r.cfg.Pipeline, guest.Key, "", rowsAtOnce)
+	if err != nil || slices.ContainsFunc(left, func(rec state.Record) bool { return rec.State != state.Removed }) {
+		return false, err
+	}
+	profile, err := r.profile(ctx, guest.CopernicaID)
+	switch {
+	case err != nil:
+		return false, err
+	case profile == nil:
+		return true, nil
+	case profile.Fields[r.cfg.Mapping.KeyField()] != guest.Key:
+		return false, nil
+	}
+	for _, c := range r.writer.db.Schema().Collections {
+		rows, err := r.rowsBelow(ctx, c.Name, guest.CopernicaID)
+		if err != nil || len(rows) > 0 {
+			return false, err
+		}
+	}
+	if len(moved) == 0 {
+		return true, nil
+	}
+	there, err := r.rowsBelow(ctx, r.cfg.Mapping.Collection(mapping.Orders), customer.CopernicaID)
+	if err != nil {
+		return false, err
+	}
+	name := r.writer.below[state.Order].name
+	return !slices.ContainsFunc(moved, func(key string) bool {
+		return !slices.ContainsFunc(there, func(s copernica.Subprofile) bool { return s.Fields[name] == key })
+	}), nil
+}
+
+// rowsBelow lists a collection below one profile.
+func (r *run) rowsBelow(ctx context.Context, collection string, profile int64) ([]copernica.Subprofile, error) {
+	c, err := r.writer.db.Collection(collection)
+	if err != nil {
+		return nil, err
+	}
+	call, cancel := r.writer.deadline(ctx)
+	defer cancel()
+	rows, err := c.Below(call, profile)
+	if errors.Is(err, copernica.ErrNoProfile) {
+		return nil, nil
+	}
+	return rows, err
+}
+
+// profile reads a profile; nil when Copernica has none under the id any more.
+func (r *run) profile(ctx context.Context, id int64) (*copernica.Profile, error) {
+	call, cancel := r.writer.deadline(ctx)
+	defer cancel()
+	p, err := r.writer.db.Profile(call, id)
+	switch {
+	case errors.Is(err, copernica.ErrNoProfile):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case p.Removed:
+		return nil, nil
+	}
+	return &p, nil
+}
+
+// carryOptOut brings the opt-out of a guest over to the customer: it is one of the same
+// person, and the way back then takes it to the shop (promise 18).
+func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record) error {
+	from, err := r.profile(ctx, guest.CopernicaID)
+	if err != nil || from == nil || !r.isOptOut(from.Fields[r.writer.consent]) {
+		return err
+	}
+	to, err := r.profile(ctx, customer.CopernicaID)
+	if err != nil || to == nil || r.isOptOut(to.Fields[r.writer.consent]) {
+		return err
+	}
+	// What the profile shows from here on is not what we wrote: an opt-out of its own.
+	customer.ConsentWritten = state.Hash{}
+	if err := r.keepRows(ctx, customer); err != nil {
+		return err
+	}
+	call, cancel := r.writer.deadline(ctx)
+	defer cancel()
+	return r.writer.db.Update(call, customer.CopernicaID, map[string]string{r.writer.consent: from.Fields[r.writer.consent]})
+}
+
+// isOptOut reports whether a consent value says that somebody may not be mailed: any but
+// the shop's word for subscribed, and nothing.
+func (r *run) isOptOut(shown string) bool { return shown != "" && shown != r.cfg.Mapping.Consent().In }
+
+// Unclaim undoes a claim: the guest has a profile of their own again, with their orders,
+// and keeps it.
+func (e *Engine) Unclaim(ctx context.Context, guest string) (Report, error) {
+	return e.hold(ctx, Orders, Orders, func(r *run, ctx context.Context) error {
+		r.row.Outcome = state.Done
+		rows, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, []string{guest})
+		if err != nil {
+			return err
+		}
+		rec, ok := rows[guest]
+		if !ok || rec.State != state.Claimed {
+			return ErrNoClaim
+		}
+		customer := rec.Parent
+		rec = disowned(rec)
+		rec.Parent = customer // says that this claim is not made again
+		if err := r.keepRows(ctx, rec); err != nil {
+			return err
+		}
+		_, err = r.moveOrders(ctx, customer)
+		return err
+	})
+}
+
+// ErrNoClaim says that a key is not that of a guest whom a customer claimed.
+var ErrNoClaim = errors.New("no customer has claimed a guest with this key: `syncd claims` lists those that were")
