@@ -39,6 +39,7 @@ type world struct {
 	zone         *time.Location
 	unsubscribed map[string]bool
 	owners       map[int64]string // of orders delivered before their customer was deleted
+	claims       map[string]string // of guests whose customers took another e-mail
 	pageSize     int
 }
 
@@ -60,6 +61,7 @@ func inShop(t *testing.T, cfg magentotest.Config, test func(*testing.T, *world))
 			account:      copernicatest.New(copernicatest.Config{Now: time.Now}),
 			unsubscribed: map[string]bool{},
 			owners:       map[int64]string{},
+			claims:       map[string]string{},
 			pageSize:     50,
 		}
 		var err error
@@ -187,7 +189,7 @@ func (w *world) inStep() {
 // ordersInStep asks the oracle about profiles, guests, orders and lines.
 func (w *world) ordersInStep() {
 	w.t.Helper()
-	opts := oracle.Options{Shop: "shop", Zone: w.zone, Unsubscribed: w.unsubscribed, Owners: w.owners}
+	opts := oracle.Options{Shop: "shop", Zone: w.zone, Unsubscribed: w.unsubscribed, Owners: w.owners, Claims: w.claims}
 	people, orders := oracle.Expect(w.shop.Data(), opts), oracle.ExpectOrders(w.shop.Data(), opts)
 	profiles := w.account.Profiles(database)
 	w.same("profiles", oracle.Compare(append(people, orders.Guests...), profiles))
