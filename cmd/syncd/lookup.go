@@ -10,6 +10,7 @@ import (
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -116,7 +117,7 @@ func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, erro
 			profile(row.Key)
 		}
 	case byEmail:
-		sum := f.store.Hasher().Sum("email", mapping.FoldEmail(q.email))
+		sum := engine.EmailHash(f.store.Hasher(), mapping.PersonOf(mapping.FoldEmail(q.email)))
 		owners, err := f.store.Emails(ctx, f.shop, []state.Hash{sum})
 		if err != nil {
 			return nil, err

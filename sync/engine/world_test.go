@@ -38,7 +38,7 @@ type world struct {
 	mapping      *mapping.Mapping
 	zone         *time.Location
 	unsubscribed map[string]bool
-	owners       map[int64]string // of orders delivered before their customer was deleted
+	owners       map[int64]string  // of orders delivered before their customer was deleted
 	claims       map[string]string // of guests whose customers took another e-mail
 	pageSize     int
 }

@@ -181,7 +181,7 @@ func TestMappingIsAPureFunction(t *testing.T) {
 func TestPathsAskForWhatTheMappingNeeds(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"created_at", "dob", "email", "extension_attributes.is_subscribed", "firstname", "gender",
+		"confirmation", "created_at", "dob", "email", "extension_attributes.is_subscribed", "firstname", "gender",
 		"group_id", "lastname", "middlename", "store_id", "website_id",
 	}
 	if diff := cmp.Diff(want, compiled(t).Paths()); diff != "" {
