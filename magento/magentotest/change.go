@@ -21,6 +21,11 @@ func (s *Shop) Data() Data {
 	for i, r := range s.store.orders.byID {
 		d.Orders[i] = r.clone()
 	}
+	for _, kind := range documentKinds() {
+		for _, r := range s.store.of(kind).byID {
+			d.Documents = append(d.Documents, r.clone())
+		}
+	}
 	return d
 }
 

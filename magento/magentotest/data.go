@@ -23,6 +23,7 @@ type Data struct {
 	CustomerGroups []CustomerGroup
 	Customers      []Customer // by ID
 	Orders         []Order    // by ID
+	Documents      []Document // by kind, then by ID
 }
 
 // Website is a website, the scope of customer accounts.

@@ -9,7 +9,8 @@ import (
 // read of it. A list counts such a record, and shows its number of rows, as long as the
 // record itself is not on the page.
 type Poison struct {
-	Customer, Order func(id int64) bool // nil: none
+	Customer, Order func(id int64) bool                    // nil: none
+	Document        func(kind DocumentKind, id int64) bool // nil: none
 
 	// Field is the one field that cannot be printed, such as a text that is not UTF-8
 	// in `email`: an answer narrowed to other fields is fine. "": nothing can be.
@@ -19,6 +20,14 @@ type Poison struct {
 	// Exception answers an exception that the shop hides (recording
 	// orders-filter-bad-field) instead of a fatal error (infra-php-memory-exhausted).
 	Exception bool
+}
+
+// document tells of one kind of document, as poisoned asks.
+func (p Poison) document(kind DocumentKind) func(int64) bool {
+	if p.Document == nil {
+		return nil
+	}
+	return func(id int64) bool { return p.Document(kind, id) }
 }
 
 // poisoned returns the failure of an answer that would hold one of rows.

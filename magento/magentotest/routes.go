@@ -18,6 +18,8 @@ func routes() []route {
 	const (
 		read, stores = "Magento_Customer::customer", "Magento_Backend::store"
 		orders       = "Magento_Sales::actions_view"
+
+		invoices, shipments, memos = "Magento_Sales::sales_invoice", "Magento_Sales::shipment", "Magento_Sales::sales_creditmemo"
 	)
 	return []route{
 		{http.MethodPost, "V1/integration/admin/token", "", (*call).adminToken},
@@ -29,6 +31,12 @@ func routes() []route {
 		{http.MethodGet, "V1/customerGroups/search", "Magento_Customer::group", (*call).searchGroups},
 		{http.MethodGet, "V1/orders", orders, (*call).searchOrders},
 		{http.MethodGet, "V1/orders/:", orders, (*call).getOrder},
+		{http.MethodGet, "V1/invoices", invoices, searchDocuments(Invoices)},
+		{http.MethodGet, "V1/invoices/:", invoices, getDocument(Invoices)},
+		{http.MethodGet, "V1/shipments", shipments, searchDocuments(Shipments)},
+		{http.MethodGet, "V1/shipment/:", shipments, getDocument(Shipments)},
+		{http.MethodGet, "V1/creditmemos", memos, searchDocuments(CreditMemos)},
+		{http.MethodGet, "V1/creditmemo/:", memos, getDocument(CreditMemos)},
 		{http.MethodGet, "V1/store/websites", stores, (*call).listWebsites},
 		{http.MethodGet, "V1/store/storeGroups", stores, (*call).listGroups},
 		{http.MethodGet, "V1/store/storeViews", stores, (*call).listViews},

@@ -155,7 +155,9 @@ func New(cfg Config) *Shop {
 	if !cfg.Empty {
 		customers := generate(cfg.Seed, cfg.Customers, cfg.Start)
 		s.store.fill(customers)
-		s.store.orders.fill(generateOrders(cfg.Seed, cfg.Orders, customers, cfg.Start))
+		orders := generateOrders(cfg.Seed, cfg.Orders, customers, cfg.Start)
+		s.store.orders.fill(orders)
+		s.store.generateDocuments(orders)
 	}
 	s.handler = emulator.Wrap(http.HandlerFunc(s.serve), &s.faults, &s.log, cfg.Now)
 	return s

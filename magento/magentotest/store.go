@@ -34,6 +34,7 @@ type late struct {
 type store struct {
 	table[*record] // of customers
 	orders         orders
+	documents      map[DocumentKind]*documents // see of
 
 	subscribers map[string][]subscriber // by compared e-mail, then by id
 	subscribed  int64                   // latest subscriber id
