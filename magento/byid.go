@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 )
 
@@ -11,6 +12,8 @@ import (
 type IDQuery struct {
 	After  int64    // resume strictly after this id
 	Fields []string // as in [Query]
+
+	among []int64 // only these, ascending; none: all
 }
 
 // CustomersByID walks customers in the order of id, each exactly once, a page at a
@@ -44,7 +47,7 @@ func byEntityID[T any](ctx context.Context, c *Client, q IDQuery, paths []string
 	}
 	w.criteria = func(after Cursor) criteria {
 		return criteria{
-			groups: [][]filter{{{"entity_id", "gt", strconv.FormatInt(after.ID, 10)}}},
+			groups: append([][]filter{{{"entity_id", "gt", strconv.FormatInt(after.ID, 10)}}}, oneOf("entity_id", q.among)...),
 			sort:   []string{"entity_id"},
 			fields: fields,
 		}
@@ -52,6 +55,9 @@ func byEntityID[T any](ctx context.Context, c *Client, q IDQuery, paths []string
 	w.within = func(previous Cursor, item Item[T]) string {
 		if item.ID <= previous.ID {
 			return fmt.Sprintf("the row %d after %d: it ignores the filter or the sort order on entity_id", item.ID, previous.ID)
+		}
+		if _, asked := slices.BinarySearch(q.among, item.ID); !asked && len(q.among) > 0 {
+			return fmt.Sprintf("the row %d, which was not asked for: it ignores the filter entity_id in", item.ID)
 		}
 		return ""
 	}

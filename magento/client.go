@@ -71,6 +71,7 @@ type Client struct {
 	customers *pager
 	emails    *pager
 	orders    *pager
+	documents map[DocumentKind]*pager
 	singles   chan *session // idle sessions for single reads; Concurrency of them exist
 	walks     sessionStack  // idle sessions of finished walks
 
@@ -122,7 +123,11 @@ func New(cfg Config) (*Client, error) {
 		customers: newPager(customerPageSize, cfg.PageSize, cfg.PageTarget),
 		emails:    newPager(emailPageSize, emailPageSize, cfg.PageTarget),
 		orders:    newPager(orderPageSize, min(orderPageSize, cfg.PageSize), cfg.PageTarget),
+		documents: map[DocumentKind]*pager{},
 		singles:   make(chan *session, cfg.Concurrency),
+	}
+	for _, kind := range documentKinds() {
+		c.documents[kind] = newPager(customerPageSize, cfg.PageSize, cfg.PageTarget)
 	}
 	shop := &clock{own: cfg.Now}
 	if c.auth, err = newAuth(cfg, access, shop); err != nil {

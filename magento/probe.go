@@ -8,15 +8,18 @@ import (
 	"strings"
 )
 
-// Permission is one resource of Magento's access control that the client needs.
+// Permission is one resource of Magento's access control that the client asks for.
 type Permission struct {
 	// Resource is its name as the shop prints it, such as "Magento_Customer::customer".
 	Resource string
 	// Tick is where to tick it in the back end, on the API tab of an integration and
 	// under Role Resources of a user role.
 	Tick string
-	// Needed says what for: "customers", "orders", "stores" or "customer groups".
+	// Needed says what for: "customers", "orders", "stores", "customer groups", or one of
+	// the kinds of documents: "invoices", "shipments", "credit memos".
 	Needed string
+	// Optional says that no stream needs it: it brings changes of orders sooner.
+	Optional bool
 	// Err is nil when the shop grants it. Of class Credentials it is a refusal; any
 	// other error says why it could not be found out.
 	Err error
@@ -38,13 +41,17 @@ type need struct {
 	fields string
 }
 
-// needed lists what the client asks for.
+// needed lists what the client asks for. Names and ticks of the last three are those of
+// acl.xml of the module Magento_Sales.
 func needed() []need {
 	return []need{
 		{Permission{Resource: "Magento_Customer::customer", Tick: "Customers", Needed: "customers"}, "customers/search", "items[id],total_count"},
 		{Permission{Resource: "Magento_Sales::actions_view", Tick: "Sales > Operations > Orders > Actions > View", Needed: "orders"}, "orders", "items[entity_id],total_count"},
 		{Permission{Resource: "Magento_Backend::store", Tick: "Stores > Settings > All Stores", Needed: "stores"}, "store/websites", ""},
 		{Permission{Resource: "Magento_Customer::group", Tick: "Customers > Customer Groups", Needed: "customer groups"}, "customerGroups/search", "items[id],total_count"},
+		{Permission{Resource: "Magento_Sales::sales_invoice", Tick: "Sales > Operations > Invoices", Needed: "invoices", Optional: true}, "invoices", "items[entity_id],total_count"},
+		{Permission{Resource: "Magento_Sales::shipment", Tick: "Sales > Operations > Shipments", Needed: "shipments", Optional: true}, "shipments", "items[entity_id],total_count"},
+		{Permission{Resource: "Magento_Sales::sales_creditmemo", Tick: "Sales > Operations > Credit Memos", Needed: "credit memos", Optional: true}, "creditmemos", "items[entity_id],total_count"},
 	}
 }
 

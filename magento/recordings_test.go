@@ -28,6 +28,8 @@ import (
 var (
 	singleRoute = regexp.MustCompile(`/V1/customers/(\d+)$`)
 	orderRoute  = regexp.MustCompile(`/V1/orders/(\d+)$`)
+
+	documentRoute = regexp.MustCompile(`/V1/(invoices|shipments|creditmemos)$`)
 )
 
 // TestRecordings answers the client with every recorded exchange of a route it uses,
@@ -109,6 +111,8 @@ func operation(e recording.Exchange) func(*testing.T, recording.Exchange) string
 			sameAsPrinted(t, e.Name, e.Body, got)
 			return fmt.Sprintf("  customer: %s\n", brief(got))
 		}
+	case documentRoute.MatchString(path):
+		return documentsOutcome(magento.DocumentKind(documentRoute.FindStringSubmatch(path)[1]), query)
 	case strings.HasSuffix(path, "/V1/orders"):
 		return ordersOutcome(query)
 	case orderRoute.MatchString(path):

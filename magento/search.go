@@ -74,23 +74,24 @@ func keyset(from time.Time, after Cursor, before time.Time) [][]filter {
 // narrowed returns the groups that leave of a walk what the query asks for. They do not
 // touch what its places rest on.
 func (q Query) narrowed() [][]filter {
-	var groups [][]filter
-	among := func(field string, ids []int64) {
-		if len(ids) == 0 {
-			return
-		}
-		words := make([]string, len(ids))
-		for i, id := range ids {
-			words[i] = strconv.FormatInt(id, 10)
-		}
-		groups = append(groups, []filter{{field, "in", strings.Join(words, ",")}})
-	}
-	among("store_id", q.Stores)
-	among("customer_id", q.Customers)
+	groups := append(oneOf("store_id", q.Stores), oneOf("customer_id", q.Customers)...)
 	if q.Guests {
 		groups = append(groups, []filter{{"customer_is_guest", "eq", "1"}})
 	}
 	return groups
+}
+
+// oneOf returns the group that leaves of a walk what has one of some ids in a field; none
+// of them mean that all is left.
+func oneOf(field string, ids []int64) [][]filter {
+	if len(ids) == 0 {
+		return nil
+	}
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = strconv.FormatInt(id, 10)
+	}
+	return [][]filter{{{field, "in", strings.Join(words, ",")}}}
 }
 
 // shopTime prints a time as Magento's filters read it: UTC digits without a zone

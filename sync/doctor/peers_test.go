@@ -85,6 +85,27 @@ func TestPeers(t *testing.T) {
 			spoil: func(w *world) { denied("Magento_Sales::actions_view")(w); w.checkedShop.Orders = false },
 			want:  map[string][]string{"shop/may read orders warning": {"which orders would need"}},
 		},
+		"no permission for shipments, which no stream needs": {
+			spoil: denied("Magento_Sales::shipment"),
+			want: map[string][]string{"shop/may read shipments warning": {
+				"Magento_Sales::shipment is refused", "waits for the sweep", "tick Sales > Operations > Shipments",
+			}},
+		},
+		"invoices that fail": {
+			spoil: func(w *world) {
+				fault := magentotest.InternalError()
+				fault.PathContains = "/V1/invoices"
+				w.shop.Faults().Add(fault)
+			},
+			want: map[string][]string{"shop/may read invoices warning": {"Internal Error", "waits for the sweep"}},
+		},
+		"no permission for credit memos, and no orders": {
+			spoil: func(w *world) {
+				denied("Magento_Sales::sales_creditmemo")(w)
+				w.checkedShop.Orders = false
+			},
+			skipped: []string{"shop/may read credit memos"},
+		},
 		"no permission for stores": {
 			spoil:   denied("Magento_Backend::store"),
 			want:    map[string][]string{"shop/may read stores failure": {"Magento_Backend::store is refused"}},

@@ -50,7 +50,7 @@ func (s *Shop) Checks() []Check {
 		{Name: "same shop", After: []string{"address"}, Try: s.same},
 		{Name: "clock", After: []string{"address"}, Try: clock(s.Watch, "the shop's server", "the shop's")},
 	}
-	for _, subject := range []string{"customers", "orders", "stores", "customer groups"} {
+	for _, subject := range []string{"customers", "orders", "stores", "customer groups", "invoices", "shipments", "credit memos"} {
 		checks = append(checks, Check{Name: permissionName(subject), After: []string{"sign-in"}, Try: s.permission(subject)})
 	}
 	checks = append(checks,
@@ -149,6 +149,10 @@ func (s *Shop) granted(p magento.Permission) Finding {
 	switch {
 	case p.Granted():
 		return Good("%s is granted", p.Resource)
+	case p.Optional && !s.Orders:
+		return Unneeded("orders are not read")
+	case p.Optional:
+		return s.withheld(p)
 	case !p.Refused():
 		return shopError(p.Err)
 	case p.Needed == "orders" && !s.Orders:
@@ -156,6 +160,16 @@ func (s *Shop) granted(p magento.Permission) Finding {
 	default:
 		return Wrong(tick(p), "%s is refused", p.Resource)
 	}
+}
+
+// withheld is a permission that no stream needs.
+func (s *Shop) withheld(p magento.Permission) Finding {
+	const without = "what they change in an order whose own time stays, such as a partial shipment, waits for the sweep over the orders"
+	if p.Refused() {
+		return Doubtful(tick(p), "%s is refused: %s", p.Resource, without)
+	}
+	f := shopError(p.Err)
+	return Doubtful(f.Fix, "%s: %s", f.Text, without)
 }
 
 func tick(p magento.Permission) string {
