@@ -112,7 +112,7 @@ func (l *live) lay(both *liveSides, t mapping.Table, row *mapping.Row, read map[
 	switch {
 	case row != nil:
 		for _, s := range row.Sides(read) {
-			f := liveField{Field: s.Field, Mapped: new(s.Mapped), Same: s.Same, Consent: s.Consent}
+			f := liveField{Field: s.Field, Mapped: new(s.Mapped), Same: s.Same, Consent: s.Consent, Full: s.Full}
 			if !s.Lacking {
 				f.Copernica = new(s.Have)
 			}
@@ -255,4 +255,5 @@ type liveField struct {
 	Copernica *string `json:"copernica"` // null when Copernica's is not
 	Same      bool    `json:"same"`
 	Consent   bool    `json:"consent"`
+	Full      bool    `json:"full"` // mapped fills the field: the shop's value may go on
 }

@@ -151,6 +151,19 @@ func TestLookupLive(t *testing.T) {
 	}
 	outcome{stdout: text.String()}.says(t, `"Tab\there"`, "different  firstname", "same       lastname", "consent that Copernica changed is kept")
 
+	// What the field cannot hold is not passed off as what the shop has.
+	long := s.id(7)
+	s.shop.Edit(long, func(c *magentotest.Customer) { c.Email = strings.Repeat("a", 160) + c.Email })
+	if got = live(number(long)); len(*got.Fields[1].Mapped) != 160 || !got.Fields[1].Full || got.Fields[2].Full || !strings.Contains(got.Problem, "too long") {
+		t.Errorf("an e-mail that is too long: %+v", got)
+	}
+	var cut lockedBuffer
+	a = &app{stdout: &cut, stderr: &cut, environ: s.env(), now: time.Now}
+	if code := a.run(t.Context(), []string{"lookup", number(long), "--live"}); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+	outcome{stdout: cut.String()}.says(t, `a" (all 160 characters that the field holds: the shop may have more)`)
+
 	// A customer who came after the last run is found on the shop's side alone.
 	fresh := s.shop.Create(magentotest.Customer{Email: "fresh@example.test", FirstName: "Fresh", LastName: "Face", WebsiteID: 1, StoreID: 1, GroupID: 1})
 	r := s.lookup(number(fresh), "--live").one(t)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/magento-copernica/syncd/state"
 )
@@ -251,7 +252,7 @@ func (l *liveSides) print(b *bytes.Buffer, line func(name, format string, args .
 	table(b, func(row func(cells ...any)) {
 		row("", "field", "from the shop", "in Copernica")
 		for _, f := range l.Fields {
-			row(f.words(), f.Field, value(f.Mapped), value(f.Copernica))
+			row(f.words(), f.Field, f.mapped(), value(f.Copernica))
 		}
 	})
 	if slices.ContainsFunc(l.Fields, func(f liveField) bool { return f.Consent && f.words() == different }) {
@@ -295,6 +296,14 @@ func (f *liveField) words() string {
 	default:
 		return different
 	}
+}
+
+// mapped prints what is sent of the shop's value, which is no more than the field holds.
+func (f *liveField) mapped() string {
+	if f.Mapped == nil || !f.Full {
+		return value(f.Mapped)
+	}
+	return fmt.Sprintf("%s (all %d characters that the field holds: the shop may have more)", value(f.Mapped), utf8.RuneCountInString(*f.Mapped))
 }
 
 // value prints a value so that blanks and control characters in it are seen.

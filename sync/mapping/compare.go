@@ -1,6 +1,9 @@
 package mapping
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Side is one field of a profile or subprofile as both sides have it.
 type Side struct {
@@ -10,6 +13,9 @@ type Side struct {
 	Lacking bool   // there is no such field
 	Same    bool
 	Consent bool // it travels apart: a value of Copernica's own may be right
+	// Full says that Mapped has as many characters as the field holds: what the shop has
+	// may go on behind them.
+	Full bool
 }
 
 // Sides lays a row beside what was read back of it: the key first, consent last and
@@ -24,7 +30,7 @@ func (r *Row) Sides(read map[string]string) []Side {
 	side(r.t.key, r.Key, func(read string) bool { return read == r.Key })
 	for i, v := range r.values {
 		f := &r.t.columns[i]
-		side(f.Name, v, func(read string) bool { return f.Type.same(v, read) })
+		side(f.Name, v, func(read string) bool { return f.Type.same(v, read) }).Full = f.Type.text() && f.Length > 0 && utf8.RuneCountInString(v) >= f.Length
 	}
 	if r.HasConsent() {
 		consent := r.ConsentValue()

@@ -2,6 +2,7 @@ package mapping_test
 
 import (
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,6 +52,24 @@ func TestSidesOfAProfile(t *testing.T) {
 	for _, s := range row.Sides(nil) {
 		if s.Same || !s.Lacking {
 			t.Errorf("beside nothing: %+v", s)
+		}
+	}
+}
+
+// A text that fills its field may have been cut; numbers and dates never are.
+func TestSidesThatFillTheirField(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[int]bool{249: false, 250: true, 251: true} {
+		c := jan()
+		c.FirstName = strings.Repeat("é", length)
+		row, err := compiled(t).Customer(&c, lookups())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range row.Sides(nil) {
+			if s.Full != (want && s.Field == "firstname") {
+				t.Errorf("%d characters: %s is full: %t", length, s.Field, s.Full)
+			}
 		}
 	}
 }
