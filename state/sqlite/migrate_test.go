@@ -89,9 +89,9 @@ func schema(t *testing.T, path string) map[string]string {
 	return all
 }
 
-func rowsAsText(t *testing.T, db *sql.DB, query string) [][]any {
+func rowsAsText(t *testing.T, db *sql.DB, query string, args ...any) [][]any {
 	t.Helper()
-	rows, err := db.QueryContext(context.Background(), query)
+	rows, err := db.QueryContext(context.Background(), query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

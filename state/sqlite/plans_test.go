@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"context"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -35,25 +34,10 @@ func TestLookUpsReadTheirIndex(t *testing.T) {
 		"rows to move":       {sqlite.MoveBelow, []string{byKey, byParent, bySource}, []any{"shop", "shop-c1", "shop-c2"}},
 		"rows to strip":      {sqlite.BareBelow, []string{byKey, byParent, bySource}, []any{"shop", "shop-c1"}},
 	} {
-		rows, err := db.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+ask.query, ask.args...)
-		if err != nil {
-			t.Fatal(err)
+		var text string
+		for _, step := range rowsAsText(t, db, "EXPLAIN QUERY PLAN "+ask.query, ask.args...) {
+			text += step[3].(string) + "\n"
 		}
-		var plan []string
-		for rows.Next() {
-			var (
-				id, parent, unused int
-				step               string
-			)
-			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-				t.Fatal(err)
-			}
-			plan = append(plan, step)
-		}
-		if err := rows.Close(); err != nil {
-			t.Fatal(err)
-		}
-		text := strings.Join(plan, "\n")
 		for _, index := range ask.reads {
 			if !strings.Contains(text, index) {
 				t.Errorf("%s does not read %s:\n%s", name, index, text)

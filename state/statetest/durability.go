@@ -74,6 +74,34 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 			_, err := f.Resyncs(ctx, shop, state.ResyncFilter{Limit: 1})
 			return err
 		},
+		"RecordsByParent": func(ctx context.Context) error {
+			_, err := f.RecordsByParent(ctx, shop, "a", "", 1)
+			return err
+		},
+		"RecordsByParent of none": func(ctx context.Context) error {
+			_, err := f.RecordsByParent(ctx, shop, "", "", 1)
+			return err
+		},
+		"Claims": func(ctx context.Context) error { _, err := f.Claims(ctx, shop, true, "", 1); return err },
+		"Commit of what stands below": func(ctx context.Context) error {
+			_, err := f.Commit(ctx, l, state.Commit{Moves: []state.Move{{From: "a", To: "b"}}, Bare: []string{"b"}})
+			return err
+		},
+		"Tombstones": func(ctx context.Context) error {
+			_, err := f.Tombstones(ctx, shop, []state.Hash{hashOf(1)})
+			return err
+		},
+		"Tombstones of none": func(ctx context.Context) error { _, err := f.Tombstones(ctx, shop, nil); return err },
+		"TombstonesAfter": func(ctx context.Context) error {
+			_, err := f.TombstonesAfter(ctx, shop, state.Hash{}, 1)
+			return err
+		},
+		"EmailsOf":         func(ctx context.Context) error { _, err := f.EmailsOf(ctx, shop, []string{"a"}); return err },
+		"EmailsOf of none": func(ctx context.Context) error { _, err := f.EmailsOf(ctx, shop, nil); return err },
+		"AddTombstones": func(ctx context.Context) error {
+			return f.AddTombstones(ctx, shop, []state.Tombstone{{Person: hashOf(1), At: at(1)}})
+		},
+		"Erasures":  func(ctx context.Context) error { _, err := f.Erasures(ctx, shop, "", 1); return err },
 		"EndResync": func(ctx context.Context) error { return f.EndResync(ctx, shop, 1, state.ResyncDone) },
 		"Letters": func(ctx context.Context) error {
 			_, err := f.Letters(ctx, shop, state.LetterFilter{Open: true, Limit: 1})

@@ -1,6 +1,7 @@
 package statetest
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/magento-copernica/syncd/state"
@@ -77,6 +78,21 @@ func testOddKeys(t *testing.T, f *fixture) {
 			t.Errorf("e-mail of %q became that of %q", keys[e.Website], e.Key)
 		}
 	}
+	// Orders below each of the keys move below the next one, and those of the last are bare.
+	c = state.Commit{}
+	for i, key := range keys {
+		c.Records = append(c.Records, under(key, order(int64(i), "")))
+	}
+	f.commit(t, l, c)
+	c = state.Commit{Bare: keys[len(keys)-1:]}
+	for i := range len(keys) - 1 {
+		c.Moves = append(c.Moves, state.Move{From: keys[i], To: keys[i+1]})
+		if rows := f.byParent(t, keys[i]); rows != fmt.Sprint("shop-o", i) {
+			t.Errorf("below %q: %q", keys[i], rows)
+		}
+	}
+	f.commit(t, l, c)
+	same(t, "orders", map[state.RecordState]int64{state.Removed: int64(len(keys))}, f.counts(t)[state.Order])
 	if n := len(f.letters(t)); n != len(keys) {
 		t.Errorf("%d letters of %d keys", n, len(keys))
 	}

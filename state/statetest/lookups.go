@@ -121,9 +121,9 @@ func testEmails(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	l := f.acquire(t)
 	f.commit(t, l, state.Commit{Emails: []state.Email{
-		{Hash: hashOf(1), Key: "shop-c2", Website: 2},
+		{Hash: hashOf(1), Key: "shop-c2", Website: 2, Claims: true},
 		{Hash: hashOf(1), Key: "shop-c1", Website: 1},
-		{Hash: hashOf(2), Key: "shop-c3", Website: 1},
+		{Hash: hashOf(2), Key: "shop-c3", Website: 1, Claims: true},
 		{Hash: hashOf(3), Key: "shop-c4", Website: 1},
 		{Key: "shop-c5", Website: 1},
 	}})
@@ -134,18 +134,21 @@ func testEmails(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	same(t, "e-mails", map[state.Hash][]state.Email{
-		hashOf(1): {{Hash: hashOf(1), Key: "shop-c1", Website: 1}, {Hash: hashOf(1), Key: "shop-c2", Website: 2}},
-		hashOf(2): {{Hash: hashOf(2), Key: "shop-c3", Website: 1}},
+		hashOf(1): {{Hash: hashOf(1), Key: "shop-c1", Website: 1}, {Hash: hashOf(1), Key: "shop-c2", Website: 2, Claims: true}},
+		hashOf(2): {{Hash: hashOf(2), Key: "shop-c3", Website: 1, Claims: true}},
 	}, got)
 
-	// A customer whose e-mail changed has the new one only.
-	f.commit(t, l, state.Commit{Emails: []state.Email{{Hash: hashOf(2), Key: "shop-c1", Website: 7}}})
+	// A customer whose e-mail changed has the new one only, and claims with it if it is
+	// confirmed.
+	f.commit(t, l, state.Commit{Emails: []state.Email{
+		{Hash: hashOf(2), Key: "shop-c1", Website: 7, Claims: true}, {Hash: hashOf(2), Key: "shop-c3", Website: 1},
+	}})
 	if got, err = f.Emails(ctx, shop, ask); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "e-mails after a change", map[state.Hash][]state.Email{
-		hashOf(1): {{Hash: hashOf(1), Key: "shop-c2", Website: 2}},
-		hashOf(2): {{Hash: hashOf(2), Key: "shop-c1", Website: 7}, {Hash: hashOf(2), Key: "shop-c3", Website: 1}},
+		hashOf(1): {{Hash: hashOf(1), Key: "shop-c2", Website: 2, Claims: true}},
+		hashOf(2): {{Hash: hashOf(2), Key: "shop-c1", Website: 7, Claims: true}, {Hash: hashOf(2), Key: "shop-c3", Website: 1}},
 	}, got)
 
 	many := make([]state.Hash, 0, 1000)

@@ -48,12 +48,15 @@ func testModel(t *testing.T, f *fixture) {
 	}
 }
 
+// entities are those of the model.
+func entities() []state.Entity { return []state.Entity{state.Profile, state.Order, state.Item} }
+
 // randomRecord is a row with few keys and many values.
 func randomRecord(f *fixture, random *rand.Rand) state.Record {
-	states := []state.RecordState{state.Planned, state.Unknown, state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone}
+	states := []state.RecordState{state.Planned, state.Unknown, state.Acknowledged, state.Refused, state.Removed, state.Missing, state.Gone, state.Claimed}
 	r := state.Record{
-		Entity: []state.Entity{state.Profile, state.Order}[random.IntN(2)], Key: fmt.Sprint("shop-c", random.IntN(12)),
-		SourceID: random.Int64N(100), State: states[random.IntN(len(states))], Attempts: random.IntN(5),
+		Entity: entities()[random.IntN(3)], Key: fmt.Sprint("shop-c", random.IntN(12)),
+		SourceID: random.Int64N(9), State: states[random.IntN(len(states))], Attempts: random.IntN(5),
 		RunID: random.Int64N(9),
 	}
 	if random.IntN(2) == 0 {
@@ -64,6 +67,7 @@ func randomRecord(f *fixture, random *rand.Rand) state.Record {
 	}
 	if random.IntN(2) == 0 {
 		r.NextAttempt = f.clock.ms().Add(time.Duration(random.IntN(21)-10) * time.Minute)
+		r.UnsubscribedAt = r.NextAttempt
 	}
 	return r
 }
@@ -78,7 +82,7 @@ func (m *model) plan(t *testing.T, f *fixture, l state.Lease, random *rand.Rand)
 		ref := state.RecordRef{Entity: r.Entity, Key: r.Key}
 		have, ok := m.records[ref]
 		if !ok {
-			r.Hash = state.Hash{}
+			r.Hash, r.UnsubscribedAt = state.Hash{}, time.Time{}
 			m.records[ref] = r
 			continue
 		}
@@ -106,6 +110,12 @@ func (m *model) commit(t *testing.T, f *fixture, l state.Lease, random *rand.Ran
 			c.Forget = append(c.Forget, ref)
 		}
 	}
+	for range random.IntN(3) {
+		c.Moves = append(c.Moves, state.Move{From: fmt.Sprint("shop-c", random.IntN(3)), To: fmt.Sprint("shop-c", random.IntN(3))})
+	}
+	if random.IntN(3) == 0 {
+		c.Bare = []string{fmt.Sprint("shop-c", random.IntN(3))}
+	}
 	for range random.IntN(2) {
 		r := randomRecord(f, random)
 		d := refusal(r.Key, "refused")
@@ -125,6 +135,12 @@ func (m *model) commit(t *testing.T, f *fixture, l state.Lease, random *rand.Ran
 		return
 	}
 	m.checkpoint, m.position = m.checkpoint+1, c.Checkpoint.Position.ID
+	for _, move := range c.Moves {
+		m.below(move.From, func(r *state.Record) { r.Parent = move.To })
+	}
+	for _, key := range c.Bare {
+		m.below(key, func(r *state.Record) { r.State, r.CopernicaID, r.Number, r.Hash = state.Removed, 0, "", state.Hash{} })
+	}
 	for _, r := range c.Records {
 		ref := state.RecordRef{Entity: r.Entity, Key: r.Key}
 		m.records[ref] = r
@@ -139,6 +155,23 @@ func (m *model) commit(t *testing.T, f *fixture, l state.Lease, random *rand.Ran
 	}
 	for _, d := range c.Letters {
 		m.letters[state.RecordRef{Entity: d.Entity, Key: d.Key}]++
+	}
+}
+
+// below changes what stands below a profile: its orders, and their lines that are its own
+// too.
+func (m *model) below(profile string, change func(*state.Record)) {
+	orders := make(map[int64]bool)
+	for ref, r := range m.records {
+		if ref.Entity == state.Order && r.Parent == profile {
+			orders[r.SourceID] = true
+		}
+	}
+	for ref, r := range m.records {
+		if r.Parent == profile && (ref.Entity == state.Order || ref.Entity == state.Item && orders[r.SourceID]) {
+			change(&r)
+			m.records[ref] = r
+		}
 	}
 }
 
@@ -194,7 +227,7 @@ func (m *model) compare(t *testing.T, f *fixture) {
 		t.Error("pending rows are not in order")
 	}
 
-	for _, e := range []state.Entity{state.Profile, state.Order} {
+	for _, e := range entities() {
 		want, highest := make(map[string]state.Record), int64(0)
 		for ref, r := range m.records {
 			if ref.Entity == e {
@@ -209,11 +242,31 @@ func (m *model) compare(t *testing.T, f *fixture) {
 		if id, err := f.HighestID(ctx, shop, e); err != nil || id != highest {
 			t.Errorf("highest id of %s is %d, %v; %d wanted", e, id, err, highest)
 		}
-		few := func(r state.Record) bool { return r.Entity == e && r.SourceID < 50 }
-		same(t, "records by source", m.rows(few), f.bySource(t, shop, e, fifty()...))
+		few := func(r state.Record) bool { return r.Entity == e && r.SourceID < 5 }
+		same(t, "records by source", m.rows(few), f.bySource(t, shop, e, 0, 1, 2, 3, 4))
 	}
 	for _, number := range []string{"000", "003", "00", ""} {
 		same(t, "records by number", m.rows(func(r state.Record) bool { return number != "" && r.Number == number }), f.byNumber(t, shop, number))
+	}
+
+	for n := range 3 {
+		parent := fmt.Sprint("shop-c", n)
+		rows, err := f.RecordsByParent(ctx, shop, parent, "shop-c1", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "orders of "+parent, m.rows(func(r state.Record) bool {
+			return r.Entity == state.Order && r.Parent == parent && r.Key > "shop-c1"
+		}), rows)
+	}
+	for _, open := range []bool{false, true} {
+		rows, err := f.Claims(ctx, shop, open, "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "claims", m.rows(func(r state.Record) bool {
+			return r.Entity == state.Profile && r.State == state.Claimed && (!open || r.CopernicaID != 0)
+		}), rows)
 	}
 
 	attempts := make(map[state.RecordRef]int)

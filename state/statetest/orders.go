@@ -345,12 +345,3 @@ func testEntities(t *testing.T, f *fixture) {
 		state.Item:    {state.Planned: 1, state.Unknown: 1},
 	}, o.Records)
 }
-
-// fifty are the ids 0 to 49.
-func fifty() []int64 {
-	ids := make([]int64, 50)
-	for i := range ids {
-		ids[i] = int64(i)
-	}
-	return ids
-}
