@@ -148,7 +148,7 @@ func letter(err error) (cause, message, fix string) {
 		return e.Cause, "", "mend the record in Magento; saving it sends it again"
 	}
 	if e, ok := errors.AsType[*duplicateError](err); ok {
-		return "duplicate_key", e.Error(), "the order no longer has this line, and none of these rows is known as the one that syncd made: remove them in Copernica, then replay the letter"
+		return "duplicate_key", e.Error(), "the order no longer has this line, and none of these rows is known as the one that syncd made: remove them in Copernica, then close the letter with syncd dead resolve"
 	}
 	if _, ok := errors.AsType[*ownerError](err); ok {
 		return "profile_missing", err.Error(), "mend the customer first, whose own dead letter says how; then replay this one"

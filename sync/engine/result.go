@@ -78,6 +78,9 @@ func (it *intent) apart(res result) result {
 	if res.record.State == state.Acknowledged {
 		res.record.State, res.record.Refused = state.Refused, it.attempt
 		res.record.Hash, res.record.SourceUpdatedAt = it.before.Hash, it.before.SourceUpdatedAt
+		if res.record.CopernicaID != it.before.CopernicaID { // another row, with who knows what content
+			res.record.Hash = state.Hash{}
+		}
 	}
 	res.problem, res.refused = it.problem, 1
 	return res

@@ -41,6 +41,7 @@ type world struct {
 	owners       map[int64]string  // of orders delivered before their customer was deleted
 	claims       map[string]string // of guests whose customers took another e-mail
 	pageSize     int
+	api          int // version of Copernica's; 0: 4
 }
 
 // inWorld runs a test in a bubble with a world of n customers.
@@ -132,7 +133,7 @@ func (w *world) engine(change func(*engine.Config)) *engine.Engine {
 		w.t.Fatal(err)
 	}
 	account, err := copernica.New(copernica.Config{
-		APIURL: "http://127.0.0.1/v4", AuthURL: "http://127.0.0.1", AccessToken: copernicatest.AccessToken, Transport: toAccount, Now: time.Now,
+		APIURL: "http://127.0.0.1", Version: w.api, AuthURL: "http://127.0.0.1", AccessToken: copernicatest.AccessToken, Transport: toAccount, Now: time.Now,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -192,7 +192,7 @@ func (w *writer) shows(it *intent, row *standing, content, consent bool) bool {
 // the shop's opt-in gives way to what stands there.
 func (w *writer) due(it *intent, seen *standing) (content, consent, kept bool) {
 	content = it.sendContent
-	if (it.lookFirst || it.action == create) && it.problem == nil {
+	if (it.lookFirst || it.action == create || seen.id != it.before.CopernicaID) && it.problem == nil {
 		content = it.rewrite || !it.row.Same(seen.fields)
 	}
 	if it.sendConsent {
