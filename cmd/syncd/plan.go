@@ -87,36 +87,24 @@ func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 		fmt.Fprintf(b, "%s: nothing to read, no call to Copernica\n", stream)
 		return
 	}
-	fmt.Fprintf(b, "%s: %s to read, about %s to Copernica, about %s\n",
-		stream, counted(n.Read, "record"), counted(p.Calls, "call"), minutes(p.Time))
+	fmt.Fprintf(b, "%s would be: %s; about %s to Copernica, about %s\n",
+		stream, tally(p.Stream, n), counted(p.Calls, "call"), minutes(p.Time))
+	if p.Missing > 0 {
+		fmt.Fprintf(b, "  the shop does not have %s of the ids\n", grouped(p.Missing))
+	}
 	if p.Total > n.Read && !p.Waiting && n.Read > 0 {
 		whole := float64(p.Total) / float64(n.Read)
 		fmt.Fprintf(b, "  of %s in all, for which that makes about %s and %s\n", counted(p.Total, "record"),
 			counted(int64(float64(p.Calls)*whole), "call"), minutes(time.Duration(float64(p.Time)*whole)))
 	}
-	for _, line := range []struct {
-		what  string
-		count int64
-		words string
-	}{
-		{"create", n.Created, "rows that Copernica does not have"},
-		{"update", n.Updated, "rows that differ"},
-		{"remove", n.Removed, "rows whose lines are gone from their orders"},
-		{"nothing", n.Unchanged, "rows as they should be"},
-		{"refuse", n.Refused, "records that cannot be delivered and become dead letters"},
-		{"ownerless", n.Ownerless, "orders of deleted accounts"},
-		{"unknown", n.Unknown, "rows below a profile without an outcome yet"},
-		{"opt-outs", n.OptOutsKept, "opt-outs in Copernica that are kept"},
-	} {
-		if line.count > 0 {
-			fmt.Fprintf(b, "  %-10s %8s  %s\n", line.what, grouped(line.count), line.words)
-		}
-	}
 	if p.Waiting {
-		fmt.Fprintf(b, "  %-10s %8s  %s\n", "wait", grouped(p.Total-n.Read), "orders, until the first pass over the customers has brought their customer")
+		fmt.Fprintf(b, "  %s: the first pass over the customers has yet to bring their customers\n", waiting(p.Total-n.Read))
 	}
-	if p.Looks > 0 {
-		fmt.Fprintf(b, "  %s looked at in Copernica first, and written only where they differ\n", counted(p.Looks, "row"))
+	switch looked := counted(p.Looks, "row") + " looked at in Copernica first"; {
+	case p.Looks > 0 && p.Forced:
+		fmt.Fprintf(b, "  %s: what Copernica has no more is created, not updated\n", looked)
+	case p.Looks > 0:
+		fmt.Fprintf(b, "  %s, and written only where they differ\n", looked)
 	}
 	if len(p.Rows) == 0 {
 		return
@@ -131,6 +119,14 @@ func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 			row(r.Key, r.Action, previewFields(r, values))
 		}
 	})
+}
+
+// waiting says how many orders have to wait.
+func waiting(n int64) string {
+	if n == 1 {
+		return "1 order waits"
+	}
+	return grouped(n) + " orders wait"
 }
 
 // previewFields says which fields of a row would change.

@@ -82,6 +82,47 @@ func TestPromise22_AStoppedResyncGoesOn(t *testing.T) {
 	s.inStep()
 }
 
+// A preview says in the run's words and numbers what the run then does.
+func TestADryRunCountsAsTheRun(t *testing.T) {
+	t.Parallel()
+	s := newOrderStage(t)
+	s.ends(exitDone, s.run("run"))
+	s.pass(time.Minute)
+	s.shop.Edit(s.id(0), func(c *magentotest.Customer) { c.LastName += " II" })
+	s.must(s.account.RemoveProfile(s.profileOf("shop-c" + number(s.id(3)))))
+	s.must(s.account.Unsubscribe(copernicatest.DatabaseName, "shop-c"+number(s.id(5))))
+	s.pass(time.Minute)
+	counts := func(out outcome, before string) string {
+		t.Helper()
+		s.ends(exitDone, out)
+		_, after, found := strings.Cut(out.stdout, before)
+		said, _, ended := strings.Cut(after, ";")
+		if !found || !ended || !strings.Contains(said, " read, ") {
+			t.Fatalf("no %q in:\n%s", before, out.stdout)
+		}
+		return said
+	}
+	for _, args := range [][]string{
+		{"customers"},
+		{"customers", "--force"}, // brings back what was removed
+		{"customers", "--force"},
+		{"orders"},
+		{"orders", "--force"},
+		{"orders", "--ids", "1,2,3", "--force"},
+	} {
+		stream := args[0]
+		would := counts(s.run(append([]string{"resync", "--dry-run", "--limit", "1000"}, args...)...), stream+" would be: ")
+		if did := counts(s.run(append([]string{"resync"}, args...)...), ", "+stream+": "); did != would {
+			t.Errorf("%v: the preview says %q, the run %q", args, would, did)
+		}
+	}
+	s.everybodyChanges()
+	would := counts(s.run("plan"), "customers would be: ")
+	if did := counts(s.run("run"), "customers: "); did != would {
+		t.Errorf("the plan says %q, the run %q", would, did)
+	}
+}
+
 // With --wait the end is waited for, whoever brings it.
 func TestAResyncWaitsForAnotherProcess(t *testing.T) {
 	t.Parallel()

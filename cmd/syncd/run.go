@@ -106,31 +106,10 @@ func switchedOn(cfg config.Config) []string {
 // summary says in one line what a run did.
 func summary(r engine.Report) string {
 	n := r.Counters
-	created := grouped(n.Created)
-	if strings.HasPrefix(r.Stream, engine.Orders) { // an order makes several
-		created = counted(n.Created, "row")
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s read", r.Stream, grouped(n.Read))
-	if r.Stream != engine.Unsubscribes {
-		fmt.Fprintf(&b, ", %s created, %s updated, %s unchanged", created, grouped(n.Updated), grouped(n.Unchanged))
-	}
-	for _, part := range []struct {
-		count int64
-		words string
-	}{
-		{n.Removed, counted(n.Removed, "row") + " removed"},
-		{n.Refused, grouped(n.Refused) + " refused"},
-		{n.Ownerless, grouped(n.Ownerless) + " of deleted accounts"},
-		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
-		{r.Unreached, grouped(r.Unreached) + " not reached"},
-		{n.Missing, counted(n.Missing, "record") + " gone from the shop"},
-		{n.OptOutsReturned, counted(n.OptOutsReturned, "opt-out") + " returned to the shop"},
-		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
-	} {
-		if part.count > 0 {
-			fmt.Fprintf(&b, ", %s", part.words)
-		}
+	fmt.Fprintf(&b, "%s: %s", r.Stream, tally(r.Stream, n))
+	if r.Unreached > 0 {
+		fmt.Fprintf(&b, ", %s not reached", grouped(r.Unreached))
 	}
 	fmt.Fprintf(&b, "; %s to Copernica, %s to Magento; %s", counted(n.TargetCalls, "call"), grouped(n.SourceCalls), r.Elapsed.Round(10*time.Millisecond))
 	switch {
@@ -146,6 +125,36 @@ func summary(r engine.Report) string {
 		b.WriteString("; not finished, the next run resumes here")
 	case r.Outcome == state.Failed:
 		b.WriteString("; failed, the next run resumes here")
+	}
+	return b.String()
+}
+
+// tally says what a run counted, or would count.
+func tally(stream string, n state.Counters) string {
+	created := grouped(n.Created)
+	if strings.HasPrefix(stream, engine.Orders) { // an order makes several
+		created = counted(n.Created, "row")
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s read", grouped(n.Read))
+	if stream != engine.Unsubscribes {
+		fmt.Fprintf(&b, ", %s created, %s updated, %s unchanged", created, grouped(n.Updated), grouped(n.Unchanged))
+	}
+	for _, part := range []struct {
+		count int64
+		words string
+	}{
+		{n.Removed, counted(n.Removed, "row") + " removed"},
+		{n.Refused, grouped(n.Refused) + " refused"},
+		{n.Ownerless, grouped(n.Ownerless) + " of deleted accounts"},
+		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
+		{n.Missing, counted(n.Missing, "record") + " gone from the shop"},
+		{n.OptOutsReturned, counted(n.OptOutsReturned, "opt-out") + " returned to the shop"},
+		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
+	} {
+		if part.count > 0 {
+			fmt.Fprintf(&b, ", %s", part.words)
+		}
 	}
 	return b.String()
 }
