@@ -207,6 +207,9 @@ func (s *sweeps) observe(r schedule.Result) {
 		return
 	}
 	now := s.now()
+	if n := r.Report.Counters.OptOutsReturned; n > 0 { // also of a round that failed later
+		s.log.Info("opt-outs made in Copernica went back to the shop", "opt_outs", n)
+	}
 	gap, rest := time.Minute, 0
 	for _, one := range s.all {
 		if one.name == r.Task.Stream {
@@ -248,7 +251,6 @@ func (s *sweeps) tell(p *pace, r schedule.Result, now time.Time) {
 	p.sum.Removed += n.Removed
 	p.sum.Missing += n.Missing
 	p.sum.Refused += n.Refused
-	p.sum.OptOutsReturned += n.OptOutsReturned
 	if p.sum == (state.Counters{}) && len(p.found) == 0 || now.Sub(p.told) < saySweep {
 		return
 	}
@@ -262,7 +264,6 @@ func (s *sweeps) tell(p *pace, r schedule.Result, now time.Time) {
 		{"lines_removed", p.sum.Removed},
 		{"missing", p.sum.Missing},
 		{"refused", p.sum.Refused},
-		{"opt_outs_returned", p.sum.OptOutsReturned},
 		{"removed_in_copernica", p.found[engine.Removed]},
 		{"edited_in_copernica", p.found[engine.Edited]},
 		{"duplicated", p.found[engine.Duplicated]},

@@ -134,7 +134,7 @@ func TestServeSweepsEverythingInItsPeriod(t *testing.T) {
 			t.Errorf("%s was never finished: %v", name, s.done)
 		}
 	}
-	if n := s.lines("level="); n > 6 || s.lines("level=ERROR") > 0 || s.lines("opt_outs_returned=1") != 1 || s.lines("edited_in_copernica=1") != 1 {
+	if n := s.lines("level="); n > 6 || s.lines("level=ERROR") > 0 || s.lines("opt-outs made in Copernica went back to the shop\" opt_outs=1\n") != 1 || s.lines("edited_in_copernica=1") != 1 {
 		t.Errorf("the log:\n%s", s.log)
 	}
 }
