@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func newTown(t *testing.T, database string, begins size) *town {
 			t.Fatal(err)
 		}
 	}
-	w.front = &gate{account: w.account.Handler(), last: map[string]string{}, again: map[int]int{}}
+	w.front = &gate{account: w.account.Handler(), last: map[string]writing{}, again: map[int]int{}}
 	shop, account := httptest.NewServer(w.shop.Handler()), httptest.NewServer(w.front)
 	t.Cleanup(shop.Close)
 	t.Cleanup(account.Close)
@@ -182,6 +183,13 @@ func (w *town) peopleOrder() {
 			Lines: []magentotest.Line{thing("three")},
 		})
 	}
+	for i := range max(few/4, 1) { // has ordered as a guest too, and has yet to confirm the account
+		id := w.shop.Create(magentotest.Customer{
+			WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "Some", LastName: "Guest",
+			Email: fmt.Sprintf("guest+%d@example.test", i), Confirmation: "0123456789abcdef",
+		})
+		w.shop.CreateOrder(magentotest.Order{StoreID: 1, CustomerID: id, Lines: []magentotest.Line{thing("five")}})
+	}
 	w.shopAhead.Add(int64(time.Minute))
 }
 
@@ -190,7 +198,8 @@ func alone(o *magentotest.Order) bool {
 	return o.Lines[0].ParentID == 0 && !slices.ContainsFunc(o.Lines, func(l magentotest.Line) bool { return l.ParentID == o.Lines[0].ID })
 }
 
-// peopleMove changes customers, some of whom order.
+// peopleMove changes customers, some of whom order. Guests register, or confirm their
+// account.
 func (w *town) peopleMove() {
 	w.shopAhead.Store(int64(2 * time.Hour))
 	for i, c := range w.shop.Data().Customers {
@@ -202,6 +211,14 @@ func (w *town) peopleMove() {
 				StoreID: 1, CustomerID: c.ID, Lines: []magentotest.Line{{SKU: "four", Name: "four", Price: "1.10", Ordered: "1", ProductID: 7}},
 			})
 		}
+		if c.Confirmation == "0123456789abcdef" {
+			w.shop.Edit(c.ID, func(c *magentotest.Customer) { c.Confirmation = "" })
+		}
+	}
+	for i := range 2 {
+		w.shop.Create(magentotest.Customer{
+			WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "Some", LastName: "Guest", Email: fmt.Sprintf("Guest+%d@example.test", 18+i),
+		})
 	}
 	w.shopAhead.Add(int64(time.Minute))
 }
@@ -314,7 +331,7 @@ type gate struct {
 	writes  int            // of this process
 	lose    bool           // this process's next creation
 	at      map[int]func() // what happens while a call is worked
-	last    map[string]string
+	last    map[string]writing
 	again   map[int]int                   // by process
 	holds   func(write int) (done func()) // called with mu held, which it may give away
 	seen    func(key string)              // called before the account has a write
@@ -384,14 +401,14 @@ func (g *gate) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		g.account.ServeHTTP(rw, r)
 		return
 	}
-	row, content := written(r, body)
+	row, what := written(r, body)
 	if seen != nil {
 		seen(row)
 	}
 	recorded := httptest.NewRecorder()
 	g.account.ServeHTTP(recorded, r)
 	if recorded.Code < 300 {
-		g.note(process, row, content)
+		g.note(process, row, what)
 	}
 	maps.Copy(rw.Header(), recorded.Header())
 	rw.WriteHeader(recorded.Code)
@@ -399,21 +416,30 @@ func (g *gate) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 }
 
 // note remembers what a row was written with last.
-func (g *gate) note(process int, row, content string) {
+func (g *gate) note(process int, row string, what writing) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if before, known := g.last[row]; known && before == content {
+	before, known := g.last[row]
+	what.below = cmp.Or(what.below, before.below)
+	if known && before == what {
 		g.again[process]++
 	}
-	g.last[row] = content
+	g.last[row] = what
 }
 
+// writing is what a row was written with: its content without consent, which goes with
+// some writes only, and where it was created, since a row that is moved is created twice.
+type writing struct{ content, below string }
+
 // written names the row of a write by its key, or by its path where the body does not
-// tell, and its content without consent, which goes with some writes only.
-func written(r *http.Request, body []byte) (row, content string) {
+// tell.
+func written(r *http.Request, body []byte) (row string, what writing) {
 	var fields map[string]any
 	if json.Unmarshal(body, &fields) != nil {
-		return r.URL.Path, r.Method
+		return r.URL.Path, writing{content: r.Method}
+	}
+	if r.URL.Query().Has("create") {
+		what.below = r.URL.Path
 	}
 	if inside, ok := fields["fields"].(map[string]any); ok {
 		fields = inside
@@ -429,7 +455,8 @@ func written(r *http.Request, body []byte) (row, content string) {
 	}
 	text, err := json.Marshal(fields)
 	if err != nil {
-		return row, err.Error()
+		text = []byte(err.Error())
 	}
-	return row, string(text)
+	what.content = string(text)
+	return row, what
 }

@@ -62,6 +62,12 @@ func (r *run) gather(ctx context.Context, guest state.Record) error {
 	}
 	r.cfg.TestHook(PointGathered)
 	whole, err := r.gathered(ctx, guest, customer, moved)
+	if err == nil && !whole {
+		// A write may have had no answer.
+		if err = r.pending(ctx); err == nil {
+			whole, err = r.gathered(ctx, guest, customer, moved)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -113,8 +119,8 @@ func (r *run) putOff(ctx context.Context, guest state.Record) error {
 }
 
 // moveOrders reads the orders below a profile from the shop again, which brings them
-// where they belong, and returns the keys of those that it found there.
-func (r *run) moveOrders(ctx context.Context, from string) (keys []string, err error) {
+// where they belong, and returns those that it found there.
+func (r *run) moveOrders(ctx context.Context, from string) (moved []state.Record, err error) {
 	for after := ""; ; {
 		orders, err := r.cfg.Store.RecordsByParent(ctx, r.cfg.Pipeline, from, after, pendingAtOnce)
 		if err != nil {
@@ -124,7 +130,7 @@ func (r *run) moveOrders(ctx context.Context, from string) (keys []string, err e
 		for _, rec := range orders {
 			after = rec.Key
 			if rec.State != state.Removed {
-				keys = append(keys, rec.Key)
+				moved = append(moved, rec)
 				again = append(again, source{rec.SourceID, rec.SourceUpdatedAt})
 			}
 		}
@@ -132,16 +138,16 @@ func (r *run) moveOrders(ctx context.Context, from string) (keys []string, err e
 			return nil, err
 		}
 		if len(orders) < pendingAtOnce {
-			return keys, nil
+			return moved, nil
 		}
 	}
 }
 
 // gathered reads back what was moved: every row stands below the customer's profile, and
 // no row at all below the guest's, which is still that guest's.
-func (r *run) gathered(ctx context.Context, guest, customer state.Record, moved []string) (bool, error) {
-	left, err := r.cfg.Store.RecordsByParent(ctx, r.cfg.Pipeline, guest.Key, "", rowsAtOnce)
-	if err != nil || slices.ContainsFunc(left, func(rec state.Record) bool { return rec.State != state.Removed }) {
+func (r *run) gathered(ctx context.Context, guest, customer state.Record, moved []state.Record) (bool, error) {
+	left, err := r.leftBelow(ctx, guest.Key)
+	if err != nil || len(left) > 0 {
 		return false, err
 	}
 	profile, err := r.profile(ctx, guest.CopernicaID)
@@ -167,9 +173,15 @@ func (r *run) gathered(ctx context.Context, guest, customer state.Record, moved 
 		return false, err
 	}
 	name := r.writer.below[state.Order].name
-	return !slices.ContainsFunc(moved, func(key string) bool {
-		return !slices.ContainsFunc(there, func(s copernica.Subprofile) bool { return s.Fields[name] == key })
+	return !slices.ContainsFunc(moved, func(rec state.Record) bool {
+		return !slices.ContainsFunc(there, func(s copernica.Subprofile) bool { return s.Fields[name] == rec.Key })
 	}), nil
+}
+
+// leftBelow returns orders that the ledger has below a profile.
+func (r *run) leftBelow(ctx context.Context, key string) ([]state.Record, error) {
+	rows, err := r.cfg.Store.RecordsByParent(ctx, r.cfg.Pipeline, key, "", rowsAtOnce)
+	return slices.DeleteFunc(rows, func(rec state.Record) bool { return rec.State == state.Removed }), err
 }
 
 // rowsBelow lists a collection below one profile.
