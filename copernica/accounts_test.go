@@ -9,7 +9,7 @@ import (
 )
 
 // notes are the refusals that stand below the table of docs/accounts.md.
-var notes = []struct{ mark, step string }{{"¹", stepConsumption}, {"²", stepSubRemoval}, {"³", stepCompletely}}
+var notes = []struct{ mark, step string }{{"¹", stepConsumption}, {"²", stepSubRemoval}, {"³", stepCompletely}, {"⁴", stepPublisher}, {"⁵", stepSuite}}
 
 // cell is what docs/accounts.md says about one version and one position of a switch.
 // TestConformance proves it.

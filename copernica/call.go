@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-resty/resty/v2"
 
@@ -109,14 +110,25 @@ func (s stay) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // get reads a JSON object into v.
 func (c *Client) get(ctx context.Context, route, path string, v any) error {
+	_, err := c.getAt(ctx, route, path, v)
+	return err
+}
+
+// getAt reads a JSON object into v and returns when Copernica gave it, by its own clock if
+// the answer tells.
+func (c *Client) getAt(ctx context.Context, route, path string, v any) (time.Time, error) {
 	a, err := c.call(httpx.WithPolicy(ctx, httpx.Idempotent), http.MethodGet, route, path, nil)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	if a.status != http.StatusOK || a.shape != shapeJSON || json.Unmarshal(a.body, v) != nil {
-		return a.noJSON(route)
+		return time.Time{}, a.noJSON(route)
 	}
-	return nil
+	at, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		at = c.now()
+	}
+	return at, nil
 }
 
 // noJSON types an answer under a status of success that is no JSON. A page comes
@@ -173,6 +185,10 @@ func (c *Client) call(ctx context.Context, method, route, path string, body []by
 			return a, nil
 		}
 		refusal := c.refusal(route, a.status, a.message, a.shape)
+		if refusal.Class == fault.Renew && withoutRight(ctx, a) {
+			refusal.Class = fault.Configuration
+			return nil, refusal
+		}
 		if refusal.Class != fault.Renew {
 			if refusal.refused {
 				c.tokens.accept(ctx, t)

@@ -114,6 +114,7 @@ type Client struct {
 	schemaMaxAge time.Duration
 	now          func() time.Time
 	log          *slog.Logger
+	destinations destinations
 }
 
 // New checks cfg and returns a client. It makes no call. Its errors have class

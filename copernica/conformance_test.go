@@ -25,6 +25,8 @@ const (
 	stepConsumption = "what the account used this month"
 	stepSubRemoval  = "removing an order or its lines"
 	stepCompletely  = "removing a profile completely"
+	stepPublisher   = "when somebody unsubscribed from a mailing of Publisher"
+	stepSuite       = "when somebody unsubscribed from a mailing of the Marketing Suite"
 	stepLongText    = "a text longer than its field"
 	stepDomain      = "a profile with a mail domain that Copernica refuses"
 	stepConnect     = "connecting by OAuth"
@@ -89,6 +91,7 @@ func conform(t *testing.T, version int, s copernicatest.Switches) *conformance {
 		w.removedProfile()
 		w.subprofiles()
 		w.removedCompletely()
+		w.unsubscribes()
 		w.oddKeys()
 		w.guards()
 		w.unknownIDs()

@@ -21,6 +21,9 @@ var (
 	// ErrTokenRevoked says that Copernica does not know the access token: it was revoked,
 	// or was never one of its own, which nothing tells apart.
 	ErrTokenRevoked = errors.New("the access token was revoked, or was never one of Copernica's")
+	// ErrNoList says that this account, or its token, has no right to a list of
+	// unsubscribes, or that its version of the API has none.
+	ErrNoList = errors.New("no such list")
 	// errNoCollection says that a collection of the schema is there no longer.
 	errNoCollection = errors.New("no such collection")
 	// errNotCreated says that a subprofile was refused without a reason.
@@ -54,6 +57,7 @@ type Error struct {
 	fix     string
 	cause   error // a sentinel of this package
 	refused bool  // Copernica worked on the call and left everything as it was
+	said    bool  // Copernica gave a message
 }
 
 func (e *Error) Error() string {
@@ -69,8 +73,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns ErrNoDatabase, ErrNoProfile, ErrNoSubprofile or ErrTokenRevoked where
-// they apply.
+// Unwrap returns ErrNoDatabase, ErrNoProfile, ErrNoSubprofile, ErrNoList or
+// ErrTokenRevoked where they apply.
 func (e *Error) Unwrap() error { return e.cause }
 
 // FaultClass implements [fault.Classified].
@@ -217,7 +221,7 @@ func spelled(message string) (known, bool) {
 // refusal types an answer that is no success. message is Copernica's own, or "" when
 // the body held none, and then shape says what it was.
 func (c *Client) refusal(route string, status int, message string, shape bodyShape) *Error {
-	e := &Error{Status: status, Route: route, Class: fault.Retry}
+	e := &Error{Status: status, Route: route, Class: fault.Retry, said: message != ""}
 	k, isKnown := spelled(message)
 	switch {
 	case isKnown:

@@ -30,6 +30,7 @@ var positions = map[string][]any{
 	"RefusedDomains":  {[]string{"126.com"}},
 	"PutStatus":       {http.StatusOK, http.StatusSeeOther},
 	"UpsertRace":      {time.Second},
+	"ListsForbidden":  {http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound},
 }
 
 // setting is one position of one switch, all others at zero.
@@ -81,6 +82,8 @@ func refusedSteps(version int, s copernicatest.Switches) []string {
 		stepConsumption: version == 1,
 		stepSubRemoval:  version == 1 && !s.Version1Upserts,
 		stepCompletely:  version == 1,
+		stepPublisher:   version == 1 || s.ListsForbidden != 0 || s.NoPublisher,
+		stepSuite:       version == 1 || s.ListsForbidden != 0,
 		stepLongText:    s.LongText == copernicatest.LongTextRefuse,
 		stepDomain:      len(s.RefusedDomains) > 0,
 		stepConnect:     s.Consent != copernicatest.ConsentGiven || s.StateLength > 64,

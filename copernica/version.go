@@ -23,6 +23,9 @@ type dialect struct {
 	looksFirst bool
 	// keepsRemoved says that nothing removes a profile so that its id does not show it.
 	keepsRemoved bool
+	// lists says that there are lists of unsubscribes, and begins that the Marketing Suite's
+	// is asked for a period by begintime and not by a condition.
+	lists, begins bool
 	// locates says that a Location, or X-Location, may name a row that was there before:
 	// only X-Created tells of a creation.
 	locates bool
@@ -32,7 +35,7 @@ type dialect struct {
 
 // version returns the dialect of a version from 1 to 4.
 func version(n int) dialect {
-	return dialect{number: n, queryToken: n <= 3, flatProfiles: n == 1, looksFirst: n == 1, keepsRemoved: n == 1, locates: n <= 2, movedOnCreate: n == 1}
+	return dialect{number: n, queryToken: n <= 3, flatProfiles: n == 1, looksFirst: n == 1, keepsRemoved: n == 1, lists: n >= 2, begins: n >= 3, locates: n <= 2, movedOnCreate: n == 1}
 }
 
 // path is the last element of the API's address, with a slash before it.

@@ -75,7 +75,9 @@ type Account struct {
 	tables    map[int64]*table // collections by id
 	profiles  map[int64]*row
 	subs      map[int64]*row
-	lastID    struct{ database, collection, field, profile, sub, secret int64 }
+	lastID    struct{ database, collection, field, profile, sub, secret, unsubscribe, destination int64 }
+
+	unsubscribes []unsubscribe // of both lists, by id
 
 	access map[string]bool       // API access tokens that are good
 	tokens map[string]grant      // authorization tokens issued
@@ -102,6 +104,7 @@ func New(cfg Config) *Account {
 	// Ranges apart, so that an id used in the wrong place is no id at all.
 	a.lastID.database, a.lastID.collection, a.lastID.field = 100, 500, 2000
 	a.lastID.profile, a.lastID.sub = 100_000, 50_000_000
+	a.lastID.unsubscribe, a.lastID.destination = 70_000_000, 80_000_000
 	if !cfg.Empty {
 		a.addDatabase(DatabaseName, "")
 	}

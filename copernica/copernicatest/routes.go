@@ -25,6 +25,8 @@ func (a *Account) route(req *request) answer {
 		return a.routeRow(req, a.profiles, msgNoProfile)
 	case "subprofile":
 		return a.routeRow(req, a.subs, msgNoSub)
+	case "publisher", "ms":
+		return a.routeMailings(req)
 	default:
 		return fail(msgMethod)
 	}
@@ -136,7 +138,11 @@ func (a *Account) routeRow(req *request, rows map[int64]*row, missing string) an
 	case sub == "subprofiles" && r.parent == nil:
 		return a.subprofiles(req, r)
 	case sub == "unsubscribe" && req.method == http.MethodPut && len(req.path) == 3:
-		a.runUnsubscribe(r)
+		if a.cfg.UnsubscribedByAPIListed {
+			a.noteUnsubscribe(r, Publisher, 0, 0)
+		} else {
+			a.runUnsubscribe(r)
+		}
 		return answer{status: http.StatusNoContent}
 	case sub != "" && sub != "fields":
 		return fail(msgMethod)

@@ -28,6 +28,10 @@ const (
 	// msgField was seen for a field that cannot be found. Using it for a filter or a
 	// body that names an unknown field is a guess.
 	msgField = "Failed to get the field"
+	// What is said about a program that an account has no right to, and about a copy of a
+	// mailing that is not there, is a guess.
+	msgForbidden     = "You have no access to this part of the application"
+	msgNoDestination = "No destination with supplied ID"
 )
 
 // maxBody is far beyond any body that a client should send.

@@ -123,6 +123,22 @@ type Switches struct {
 	// UpsertRace is the time between an upsert's look and its creation. When set, two
 	// concurrent upserts of one new key both create. Default: a call is one instant.
 	UpsertRace time.Duration
+	// ListsForbidden refuses the lists of unsubscribes with this status, as to a token or a
+	// licence without a right to them. Zero: they are given.
+	ListsForbidden int
+	// NoPublisher answers "Invalid method" where the list of Publisher is, as an account
+	// without that program might. Default: the list is there, if only empty.
+	NoPublisher bool
+	// SuiteNamesProfiles has the Marketing Suite's list name profiles in versions 3 and 4,
+	// as the documentation of version 2 has it. Default: destinations alone.
+	SuiteNamesProfiles bool
+	// UnsubscribesNewestFirst turns the lists of unsubscribes round. Default: by id.
+	UnsubscribesNewestFirst bool
+	// PeriodIgnored gives whole lists of unsubscribes, whatever period is asked for.
+	PeriodIgnored bool
+	// UnsubscribedByAPIListed puts who was unsubscribed by PUT, and so by no mailing, on
+	// Publisher's list. Default: on none, since the lists are statistics of mailings.
+	UnsubscribedByAPIListed bool
 	// NextID adds `nextid` to lists of profiles, which only the Dutch pages mention.
 	NextID bool
 	// NewFieldKeepsModified leaves `modified` of all profiles alone when a field is

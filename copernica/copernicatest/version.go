@@ -21,6 +21,7 @@ import (
 //	subprofile: PUT, DELETE       …/fields   yes        yes        yes
 //	X-Created of a subprofile's PUT          no         yes        yes
 //	GET /consumption              -          yes        yes        yes
+//	lists of unsubscribes         -          yes        yes        yes
 //	DELETE completely             -          yes        yes        yes
 //	DELETE of many profiles, PUT of a
 //	collection's subprofiles      -          -          yes        yes
@@ -41,7 +42,7 @@ func (a *Account) has(req *request) bool {
 		return false
 	case req.version == 2:
 		return true
-	case first == "consumption":
+	case first == "consumption", first == "publisher", first == "ms":
 		return false
 	case a.cfg.Version1Upserts:
 		return true
