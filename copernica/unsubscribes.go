@@ -182,14 +182,19 @@ func dated(rows []rawUnsubscribe, since, asked time.Time, zone *time.Location) [
 	return slices.DeleteFunc(all, func(u datedUnsubscribe) bool { return !u.At.IsZero() && u.At.Before(since) })
 }
 
-// lastOfEach returns the last entry of each profile, and all that are of nobody.
+// lastOfEach returns the last entry of each profile, and all that are of nobody. Of two of
+// one profile with the same local time the second is of the second hour.
 func lastOfEach(all []datedUnsubscribe) []Unsubscribe {
-	seen := map[int64]bool{}
+	at := map[int64]int{}
 	var last []Unsubscribe
 	for _, u := range slices.Backward(all) {
-		if u.Profile == 0 || !seen[u.Profile] {
-			seen[u.Profile] = true
+		i, seen := at[u.Profile]
+		switch {
+		case !seen || u.Profile == 0:
+			at[u.Profile] = len(last)
 			last = append(last, u.Unsubscribe)
+		case u.twice() && last[i].At.Equal(u.At):
+			last[i].Earlier = time.Time{}
 		}
 	}
 	slices.Reverse(last)
