@@ -13,7 +13,7 @@ import (
 
 var (
 	// ErrNoDatabase says that the account has no database of that name or id.
-	ErrNoDatabase = errors.New("the account has no such database: `syncd provision` creates it, or set SYNCD_COPERNICA_DATABASE")
+	ErrNoDatabase = errors.New("the account has no such database: set SYNCD_COPERNICA_DATABASE to one that it has, or create it with `syncd provision --create-database`")
 	// ErrNoProfile says that the database has no profile with that id.
 	ErrNoProfile = errors.New("no such profile")
 	// ErrNoSubprofile says that the collection has no subprofile with that id.
@@ -197,7 +197,7 @@ var messages = map[string]known{
 	"invalid request, element # is missing in 'directory' path": {class: fault.Configuration, fix: fixURL},
 	"no database with supplied id": {
 		class: fault.Configuration, cause: ErrNoDatabase,
-		fix: "`syncd provision` creates it, or set SYNCD_COPERNICA_DATABASE to a database of this account",
+		fix: "set SYNCD_COPERNICA_DATABASE to a database of this account, or create it with `syncd provision --create-database`",
 	},
 	"no collection with given id":              {class: fault.Configuration, cause: errNoCollection, fix: "a collection is missing: run syncd provision"},
 	"no entity with supplied id":               {class: fault.Record, cause: ErrNoProfile},

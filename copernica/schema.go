@@ -149,7 +149,7 @@ func (c *Client) Database(ctx context.Context, nameOrID string) (*Database, erro
 func noDatabase(nameOrID string) string {
 	fix := fmt.Sprintf("the account has no database %q: set SYNCD_COPERNICA_DATABASE to the name or id of one that it has", nameOrID)
 	if positive(nameOrID) == 0 {
-		fix += ", or run syncd provision to create it"
+		fix += ", or create it with `syncd provision --create-database`"
 	}
 	return fix
 }

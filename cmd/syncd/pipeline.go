@@ -52,7 +52,7 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 		Pipeline: cfg.Shop,
 		Shop:     shop,
 		Open: func(ctx context.Context) (engine.Database, error) {
-			return account.Database(ctx, cfg.Copernica.Database)
+			return openDatabase(ctx, account, cfg.Copernica.Database)
 		},
 		SameShop: a.sameShop(store, shop.Address(), a.newAddress),
 		Store:    store,

@@ -117,23 +117,5 @@ func (c *provisionCommand) mayCreate(ctx context.Context, client *copernica.Clie
 	if err != nil || len(existing) == 0 {
 		return err
 	}
-	return &config.Error{
-		Variable: config.Prefix + "COPERNICA_DATABASE",
-		Problem: fmt.Sprintf("is %s, and the account has no database of that name, but %s: set it to one of these, or run `syncd provision --create-database`",
-			name, databaseNames(existing)),
-	}
-}
-
-// databaseNames lists the names of databases for a message.
-func databaseNames(databases []copernica.DatabaseInfo) string {
-	const most = 10
-	names := make([]string, 0, most)
-	for _, d := range databases[:min(most, len(databases))] {
-		names = append(names, d.Name)
-	}
-	text := strings.Join(names, ", ")
-	if more := len(databases) - most; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
+	return noDatabase(name, existing)
 }
