@@ -28,7 +28,7 @@ func testModel(t *testing.T, f *fixture) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	m := model{records: make(map[state.RecordRef]state.Record), letters: make(map[state.RecordRef]int)}
 	l := f.acquire(t)
-	for range 150 {
+	for step := range 150 {
 		switch random.IntN(8) {
 		case 0, 1:
 			m.plan(t, f, l, random)
@@ -41,7 +41,7 @@ func testModel(t *testing.T, f *fixture) {
 		default:
 			m.commit(t, f, l, random)
 		}
-		m.compare(t, f)
+		m.compare(t, f, step)
 		if t.Failed() {
 			return
 		}
@@ -189,7 +189,9 @@ func (m *model) rows(which func(state.Record) bool) []state.Record {
 	return rows
 }
 
-func (m *model) compare(t *testing.T, f *fixture) {
+// compare asks a store for what it must hold, and at each step for some of what stands
+// where.
+func (m *model) compare(t *testing.T, f *fixture, step int) {
 	t.Helper()
 	ctx := t.Context()
 	cp, err := f.Checkpoint(ctx, shop, stream)
@@ -245,29 +247,25 @@ func (m *model) compare(t *testing.T, f *fixture) {
 		few := func(r state.Record) bool { return r.Entity == e && r.SourceID < 5 }
 		same(t, "records by source", m.rows(few), f.bySource(t, shop, e, 0, 1, 2, 3, 4))
 	}
-	for _, number := range []string{"000", "003", "00", ""} {
+	for _, number := range [][]string{{"000", ""}, {"003", "00"}}[step%2] {
 		same(t, "records by number", m.rows(func(r state.Record) bool { return number != "" && r.Number == number }), f.byNumber(t, shop, number))
 	}
 
-	for n := range 3 {
-		parent := fmt.Sprint("shop-c", n)
-		rows, err := f.RecordsByParent(ctx, shop, parent, "shop-c1", 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, "orders of "+parent, m.rows(func(r state.Record) bool {
-			return r.Entity == state.Order && r.Parent == parent && r.Key > "shop-c1"
-		}), rows)
+	parent, open := fmt.Sprint("shop-c", step%3), step%2 == 0
+	orders, err := f.RecordsByParent(ctx, shop, parent, "shop-c1", 100)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, open := range []bool{false, true} {
-		rows, err := f.Claims(ctx, shop, open, "", 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, "claims", m.rows(func(r state.Record) bool {
-			return r.Entity == state.Profile && r.State == state.Claimed && (!open || r.CopernicaID != 0)
-		}), rows)
+	same(t, "orders of "+parent, m.rows(func(r state.Record) bool {
+		return r.Entity == state.Order && r.Parent == parent && r.Key > "shop-c1"
+	}), orders)
+	claims, err := f.Claims(ctx, shop, open, "", 100)
+	if err != nil {
+		t.Fatal(err)
 	}
+	same(t, "claims", m.rows(func(r state.Record) bool {
+		return r.Entity == state.Profile && r.State == state.Claimed && (!open || r.CopernicaID != 0)
+	}), claims)
 
 	attempts := make(map[state.RecordRef]int)
 	for _, d := range f.letters(t) {

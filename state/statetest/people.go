@@ -256,9 +256,9 @@ func testMovedAreFound(t *testing.T, f *fixture) {
 	same(t, "removed ones of the shop", "shop-o1", keysIn(f.bySource(t, shop, state.Order, 1)))
 }
 
-// A shop's best customer is one commit.
+// A good customer of the shop is one commit.
 func testMoveOfMany(t *testing.T, f *fixture) {
-	const orders = 1000
+	const orders = 300
 	l := f.acquire(t)
 	var c state.Commit
 	for id := range int64(orders) {
@@ -341,7 +341,7 @@ func testTombstones(t *testing.T, f *fixture) {
 	if got, err := f.Tombstones(ctx, shop, nil); err != nil || got == nil || len(got) != 0 {
 		t.Errorf("of nobody: %v, %v", got, err)
 	}
-	many := make([]state.Tombstone, 3000)
+	many := make([]state.Tombstone, 1000)
 	persons := make([]state.Hash, len(many))
 	for i := range many {
 		persons[i] = f.Hasher().Sum("person", fmt.Sprint(i))

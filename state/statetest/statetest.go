@@ -102,7 +102,7 @@ func (s Suite) Run(t *testing.T) {
 		{"people/claims", testClaims},
 		{"people/rows below a profile", testBelow},
 		{"people/rows that moved are found", testMovedAreFound},
-		{"people/a thousand orders move", testMoveOfMany},
+		{"people/many orders move", testMoveOfMany},
 		{"people/tombstones", testTombstones},
 		{"people/tombstones no store can keep", testTombstoneErrors},
 		{"people/erasures", testErasures},
