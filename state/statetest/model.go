@@ -28,7 +28,7 @@ func testModel(t *testing.T, f *fixture) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	m := model{records: make(map[state.RecordRef]state.Record), letters: make(map[state.RecordRef]int)}
 	l := f.acquire(t)
-	for step := range 150 {
+	for step := range 110 {
 		switch random.IntN(8) {
 		case 0, 1:
 			m.plan(t, f, l, random)
