@@ -295,7 +295,7 @@ func TestDeadGolden(t *testing.T) {
 				}},
 			},
 			{Entity: state.Item, Key: "shop-i1002", SourceID: 815, Ledger: unknown, LastRun: run, Letters: []deadLetter{refused}, Live: &liveSides{}},
-			{Entity: state.Item, Key: "shop-i1003", SourceID: 815, Live: &liveSides{InShop: true, Rows: []int64{5, 7}, Profiles: []int64{90818, 90818}}},
+			{Entity: state.Item, Key: "shop-i1003", SourceID: 815, Live: &liveSides{InShop: true, Rows: []int64{5, 7}, Ours: 5, Profiles: []int64{90818, 90818}}},
 		},
 	}
 	stored := *order
@@ -322,7 +322,7 @@ func TestDeadGolden(t *testing.T) {
 		}},
 		"lookup/two": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byEmail, Records: []*lookupRecord{
 			{Entity: state.Profile, Key: "shop-c17", SourceID: 17, Ledger: unknown, LastRun: run},
-			{Entity: state.Profile, Key: "shop-c18", SourceID: 18, Live: &liveSides{Profiles: []int64{5, 7}, Gone: 4, Problem: "customer 18: email empty"}},
+			{Entity: state.Profile, Key: "shop-c18", SourceID: 18, Live: &liveSides{Profiles: []int64{5, 7}, Ours: 5, Gone: 4, Problem: "customer 18: email empty"}},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

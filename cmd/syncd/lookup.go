@@ -28,6 +28,7 @@ func (*lookupCommand) Help() string {
 		"and its dead letters; of an order also its profile and its lines. " +
 		"Digits are a customer id, and the number of an order as well; with leading zeros, or written order:NUMBER, they are the number " +
 		"alone. An order number is unique within its store only, so several orders may be shown; keys are made of ids, not of order numbers. " +
+		"Where several rows in Copernica have the record's key, --live says which of them is written to and what to do with the others, which never are. " +
 		"Without --live it calls nobody and shows no personal data; an e-mail is only compared by a hash of it. " +
 		"Ends with 1 when nothing is known."
 }

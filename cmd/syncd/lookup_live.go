@@ -11,6 +11,7 @@ import (
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -204,14 +205,13 @@ func (l *live) profile(ctx context.Context, r *lookupRecord, both *liveSides) (*
 	if err != nil {
 		return nil, err
 	}
+	var same []engine.Double
 	for _, p := range found {
 		both.Profiles = append(both.Profiles, p.ID)
+		same = append(same, engine.Double{ID: p.ID, OptedOut: l.mapping.Consent().OptedOut(p.Fields[l.mapping.Consent().Name])})
 	}
-	if r.Ledger != nil && r.Ledger.CopernicaID != 0 {
-		id := r.Ledger.CopernicaID
-		if i := slices.IndexFunc(found, func(p copernica.Profile) bool { return p.ID == id }); i >= 0 {
-			return &found[i], nil
-		}
+	both.Ours = engine.Choose(same, r.copernicaID())
+	if id := r.copernicaID(); id != 0 && id != both.Ours {
 		p, err := l.db.Profile(ctx, id)
 		switch {
 		case errors.Is(err, copernica.ErrNoProfile), err == nil && p.Removed:
@@ -222,10 +222,18 @@ func (l *live) profile(ctx context.Context, r *lookupRecord, both *liveSides) (*
 			both.Rekeyed = id
 		}
 	}
-	if len(found) == 0 {
+	if both.Ours == 0 {
 		return nil, nil //nolint:nilnil // the report says that there is none
 	}
-	return &found[0], nil
+	return &found[slices.Index(both.Profiles, both.Ours)], nil
+}
+
+// copernicaID is the id that the ledger has, or 0.
+func (rec *lookupRecord) copernicaID() int64 {
+	if rec == nil || rec.Ledger == nil {
+		return 0
+	}
+	return rec.Ledger.CopernicaID
 }
 
 // unknown reports whether a record was only guessed and nobody has it.
@@ -240,6 +248,7 @@ type liveSides struct {
 	Problem   string      `json:"problem"`    // why it cannot be delivered as it stands
 	Profiles  []int64     `json:"profiles"`   // live ones with the key; of an order or a line those that its rows stand below
 	Rows      []int64     `json:"rows"`       // of an order or a line: live rows with the key, as many as profiles
+	Ours      int64       `json:"ours"`       // of those profiles or rows the one that is written to; 0: none
 	Gone      int64       `json:"gone"`       // the profile or row that the ledger names, when Copernica no longer has it; 0 = not so
 	Rekeyed   int64       `json:"rekeyed"`    // likewise, when it has another key now
 	Fields    []liveField `json:"fields"`

@@ -7,6 +7,7 @@ import (
 
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -72,7 +73,8 @@ func (l *live) order(ctx context.Context, f *finder, r *lookupRecord) error {
 	if placed.Order.Key == r.Key {
 		row = &placed.Order
 	}
-	if err := l.beside(ctx, r, row); err != nil {
+	owner := r.Profile.copernicaID()
+	if err := l.beside(ctx, r, row, owner); err != nil {
 		return err
 	}
 	for i := range placed.Items {
@@ -87,7 +89,7 @@ func (l *live) order(ctx context.Context, f *finder, r *lookupRecord) error {
 		}
 	}
 	for _, line := range r.Items {
-		if err := l.line(ctx, line, placed, r.Live); err != nil {
+		if err := l.line(ctx, line, placed, r.Live, owner); err != nil {
 			return err
 		}
 	}
@@ -106,23 +108,25 @@ func (l *live) item(ctx context.Context, r *lookupRecord) error {
 			placed = read
 		}
 	}
-	return l.line(ctx, r, placed, of)
+	return l.line(ctx, r, placed, of, r.Profile.copernicaID())
 }
 
-// line fills in both sides of a line of a placed order, whose own sides are given.
-func (l *live) line(ctx context.Context, r *lookupRecord, placed *mapping.Placed, order *liveSides) error {
+// line fills in both sides of a line of a placed order, whose own sides and profile are
+// given.
+func (l *live) line(ctx context.Context, r *lookupRecord, placed *mapping.Placed, order *liveSides, owner int64) error {
 	r.Live = newLiveSides()
 	var row *mapping.Row
 	if i := slices.IndexFunc(placed.Items, func(row mapping.Row) bool { return row.Key == r.Key }); i >= 0 {
 		row = &placed.Items[i]
 		r.Live.InShop, r.Live.UpdatedAt = true, order.UpdatedAt
 	}
-	return l.beside(ctx, r, row)
+	return l.beside(ctx, r, row, owner)
 }
 
 // beside reads Copernica's side of an order or a line, the row that the ledger names if
-// it is still there, and lays it beside the shop's.
-func (l *live) beside(ctx context.Context, r *lookupRecord, row *mapping.Row) error {
+// it is still there, and lays it beside the shop's. Rows are ours below their owner, the
+// profile with that id, alone.
+func (l *live) beside(ctx context.Context, r *lookupRecord, row *mapping.Row, owner int64) error {
 	c, err := l.collection(r.Entity)
 	if err != nil {
 		return err
@@ -132,20 +136,23 @@ func (l *live) beside(ctx context.Context, r *lookupRecord, row *mapping.Row) er
 	if err != nil {
 		return err
 	}
+	id := r.copernicaID()
+	var same []engine.Double
 	for _, s := range found {
 		both.Rows, both.Profiles = append(both.Rows, s.ID), append(both.Profiles, s.Profile)
+		if s.ID == id || s.Profile == owner {
+			same = append(same, engine.Double{ID: s.ID})
+		}
+	}
+	both.Ours = engine.Choose(same, id)
+	if id != 0 && id != both.Ours {
+		if err := l.astray(ctx, c, id, both); err != nil {
+			return err
+		}
 	}
 	var read map[string]string
 	if len(found) > 0 {
-		read = found[0].Fields
-	}
-	if r.Ledger != nil && r.Ledger.CopernicaID != 0 {
-		id := r.Ledger.CopernicaID
-		if i := slices.Index(both.Rows, id); i >= 0 {
-			read = found[i].Fields
-		} else if err := l.astray(ctx, c, id, both); err != nil {
-			return err
-		}
+		read = found[max(slices.Index(both.Rows, both.Ours), 0)].Fields
 	}
 	l.lay(both, mapping.Table(r.Entity), row, read)
 	return nil

@@ -233,3 +233,59 @@ func TestLookupByEmail(t *testing.T) {
 		}
 	}
 }
+
+// Several profiles with one key: the lookup says which is written to, which are not and
+// what to do, before and after a run has chosen, by key, by customer and by any of the ids.
+func TestPromise17_LookupOfDoubles(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	id := s.id(25) // beyond the first page
+	key := "shop-c" + number(id)
+	byHand := func(consent string) int64 {
+		profile, err := s.account.AddProfile(copernicatest.DatabaseName, map[string]string{"customer_id": key, "newsletter": consent})
+		s.must(err)
+		return profile
+	}
+	s.environ["SYNCD_RUN_BUDGET"] = "1"
+	s.ends(exitDone, s.run("run", "customers"))
+	delete(s.environ, "SYNCD_RUN_BUDGET")
+	oldest, out := byHand(""), byHand(copernicatest.Unsubscribed)
+	profiles := []int64{oldest, out}
+	says := func(words ...string) { // a person is shown, so that it is not swept as the output of other commands is
+		t.Helper()
+		var text lockedBuffer
+		a := &app{stdout: &text, stderr: &text, environ: s.env(), now: time.Now}
+		if code := a.run(t.Context(), []string{"lookup", key, "--live"}); code != exitDone {
+			t.Errorf("exit code %d", code)
+		}
+		outcome{stdout: text.String()}.says(t, words...)
+	}
+	for _, what := range []string{key, number(id), "p" + number(oldest), "p" + number(out)} {
+		got := s.lookup(what, "--live").one(t)
+		if got.Key != key || got.Live.Ours != out || !slices.Equal(got.Live.Profiles, profiles) || *got.Live.Fields[10].Copernica != copernicatest.Unsubscribed {
+			t.Errorf("%s before a run: %+v", what, got.Live)
+		}
+	}
+	says("2 profiles have key "+key, "profile "+number(out)+" is the one that is written to, by its id: the oldest that shows an opt-out",
+		"remove ["+number(oldest)+"] in Copernica, or merge them into "+number(out))
+
+	s.ends(exitDone, s.run("run"))
+	profiles = append(profiles, byHand(""))
+	for _, what := range []string{key, number(id), "p" + number(oldest), "p" + number(out)} {
+		got := s.lookup(what, "--live").one(t)
+		if got.Ledger.CopernicaID != out || got.Live.Ours != out || !slices.Equal(got.Live.Profiles, profiles) {
+			t.Errorf("%s after a run: %+v", what, got.Live)
+		}
+	}
+	says("3 profiles have key "+key, "profile "+number(out)+" is ours: it is written to by its id, the others never",
+		"remove ["+number(oldest)+" "+number(profiles[2])+"] in Copernica")
+	verified := s.run("verify", "customers")
+	s.ends(exitFailed, verified)
+	verified.says(t, "duplicated", number(oldest)+"        "+number(out)+" is ours", number(profiles[2])+"        "+number(out)+" is ours")
+
+	// The one that was ours is removed: the rule names the next.
+	s.must(s.account.RemoveProfile(out))
+	if got := s.lookup(key, "--live").one(t).Live; got.Gone != out || got.Ours != oldest {
+		t.Errorf("removed: %+v", got)
+	}
+}

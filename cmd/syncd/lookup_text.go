@@ -270,7 +270,8 @@ func (l *liveSides) printRows(line func(name, format string, args ...any), rec *
 	case n == 0:
 		line("Copernica", "has no %s with key %s", word, rec.Key)
 	case n > 1:
-		line("Copernica", "%d %ss have key %s: %d; remove all but one", n, word, rec.Key, ids)
+		line("Copernica", "%d %ss have key %s: %d", n, word, rec.Key, ids)
+		l.printDoubles(line, rec, word, ids)
 	case rec.Entity == state.Profile:
 		line("Copernica", "profile %d", ids[0])
 	default:
@@ -281,6 +282,27 @@ func (l *liveSides) printRows(line func(name, format string, args ...any), rec *
 	}
 	if due := rec.Profile.Ledger.CopernicaID; due != 0 && len(ids) == 1 && l.Profiles[0] != due {
 		line("", "it belongs below profile %d", due)
+	}
+}
+
+// printDoubles says which of several rows with one key is ours, and what to do.
+func (l *liveSides) printDoubles(line func(name, format string, args ...any), rec *lookupRecord, word string, ids []int64) {
+	others := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return id == l.Ours })
+	switch {
+	case l.Ours == 0:
+		line("", "none of them is ours, and none is ever written to: remove them in Copernica")
+		return
+	case l.Ours == rec.copernicaID():
+		line("", "%s %d is ours: it is written to by its id, the others never", word, l.Ours)
+	case rec.Entity == state.Profile:
+		line("", "%s %d is the one that is written to, by its id: the oldest that shows an opt-out, or else the oldest", word, l.Ours)
+	default:
+		line("", "%s %d is the one that is written to, by its id: the oldest below its profile", word, l.Ours)
+	}
+	if rec.Entity == state.Profile {
+		line("", "remove %d in Copernica, or merge them into %d there by hand; as long as one of them shows an opt-out, the shop's opt-in gives way", others, l.Ours)
+	} else {
+		line("", "remove %d in Copernica", others)
 	}
 }
 

@@ -399,6 +399,26 @@ func TestLookupOfAnOrderLive(t *testing.T) {
 	if r.Ledger != nil || !r.Live.InShop || len(r.Live.Rows) != 0 || len(r.Items) != 1 || r.Profile == nil || r.Profile.Ledger.CopernicaID != owner {
 		t.Errorf("an order that was just placed: %+v", r)
 	}
+	// Doubles: ours is the ledger's, and for a row that the ledger does not know the oldest
+	// below its profile.
+	other := s.profileOf("shop-c" + number(s.id(2)))
+	var doubles []int64
+	for _, below := range []int64{other, owner, owner} {
+		row, err := s.account.AddSubprofile("Orders", below, map[string]string{"order_id": "shop-o" + number(fresh)})
+		s.must(err)
+		doubles = append(doubles, row)
+	}
+	if got := s.lookup("shop-o"+number(fresh), "--live").one(t).Live; got.Ours != doubles[1] || !slices.Equal(got.Rows, doubles) {
+		t.Errorf("doubles of an order that was just placed: %+v", got)
+	}
+	s.run("lookup", "shop-o"+number(fresh), "--live").says(t, "3 subprofiles have key shop-o"+number(fresh),
+		"subprofile "+number(doubles[1])+" is the one that is written to, by its id: the oldest below its profile",
+		"remove ["+number(doubles[0])+" "+number(doubles[2])+"] in Copernica")
+	_, err := s.account.AddSubprofile("Orders", owner, map[string]string{"order_id": key})
+	s.must(err)
+	if got := s.lookup(key, "--live").one(t); len(got.Live.Rows) != 2 || got.Live.Ours != got.Ledger.CopernicaID {
+		t.Errorf("a double of a known order: %+v", got.Live)
+	}
 	s.ends(exitFailed, s.run("lookup", "shop-o4711", "--live"), "neither the state, nor the shop, nor Copernica knows shop-o4711")
 	s.ends(exitFailed, s.run("lookup", "shop-i4711", "--live"), "knows shop-i4711")
 }

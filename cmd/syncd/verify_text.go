@@ -53,6 +53,7 @@ type verifyDifference struct {
 	Key         string           `json:"key"`
 	SourceID    int64            `json:"source_id"`    // in the shop; 0: not known
 	CopernicaID int64            `json:"copernica_id"` // 0: none
+	Chosen      int64            `json:"chosen"`       // of a double: the row with its key that is written to; 0: it is none
 	Fields      []verifyField    `json:"fields"`
 }
 
@@ -84,7 +85,7 @@ func (r *verifyReport) add(d engine.Difference) {
 		return
 	}
 	r.known[key] = true
-	one := verifyDifference{d.Deviation, d.Entity, d.Key, d.SourceID, d.CopernicaID, r.fields(d.Fields)}
+	one := verifyDifference{d.Deviation, d.Entity, d.Key, d.SourceID, d.CopernicaID, d.Chosen, r.fields(d.Fields)}
 	r.Differences = append(r.Differences, one)
 	if r.Counts[d.Deviation] == nil {
 		r.Counts[d.Deviation] = map[state.Entity]int64{}
@@ -171,7 +172,7 @@ func (r *verifyReport) print(w io.Writer) error {
 		table(&b, func(row func(cells ...any)) {
 			row("differs", "what", "key", "in the shop", "in Copernica", "fields")
 			for _, d := range r.Differences[:min(most, len(r.Differences))] {
-				row(d.Deviation, d.Entity, d.Key, orNothing(d.SourceID), orNothing(d.CopernicaID), r.named(d.Fields))
+				row(d.Deviation, d.Entity, d.Key, orNothing(d.SourceID), orNothing(d.CopernicaID), r.named(&d))
 			}
 		})
 		if more := len(r.Differences) - most; more > 0 {
@@ -219,10 +220,14 @@ func (r *verifyReport) print(w io.Writer) error {
 	return err
 }
 
-// named lists fields, with their values when they were asked for.
-func (r *verifyReport) named(fields []verifyField) string {
-	parts := make([]string, len(fields))
-	for i, f := range fields {
+// named lists the fields that differ, with their values when they were asked for; of a
+// double it names the row that is written to.
+func (r *verifyReport) named(d *verifyDifference) string {
+	if d.Chosen != 0 {
+		return fmt.Sprintf("%d is ours", d.Chosen)
+	}
+	parts := make([]string, len(d.Fields))
+	for i, f := range d.Fields {
 		if parts[i] = f.Field; f.Shop != nil {
 			parts[i] = fmt.Sprintf("%s: %q, in Copernica %q", f.Field, *f.Shop, *f.Copernica)
 		}
