@@ -133,7 +133,7 @@ func TestThroughAProxy(t *testing.T) {
 	proxy.serve(t, l)
 	for name, tc := range map[string]struct{ user, want string }{
 		"let through": {"operator:secretword@", "60 customers"},
-		"refused":     {"operator:secretguess@", "0 customers, magento GET customers/search: "},
+		"refused":     {"operator:secretguess@", "0 customers, magento GET customers/search: the proxy answered 407: it does not take the user and password in HTTPS_PROXY"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWalkThroughTheProxy$", "-test.v")

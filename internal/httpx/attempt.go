@@ -53,6 +53,12 @@ func (a *attempt) send() (*http.Response, *Error) {
 	if err != nil {
 		return nil, a.t.classify(a.ctx, a.req, a.host.known(), err)
 	}
+	if resp.StatusCode == http.StatusProxyAuthRequired { // no peer says that: a proxy did not pass the call on
+		if resp.Body != nil {
+			_ = resp.Body.Close() // whose words nobody needs
+		}
+		return nil, a.t.classifyProxy(a.req, &proxyError{status: resp.StatusCode, variable: "HTTP_PROXY"})
+	}
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}

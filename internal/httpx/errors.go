@@ -31,6 +31,9 @@ const (
 	// KindRequest is a call that cannot be sent as it is: an address without http
 	// or https, https where the peer speaks plain HTTP, a body that cannot be read again.
 	KindRequest
+	// KindProxy is a proxy in between that does not let the call through: it wants
+	// another user and password, or forbids the peer.
+	KindProxy
 	// KindTimeout is an attempt that took longer than AttemptTimeout.
 	KindTimeout
 	// KindBroken is a connection that broke off, or an answer that is not HTTP.
@@ -63,6 +66,8 @@ func (k Kind) String() string {
 		return "certificate"
 	case KindRequest:
 		return "request"
+	case KindProxy:
+		return "proxy"
 	case KindTimeout:
 		return "timeout"
 	case KindBroken:
@@ -162,7 +167,7 @@ func (t *Transport) newError(req *http.Request, kind Kind, cause error, reason s
 		Kind: kind, Err: cause, class: fault.Retry, reason: reason,
 	}
 	switch kind {
-	case KindUnknownHost, KindCertificate, KindRequest:
+	case KindUnknownHost, KindCertificate, KindRequest, KindProxy:
 		e.class, e.Unsent = fault.Configuration, true
 	case KindDial, KindBreakerOpen:
 		e.Unsent = true
@@ -197,6 +202,9 @@ func (t *Transport) classify(attempt context.Context, req *http.Request, known b
 	}
 	if e := t.classifyTLS(req, err); e != nil {
 		return e
+	}
+	if refused, ok := errors.AsType[*proxyError](err); ok {
+		return t.classifyProxy(req, refused)
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound && !dns.IsTemporary && !known {

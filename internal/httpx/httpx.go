@@ -184,12 +184,14 @@ func newBase(cfg Config) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		TLSClientConfig:     &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: min(10*time.Second, cfg.AttemptTimeout/2),
-		Protocols:           protocols,
-		MaxIdleConnsPerHost: cfg.Concurrency,
+		Proxy: http.ProxyFromEnvironment,
+		// Without it the status of a proxy that refuses is lost.
+		OnProxyConnectResponse: onConnect,
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    min(10*time.Second, cfg.AttemptTimeout/2),
+		Protocols:              protocols,
+		MaxIdleConnsPerHost:    cfg.Concurrency,
 		// Below the 5 s after which an Apache closes an idle connection: a write
 		// that crosses such a close has an unknown outcome and costs a look-up.
 		IdleConnTimeout:        4 * time.Second,
