@@ -97,6 +97,7 @@ type Item[T any] struct {
 type CustomerEmail struct {
 	ID, WebsiteID int64
 	Email         string
+	Confirmed     bool // no confirmation of the e-mail is pending
 }
 
 // EmailQuery selects customers by id.

@@ -114,11 +114,12 @@ func decodeEmail() func(raw []byte, size int64) Item[CustomerEmail] {
 			ID        integer `json:"id"`
 			WebsiteID integer `json:"website_id"`
 			Email     text    `json:"email"`
+			Pending   text    `json:"confirmation"`
 		}
 		if e := decodeItem(raw, size, &wire); e != nil {
 			return unread[CustomerEmail](raw, e, "id")
 		}
-		c := CustomerEmail{ID: int64(wire.ID), WebsiteID: int64(wire.WebsiteID), Email: string(wire.Email)}
+		c := CustomerEmail{ID: int64(wire.ID), WebsiteID: int64(wire.WebsiteID), Email: string(wire.Email), Confirmed: wire.Pending == ""}
 		return Item[CustomerEmail]{ID: c.ID, Value: c}
 	}
 }

@@ -74,14 +74,14 @@ func (c *Client) Emails(ctx context.Context, q EmailQuery) iter.Seq2[*Page[Custo
 			return criteria{
 				groups: [][]filter{{{"entity_id", "gt", strconv.FormatInt(after.ID, 10)}}},
 				sort:   []string{"entity_id"},
-				fields: "items[id,email,website_id],total_count",
+				fields: "items[id,email,website_id,confirmation],total_count",
 			}
 		},
 		narrow: "items[id],total_count",
 		decode: decodeEmail(),
 		single: func(ctx context.Context, id int64) (Item[CustomerEmail], error) {
-			v, err := c.customer(ctx, id, []string{"email", "website_id"}, newUntold(nil))
-			return Item[CustomerEmail]{ID: id, Value: CustomerEmail{ID: id, WebsiteID: v.WebsiteID, Email: v.Email}}, err
+			v, err := c.customer(ctx, id, []string{"email", "website_id", "confirmation"}, newUntold(nil))
+			return Item[CustomerEmail]{ID: id, Value: CustomerEmail{ID: id, WebsiteID: v.WebsiteID, Email: v.Email, Confirmed: v.Confirmation == ""}}, err
 		},
 		within: byID,
 	}, Cursor{ID: q.After})

@@ -219,7 +219,7 @@ func TestEmails(t *testing.T) {
 			shop := roundTrip(func(r *http.Request) (*http.Response, error) {
 				q := r.URL.Query()
 				size, _ := strconv.Atoi(q.Get("searchCriteria[pageSize]"))
-				if q.Get("fields") != "items[email,id,website_id],total_count" && q.Get("fields") != "items[id,email,website_id],total_count" {
+				if q.Get("fields") != "items[id,email,website_id,confirmation],total_count" {
 					t.Errorf("fields %q", q.Get("fields"))
 				}
 				if !first {

@@ -128,9 +128,10 @@ func ExpectOrders(shop magentotest.Data, opts Options) Orders {
 	for _, v := range shop.Views {
 		e.websites[v.ID] = v.WebsiteID
 	}
+	first, _ := firsts(shop, opts)
 	for _, c := range shop.Customers {
 		if deliverable(c) {
-			e.owners[c.ID] = fmt.Sprintf("%s-c%d", opts.Shop, c.ID)
+			e.owners[c.ID] = fmt.Sprintf("%s-c%d", opts.Shop, first[c.ID])
 			if c.Confirmation == "" {
 				e.accounts[e.guestKey(c.WebsiteID, c.Email)] = e.owners[c.ID]
 			}
@@ -205,6 +206,9 @@ func (e *ordersExpected) owner(o magentotest.Order) string {
 
 // guestKey is the key of the profile of a website's guest.
 func (e *ordersExpected) guestKey(website int64, email string) string {
+	if e.opts.OneByEmail {
+		website = 0
+	}
 	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(email))))
 	return fmt.Sprintf("%s-w%d-g%s", e.opts.Shop, website, hex.EncodeToString(sum[:])[:32])
 }

@@ -80,6 +80,9 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 		}
 		group.Go(func() error {
 			err := r.unsubscribe(ctx, &rec)
+			if err == nil {
+				err = r.unsubscribeOthers(ctx, &rec, p.Fields[r.cfg.Mapping.EmailField()])
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			switch {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -38,7 +39,7 @@ func (r *run) guestsOf(intents []*intent) map[string]*intent {
 		return guests
 	}
 	for _, it := range intents {
-		if it.problem == nil && it.row.Confirmed && it.row.Website != 0 {
+		if it.problem == nil && it.row.Confirmed && (it.row.Website != 0 || r.cfg.Mapping.OneByEmail()) {
 			guests[r.cfg.Mapping.GuestKey(it.row.Website, it.row.Email)] = it
 		}
 	}
@@ -114,7 +115,7 @@ func (r *run) recognise(ctx context.Context, p *page, orders []*placed) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	customers, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	customers, whose, err := r.behind(ctx, keys)
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (r *run) recognise(ctx context.Context, p *page, orders []*placed) error {
 		if o.guest == nil || claimant(o) == "" {
 			continue
 		}
-		guest, customer := o.guest.before, customers[claimant(o)]
+		guest, customer := o.guest.before, customers[cmp.Or(whose[claimant(o)], claimant(o))]
 		recorded := guest.State == state.Claimed
 		switch {
 		case recorded && (customer.Key == "" || customer.State == state.Gone):
@@ -134,7 +135,7 @@ func (r *run) recognise(ctx context.Context, p *page, orders []*placed) error {
 			if guest.Key == "" {
 				guest = o.guest.record(state.Claimed)
 			}
-			p.claim(claimedBy(guest, customer.Key))
+			p.claim(claimedBy(guest, customer.Key), true)
 		}
 		o.Owner = mapping.Owner{Key: customer.Key, Customer: customer.SourceID}
 		o.guest = nil
@@ -143,9 +144,13 @@ func (r *run) recognise(ctx context.Context, p *page, orders []*placed) error {
 }
 
 // claim notes a claim that the page's commit records, once.
-func (p *page) claim(guest state.Record) {
-	if !slices.ContainsFunc(p.claims, func(rec state.Record) bool { return rec.Key == guest.Key }) {
-		p.claims = append(p.claims, guest)
+func (p *page) claim(guest state.Record, made bool) {
+	if slices.ContainsFunc(p.claims, func(rec state.Record) bool { return rec.Key == guest.Key }) {
+		return
+	}
+	p.claims = append(p.claims, guest)
+	if made {
+		p.claimed++
 	}
 }
 
@@ -186,7 +191,7 @@ func (r *run) claimants(ctx context.Context, orders []*placed) (map[string]strin
 	found := map[string]string{}
 	for key, o := range unclaimed {
 		for _, e := range known[r.emailHash(o.guest.row.Email)] {
-			if e.Claims && e.Website == o.guest.row.Website {
+			if e.Claims && found[key] == "" && (e.Website == o.guest.row.Website || r.cfg.Mapping.OneByEmail()) {
 				found[key] = e.Key
 			}
 		}

@@ -17,19 +17,20 @@ func (r *run) prepareCustomers(ctx context.Context, p *page, items []magento.Ite
 	if len(items) == 0 {
 		return nil
 	}
-	first := r.lookups == nil
+	begins := r.lookups == nil
 	if err := r.learn(ctx, func(l *mapping.Lookups) bool { return knows(l, items) }); err != nil {
 		return err
 	}
 	for i := range items {
 		r.lookups.Accept(&items[i].Value)
 	}
-	if first && r.websites > 1 {
+	if begins && r.websites > 1 {
 		if err := r.scanEmails(ctx); err != nil {
 			return err
 		}
 	}
-	if err := r.emails(ctx, p, items); err != nil {
+	items, first, err := r.unite(ctx, p, items)
+	if err != nil {
 		return err
 	}
 	for i := range items {
@@ -40,6 +41,7 @@ func (r *run) prepareCustomers(ctx context.Context, p *page, items []magento.Ite
 	if err := r.load(ctx, state.Profile, p.intents); err != nil {
 		return err
 	}
+	r.part(p, first)
 	if err := r.claimGuests(ctx, guests); err != nil {
 		return err
 	}

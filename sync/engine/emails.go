@@ -69,7 +69,7 @@ func (r *run) scanEmails(ctx context.Context) error {
 		commit := state.Commit{Checkpoint: &cp}
 		for _, item := range got.Items {
 			if item.Err == nil {
-				commit.Emails = append(commit.Emails, r.email(item.ID, item.Value.WebsiteID, item.Value.Email, false)) // until the customer comes by
+				commit.Emails = append(commit.Emails, r.email(item.ID, item.Value.WebsiteID, item.Value.Email, item.Value.Confirmed))
 			}
 		}
 		if cp, err = r.cfg.Store.Commit(ctx, r.tenure.current(), commit); err != nil {
@@ -105,32 +105,37 @@ func plain(address string) bool {
 // is_subscribed by a single read for each whose e-mail is known on another website. A
 // customer that is gone by then is left as the list had it; finding deletions is
 // reconciliation's task.
-func (r *run) emails(ctx context.Context, p *page, items []magento.Item[magento.Customer]) error {
-	mine := make([]state.Email, len(items))
-	here := map[state.Hash][]state.Email{}
+func (r *run) emails(ctx context.Context, p *page, items []magento.Item[magento.Customer]) (*accounts, error) {
+	a := &accounts{mine: make([]state.Email, len(items))}
 	var hashes []state.Hash
+	here := map[string]bool{}
 	for i := range items {
 		if c := &items[i]; c.Err == nil {
-			mine[i] = r.email(c.ID, c.Value.WebsiteID, c.Value.Email, c.Value.Confirmation == "")
-			hashes = append(hashes, mine[i].Hash)
-			here[mine[i].Hash] = append(here[mine[i].Hash], mine[i])
+			a.mine[i] = r.email(c.ID, c.Value.WebsiteID, c.Value.Email, c.Value.Confirmation == "")
+			here[a.mine[i].Key] = true
+			hashes = append(hashes, a.mine[i].Hash)
 		}
 	}
-	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, hashes)
-	if err != nil {
-		return err
+	var err error
+	if a.known, err = r.cfg.Store.Emails(ctx, r.cfg.Pipeline, hashes); err != nil {
+		return nil, err
 	}
-	for _, e := range mine {
-		if e.Key != "" && !slices.Contains(known[e.Hash], e) {
+	for _, e := range a.mine {
+		if e.Key != "" && !slices.Contains(a.known[e.Hash], e) {
 			p.emails = append(p.emails, e)
 		}
 	}
-	if r.websites < 2 {
-		return nil
+	for hash, known := range a.known {
+		a.known[hash] = slices.DeleteFunc(known, func(e state.Email) bool { return here[e.Key] })
 	}
-	return r.exactConsent(ctx, items, func(i int) bool {
-		elsewhere := func(e state.Email) bool { return e.Key != mine[i].Key && e.Website != mine[i].Website }
-		return slices.ContainsFunc(known[mine[i].Hash], elsewhere) || slices.ContainsFunc(here[mine[i].Hash], elsewhere)
+	for _, e := range a.mine {
+		a.known[e.Hash] = append(a.known[e.Hash], e)
+	}
+	if r.websites < 2 {
+		return a, nil
+	}
+	return a, r.exactConsent(ctx, items, func(i int) bool {
+		return slices.ContainsFunc(a.known[a.mine[i].Hash], func(e state.Email) bool { return e.Key != a.mine[i].Key && e.Website != a.mine[i].Website })
 	})
 }
 

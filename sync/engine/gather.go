@@ -19,6 +19,12 @@ func (r *run) gatherClaims(ctx context.Context) error {
 	if r.rehearsal != nil || !slices.Contains(r.cfg.Mapping.Tables(), mapping.Orders) {
 		return nil
 	}
+	for _, from := range r.parted {
+		if _, err := r.moveOrders(ctx, from); err != nil {
+			return err
+		}
+	}
+	r.parted = nil
 	for after := ""; ; {
 		guests, err := r.cfg.Store.Claims(ctx, r.cfg.Pipeline, true, after, rowsAtOnce)
 		if err != nil {
@@ -219,12 +225,15 @@ func (r *run) profile(ctx context.Context, id int64) (*copernica.Profile, error)
 // person, and the way back then takes it to the shop (promise 18).
 func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record) error {
 	from, err := r.profile(ctx, guest.CopernicaID)
-	if err != nil || from == nil || !r.isOptOut(from.Fields[r.writer.consent]) {
+	if err != nil || from == nil || !r.optedOut(from, &guest) {
 		return err
 	}
 	to, err := r.profile(ctx, customer.CopernicaID)
-	if err != nil || to == nil || r.isOptOut(to.Fields[r.writer.consent]) {
+	if err != nil || to == nil {
 		return err
+	}
+	if shown := to.Fields[r.writer.consent]; shown != "" && shown != r.cfg.Mapping.Consent().In {
+		return nil
 	}
 	// What the profile shows from here on is not what we wrote: an opt-out of its own.
 	customer.ConsentWritten = state.Hash{}
@@ -235,10 +244,6 @@ func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record) err
 	defer cancel()
 	return r.writer.db.Update(call, customer.CopernicaID, map[string]string{r.writer.consent: from.Fields[r.writer.consent]})
 }
-
-// isOptOut reports whether a consent value says that somebody may not be mailed: any but
-// the shop's word for subscribed, and nothing.
-func (r *run) isOptOut(shown string) bool { return shown != "" && shown != r.cfg.Mapping.Consent().In }
 
 // Unclaim undoes a claim: the guest has a profile of their own again, with their orders,
 // and keeps it.

@@ -74,12 +74,16 @@ func (r *run) owners(ctx context.Context, orders []*placed) (map[string]state.Re
 			keys = append(keys, o.Owner.Key)
 		}
 	}
-	profiles, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	profiles, whose, err := r.behind(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
 	owners := map[string]*owner{}
 	for _, o := range orders {
+		if one, ok := whose[o.Owner.Key]; ok {
+			o.Owner.Key = one
+			o.Owner.Customer, _ = r.cfg.Mapping.CustomerID(one)
+		}
 		key := o.Owner.Key
 		if key == "" {
 			continue

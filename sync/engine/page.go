@@ -25,7 +25,8 @@ type page struct {
 	keys      []string
 	emails    []state.Email
 	missing   []state.Record // rows whose record the shop no longer has
-	claims    []state.Record // rows of guests whose orders turned out to be customers'
+	claims    []state.Record // rows of people who turned out to be customers known under another key
+	claimed   int64          // how many of them were not known to be
 
 	outstanding sync.WaitGroup
 }
@@ -258,8 +259,8 @@ func (p *page) commit(r *run) state.Commit {
 	}
 	for _, guest := range p.claims {
 		c.Records = append(c.Records, r.dated(guest))
-		n.Claimed++
 	}
+	n.Claimed += p.claimed
 	for _, it := range p.intents {
 		if guest, same, ok := it.claimed(); ok {
 			c.Records = append(c.Records, r.dated(guest))

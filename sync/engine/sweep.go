@@ -200,7 +200,7 @@ func (r *run) prepareConsent(ctx context.Context, p *page, items []magento.Item[
 		if items[i].Value.Subscribed {
 			says = in
 		}
-		if ok && items[i].Err == nil && rec.CopernicaID != 0 && rec.ConsentSource != says {
+		if ok && items[i].Err == nil && (rec.CopernicaID != 0 || rec.State == state.Claimed) && rec.ConsentSource != says {
 			changed = append(changed, source{rec.SourceID, rec.SourceUpdatedAt})
 		}
 	}

@@ -190,7 +190,7 @@ func (w *world) inStep() {
 // ordersInStep asks the oracle about profiles, guests, orders and lines.
 func (w *world) ordersInStep() {
 	w.t.Helper()
-	opts := oracle.Options{Shop: "shop", Zone: w.zone, Unsubscribed: w.unsubscribed, Owners: w.owners, Claims: w.claims}
+	opts := oracle.Options{Shop: "shop", Zone: w.zone, Unsubscribed: w.unsubscribed, Owners: w.owners, Claims: w.claims, OneByEmail: w.mapping.OneByEmail()}
 	people, orders := oracle.Expect(w.shop.Data(), opts), oracle.ExpectOrders(w.shop.Data(), opts)
 	profiles := w.account.Profiles(database)
 	w.same("profiles", oracle.Compare(append(people, orders.Guests...), profiles))

@@ -24,12 +24,26 @@ var defaultYAML []byte
 
 // File is a mapping as written down.
 type File struct {
-	Version int     `yaml:"version"`
-	Profile Profile `yaml:"profile"`
+	Version int `yaml:"version"`
+	// Identity says who is one person; empty is ByAccount.
+	Identity Identity `yaml:"identity"`
+	Profile  Profile  `yaml:"profile"`
 	// Orders and Items are both there or both left out: then only customers are sent.
 	Orders *List `yaml:"orders"`
 	Items  *List `yaml:"items"`
 }
+
+// Identity says whose records make one profile (promise 17).
+type Identity string
+
+// The identities.
+const (
+	// ByAccount gives each account of the shop a profile, and each guest of a website.
+	ByAccount Identity = "account"
+	// ByEmail gives each confirmed e-mail one, on whichever websites it has accounts or
+	// orders.
+	ByEmail Identity = "email"
+)
 
 // List says what a collection below the profiles holds.
 type List struct {

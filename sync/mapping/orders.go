@@ -89,15 +89,15 @@ func (m *Mapping) guest(p *placing, at Row) (Owner, error) {
 	fill(m.guestValues, p, r.values)
 	if strings.TrimSpace(p.o.Email) == "" {
 		// Without an e-mail there is no key, whatever the mapping asks for.
-		return Owner{Guest: r}, check(&Field{Name: m.emailField(), From: "email"}, "", Orders, p.o.ID)
+		return Owner{Guest: r}, check(&Field{Name: m.EmailField(), From: "email"}, "", Orders, p.o.ID)
 	}
 	r.Key = m.GuestKey(at.Website, p.o.Email)
 	return Owner{Key: r.Key, Guest: r}, refuse(m.profiles, m.guestValues, p, Orders, p.o.ID)
 }
 
-// emailField names the field that holds the e-mail; the source's name when there is
+// EmailField names the field that holds the e-mail; the source's name when there is
 // none.
-func (m *Mapping) emailField() string {
+func (m *Mapping) EmailField() string {
 	for _, c := range m.profiles.columns {
 		if c.From == "email" {
 			return c.Name
@@ -116,9 +116,22 @@ func (m *Mapping) OrderKey(id int64) string { return appendID(m.keys.order, id) 
 // ItemKey returns the key of the row of an order's line.
 func (m *Mapping) ItemKey(id int64) string { return appendID(m.keys.item, id) }
 
+// OneByEmail reports whether people with one e-mail are one, see [ByEmail].
+func (m *Mapping) OneByEmail() bool { return m.file.Identity == ByEmail }
+
+// Realm is the website within which an e-mail is one person: the given one, or 0 where it
+// is so on all of them.
+func (m *Mapping) Realm(website int64) int64 {
+	if m.OneByEmail() {
+		return 0
+	}
+	return website
+}
+
 // GuestKey returns the key of the profile of a website's guest. E-mails are one when
 // they differ in case and outer blanks only, as Copernica compares them.
 func (m *Mapping) GuestKey(website int64, email string) string {
+	website = m.Realm(website)
 	key := make([]byte, 0, GuestKeyLength)
 	key = strconv.AppendInt(append(key, m.keys.website...), website, 10)
 	return string(append(append(key, "-g"...), PersonOf(email)...))

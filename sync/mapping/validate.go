@@ -59,6 +59,9 @@ func (f *File) validate(data []byte) error {
 	if f.Version != 1 {
 		c.problem("$.version", "version is %d; this syncd reads version 1", f.Version)
 	}
+	if f.Identity != "" && f.Identity != ByAccount && f.Identity != ByEmail {
+		c.problem("$.identity", "identity %q: use %s (the default) or %s", f.Identity, ByAccount, ByEmail)
+	}
 	p := section{checker: c, at: "$.profile", seen: map[string]bool{}, keyLength: KeyLength}
 	if f.Orders != nil {
 		p.keyLength = GuestKeyLength // their profiles are guests' too
