@@ -59,7 +59,7 @@ func exitCode(err error) int {
 	// Of several errors the one that an operator must mend first decides.
 	switch {
 	case is[*usageError](err), is[*config.Error](err),
-		is[*state.TargetError](err), is[*state.ShopError](err), errors.Is(err, state.ErrKey),
+		is[*state.TargetError](err), is[*state.ShopError](err), is[*engine.IdentityError](err), errors.Is(err, state.ErrKey),
 		is[*sqlite.OwnerError](err), errors.Is(err, copernica.ErrNoDatabase):
 		return exitConfiguration
 	case is[*state.HeldError](err):

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,14 +13,17 @@ import (
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
-// byEmail has people with one e-mail be one.
-func (w *world) byEmail() {
+// byEmail has people with one e-mail be one; byAccount not.
+func (w *world) byEmail()   { w.identify(mapping.ByEmail) }
+func (w *world) byAccount() { w.identify(mapping.ByAccount) }
+
+func (w *world) identify(by mapping.Identity) {
 	w.t.Helper()
 	file, err := mapping.Default()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	file.Identity = mapping.ByEmail
+	file.Identity = by
 	if w.mapping, err = file.Compile(mapping.Options{Shop: "shop", Zone: w.zone}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -66,6 +70,23 @@ func TestPromise17_TwoWebsitesOneEmail(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who is one person is fixed by the first run.
+func TestPromise17_AStateKeepsItsIdentity(t *testing.T) {
+	inWorld(t, 3, func(_ *testing.T, w *world) {
+		w.run()
+		w.byEmail()
+		if _, err := w.engine(nil).Run(w.t.Context(), engine.Customers); err == nil || !strings.Contains(err.Error(), "identity: account") {
+			w.t.Errorf("by account, then by e-mail: %v", err)
+		}
+		w.newState()
+		w.run()
+		w.byAccount()
+		if _, err := w.engine(nil).Run(w.t.Context(), engine.Customers); err == nil || !strings.Contains(err.Error(), "identity: email") {
+			w.t.Errorf("by e-mail, then by account: %v", err)
+		}
+	})
 }
 
 // An account that takes the e-mail of another one joins it, with its orders; one that

@@ -232,7 +232,7 @@ func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record) err
 	if err != nil || to == nil {
 		return err
 	}
-	if shown := to.Fields[r.writer.consent]; shown != "" && shown != r.cfg.Mapping.Consent().In {
+	if r.cfg.Mapping.Consent().OptedOut(to.Fields[r.writer.consent]) {
 		return nil
 	}
 	// What the profile shows from here on is not what we wrote: an opt-out of its own.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/mapping"
@@ -168,15 +169,51 @@ func fixShop(ctx context.Context, cfg *Config) error {
 	}
 	for _, p := range pipelines {
 		if p.Name == cfg.Pipeline {
-			return nil
+			return sameIdentity(ctx, cfg)
 		}
 	}
 	if len(pipelines) > 0 {
 		return &state.ShopError{Have: pipelines[0].Name, Want: cfg.Pipeline}
 	}
+	var at time.Time
+	if cfg.Mapping.OneByEmail() {
+		at = cfg.Now()
+	}
+	if err := cfg.Store.SetMark(ctx, identityMark(cfg), at); err != nil {
+		return err
+	}
 	_, err = cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: cfg.Pipeline})
 	return err
 }
+
+// sameIdentity refuses a state whose people were told apart in another way: their profiles
+// would be left, and others made beside them.
+func sameIdentity(ctx context.Context, cfg *Config) error {
+	at, err := cfg.Store.Mark(ctx, identityMark(cfg))
+	if err != nil || at.IsZero() != cfg.Mapping.OneByEmail() {
+		return err
+	}
+	have, want := mapping.ByEmail, mapping.ByAccount
+	if at.IsZero() {
+		have, want = want, have
+	}
+	return &IdentityError{Have: have, Want: want}
+}
+
+// identityMark is set for pipelines whose people are one by their e-mails.
+func identityMark(cfg *Config) string { return "identity email " + cfg.Pipeline }
+
+// IdentityError says that the mapping tells people apart in another way than the state
+// was begun with.
+type IdentityError struct{ Have, Want mapping.Identity }
+
+func (e *IdentityError) Error() string {
+	return fmt.Sprintf("the state was begun with `identity: %s`, and the mapping says %s: set it back, "+
+		"or remove this shop's profiles in Copernica and begin with a new state (SYNCD_DATABASE_URL)", e.Have, e.Want)
+}
+
+// FaultClass makes it a matter for the operator.
+func (e *IdentityError) FaultClass() fault.Class { return fault.Configuration }
 
 // start opens the run's row.
 func (r *run) start(ctx context.Context) error {

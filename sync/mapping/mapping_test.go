@@ -195,6 +195,7 @@ func TestParseRefusesWhatCouldDoHarm(t *testing.T) {
 	const key = "    - {name: customer_id, type: text, length: 64, index: true, from: key}\n"
 	for name, tc := range map[string]struct{ yaml, want string }{
 		"another version":     {strings.Replace(head, "version: 1", "version: 2", 1) + key, "version is 2"},
+		"another identity":    {strings.Replace(head, "version: 1", "version: 1\nidentity: name", 1) + key, "account (the default) or email"},
 		"an unknown word":     {head + key + "    - {name: a, type: text, length: 5, form: email}\n", "form"},
 		"an unknown source":   {head + key + "    - {name: a, type: text, length: 5, from: emial}\n", `unknown source "emial"`},
 		"an unknown type":     {head + key + "    - {name: a, type: string, length: 5, from: email}\n", `unknown type "string"`},
