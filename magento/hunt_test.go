@@ -1,18 +1,12 @@
 package magento_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"maps"
-	"math/rand/v2"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -23,108 +17,6 @@ import (
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 )
-
-// counted counts the requests that go through it.
-type counted struct {
-	http.RoundTripper
-	n atomic.Int64
-}
-
-func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.n.Add(1)
-	return c.RoundTripper.RoundTrip(r)
-}
-
-// met is what a walk brought, in its order: ids, those of poisoned records negative.
-func met[T any](pages iter.Seq2[*magento.Page[T], error]) (ids []int64, err error) {
-	var last magento.Cursor
-	for page, err := range pages {
-		if err != nil {
-			return ids, err
-		}
-		for _, item := range page.Items {
-			at := magento.Cursor{UpdatedAt: item.UpdatedAt, ID: item.ID}
-			if at.UpdatedAt.Before(last.UpdatedAt) || at.UpdatedAt.Equal(last.UpdatedAt) && at.ID <= last.ID {
-				return ids, fmt.Errorf("%v comes after %v", at, last)
-			}
-			last = at
-			id := item.ID
-			if item.Err != nil {
-				e, ok := errors.AsType[*magento.RecordError](item.Err)
-				if !ok || e.Cause != magento.CausePoison || e.ID != id || fault.ClassOf(item.Err) != fault.Record {
-					return ids, fmt.Errorf("item %d: %w", id, item.Err)
-				}
-				id = -id
-			}
-			ids = append(ids, id)
-		}
-		if n := len(page.Items); n > 0 && page.Next != last {
-			return ids, fmt.Errorf("the page ends at %v and says %v", last, page.Next)
-		}
-	}
-	return ids, nil
-}
-
-// sorted tells poisoned records from good ones, whose order stays.
-func sorted(ids []int64) (good, bad []int64) {
-	for _, id := range ids {
-		if id < 0 {
-			bad = append(bad, -id)
-		} else {
-			good = append(good, id)
-		}
-	}
-	slices.Sort(bad)
-	return good, bad
-}
-
-func oneOf(ids ...int64) func(int64) bool {
-	return func(id int64) bool { return slices.Contains(ids, id) }
-}
-
-// placesOf returns the places of a shop's customers or orders in the order of a walk.
-func placesOf[T any](list []T, place func(T) (int64, time.Time)) []magento.Cursor {
-	all := make([]magento.Cursor, len(list))
-	for i, one := range list {
-		all[i].ID, all[i].UpdatedAt = place(one)
-	}
-	slices.SortFunc(all, func(a, b magento.Cursor) int {
-		return cmp.Or(a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
-	})
-	return all
-}
-
-func customerPlaces(s *magentotest.Shop) []magento.Cursor {
-	return placesOf(s.Data().Customers, func(c magentotest.Customer) (int64, time.Time) { return c.ID, c.UpdatedAt })
-}
-
-func orderPlaces(s *magentotest.Shop) []magento.Cursor {
-	return placesOf(s.Data().Orders, func(o magentotest.Order) (int64, time.Time) { return o.ID, o.UpdatedAt })
-}
-
-// idsOf lists the ids of places without those of which not is true.
-func idsOf(places []magento.Cursor, not func(int64) bool) (ids []int64) {
-	for _, at := range places {
-		if !not(at.ID) {
-			ids = append(ids, at.ID)
-		}
-	}
-	return ids
-}
-
-// first lets the first n pages of a walk through.
-func first[T any](n int, pages iter.Seq2[*magento.Page[T], error]) iter.Seq2[*magento.Page[T], error] {
-	return func(yield func(*magento.Page[T], error) bool) {
-		for page, err := range pages {
-			if !yield(page, err) {
-				return
-			}
-			if n--; n == 0 {
-				return
-			}
-		}
-	}
-}
 
 // Two poisoned records anywhere in a page of 300 cost at most 40 requests more than a
 // healthy page, what the transport repeats included; and they do not open its breaker.
@@ -296,176 +188,6 @@ func TestPromise05_PoisonWhereAPageWouldEnd(t *testing.T) {
 	}
 }
 
-// A hunt that is cut short anywhere, by a stop or by a shop that goes into maintenance,
-// leaves nothing out when the walk is taken up again.
-func TestPromise05_AHuntIsCutShort(t *testing.T) {
-	t.Parallel()
-	for name, cut := range map[string]func(cancel func(), r *http.Request) *http.Response{
-		"a stop": func(cancel func(), _ *http.Request) *http.Response { cancel(); return nil },
-		"maintenance": func(_ func(), r *http.Request) *http.Response {
-			return answer(r, 503, "<html>", "Content-Type", "text/html")
-		},
-		"no database": func(_ func(), r *http.Request) *http.Response {
-			return answer(r, 500, "<!doctype html>", "Content-Type", "text/plain;charset=UTF-8")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for at := 1; ; at++ {
-				s := shop(magentotest.Config{Customers: 90})
-				places := customerPlaces(s)
-				bad := oneOf(places[17].ID, places[18].ID, places[70].ID)
-				s.Switch(func(w *magentotest.Switches) { w.Poison.Customer = bad })
-				ctx, cancel := context.WithCancel(t.Context())
-				requests := 0
-				c := client(t, roundTrip(func(r *http.Request) (*http.Response, error) {
-					// The shop is down for as long as the transport repeats a call.
-					if requests++; requests == at || requests == at+1 {
-						if resp := cut(cancel, r); resp != nil {
-							return resp, nil
-						}
-						return nil, context.Canceled
-					}
-					return s.Transport().RoundTrip(r)
-				}), func(cfg *magento.Config) { cfg.PageSize = 50 })
-				var ids []int64
-				q := magento.Query{Before: noon}
-				failures := 0
-				for done := false; !done; {
-					pages, err := walk(ctx, c, q)
-					more, wrong := met(yielding(pages))
-					if wrong != nil {
-						t.Fatal(wrong)
-					}
-					ids = append(ids, more...)
-					if len(pages) > 0 {
-						q.After = pages[len(pages)-1].Next
-					}
-					if done = err == nil; !done {
-						failures++
-						ctx = t.Context() //nolint:fatcontext // the next process has its own
-					}
-					if failures > 3 {
-						t.Fatalf("cut at request %d: %v", at, err)
-					}
-				}
-				good, found := sorted(ids)
-				if diff := gocmp.Diff(idsOf(places, bad), good); diff != "" || len(found) != 3 {
-					t.Errorf("cut at request %d: poison %v, records (-want +got):\n%s", at, found, diff)
-				}
-				cancel()
-				if failures == 0 && requests < at {
-					if at < 30 {
-						t.Errorf("the hunt took %d requests: the test proves nothing", at)
-					}
-					return
-				}
-			}
-		})
-	}
-}
-
-// A poisoned record that is deleted while it is hunted, behind one that left the page,
-// gives no other one its place.
-func TestPromise05_ThePoisonIsDeletedDuringAHunt(t *testing.T) {
-	t.Parallel()
-	for at, requests := 1, 1; requests >= at; at++ {
-		s := shop(magentotest.Config{Customers: 10, Seed: 6})
-		places := customerPlaces(s)
-		edited, deleted, other := places[3].ID, places[2].ID, places[9].ID
-		bad := oneOf(deleted, other)
-		s.Switch(func(w *magentotest.Switches) { w.Poison.Customer = bad })
-		requests = 0
-		s.OnRequest(func(*http.Request) {
-			if requests++; requests == 6 {
-				s.Edit(edited, func(c *magentotest.Customer) { c.FirstName = "Changed" })
-			}
-			if requests == at {
-				s.Delete(deleted)
-			}
-		})
-		c := client(t, s.Transport(), func(cfg *magento.Config) { cfg.PageSize = 9 })
-		ids, err := met(c.Customers(t.Context(), magento.Query{Before: noon}))
-		if err != nil {
-			t.Fatalf("deleted at request %d: %v", at, err)
-		}
-		good, found := sorted(slices.DeleteFunc(ids, oneOf(edited, -deleted)))
-		want := idsOf(places, oneOf(edited, deleted, other))
-		if diff := gocmp.Diff(want, good) + gocmp.Diff([]int64{other}, found); diff != "" {
-			t.Errorf("deleted at request %d, records (-want +got):\n%s", at, diff)
-		}
-	}
-}
-
-// Whatever changes while a hunt is under way, records that nobody touches come once, and
-// none is called poisoned that is not.
-func TestPromise05_ChangesDuringAHunt(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		s := shop(magentotest.Config{Customers: rapid.IntRange(10, 40).Draw(rt, "customers"), Seed: rapid.Uint64Range(1, 1<<32).Draw(rt, "seed")})
-		places := customerPlaces(s)
-		poisoned := map[int64]bool{}
-		for range rapid.IntRange(1, 4).Draw(rt, "poisoned") {
-			poisoned[places[rapid.IntRange(0, len(places)-1).Draw(rt, "poison")].ID] = true
-		}
-		touched, ever := map[int64]bool{}, maps.Clone(poisoned)
-		s.Switch(func(w *magentotest.Switches) { w.Poison.Customer = func(id int64) bool { return poisoned[id] } })
-		// The shop works requests in goroutines of its own, where rapid cannot draw.
-		random := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(rt, "changes")))
-		s.OnRequest(func(*http.Request) {
-			if random.IntN(5) > 0 {
-				return
-			}
-			id := places[random.IntN(len(places))].ID
-			if still := slices.Sorted(maps.Keys(poisoned)); len(still) > 0 && random.IntN(2) == 0 {
-				id = still[0]
-			}
-			if touched[id] {
-				return
-			}
-			switch random.IntN(3) {
-			case 0:
-				s.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Changed" })
-				touched[id] = true
-			case 1:
-				s.Delete(id)
-				touched[id] = true
-			case 2:
-				delete(poisoned, id)
-			}
-		})
-		c := client(t, s.Transport(), func(cfg *magento.Config) { cfg.PageSize = rapid.IntRange(5, 40).Draw(rt, "page size") })
-		seen := map[int64]int{}
-		q := magento.Query{Before: noon}
-		for turns := 0; ; turns++ {
-			pages, err := walk(context.Background(), c, q)
-			ids, wrong := met(yielding(pages))
-			if wrong != nil {
-				rt.Fatal(wrong)
-			}
-			for _, id := range ids {
-				if seen[max(id, -id)]++; id < 0 && !ever[-id] {
-					rt.Fatalf("customer %d is called poisoned", -id)
-				}
-			}
-			if len(pages) > 0 {
-				q.After = pages[len(pages)-1].Next
-			}
-			if err == nil {
-				break
-			}
-			if turns > 20 {
-				rt.Fatal(err)
-			}
-		}
-		for _, at := range places {
-			if n := seen[at.ID]; n > 1 || n == 0 && !touched[at.ID] {
-				rt.Fatalf("customer %d came %d times", at.ID, n)
-			}
-		}
-	})
-}
-
 // A shop that fails over everything is broken, not poisoned: nothing is passed over.
 func TestPromise05_ABrokenShopIsNotSkippedThrough(t *testing.T) {
 	t.Parallel()
@@ -607,15 +329,5 @@ func TestPromise05_ASinglePoisonedRecord(t *testing.T) {
 	s.Switch(func(w *magentotest.Switches) { w.Poison.Customer, w.Poison.Order = all, all })
 	for _, err := range read() {
 		wantClass(t, err, fault.Retry)
-	}
-}
-
-func yielding[T any](pages []*magento.Page[T]) iter.Seq2[*magento.Page[T], error] {
-	return func(yield func(*magento.Page[T], error) bool) {
-		for _, page := range pages {
-			if !yield(page, nil) {
-				return
-			}
-		}
 	}
 }
