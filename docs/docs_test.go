@@ -232,6 +232,7 @@ func TestPrintedNamesAreExplained(t *testing.T) {
 	for name, document := range map[string]string{
 		"cmd/syncd/status.go":      "docs/status.md",
 		"cmd/syncd/dead_text.go":   "docs/status.md",
+		"cmd/syncd/claims_text.go": "docs/status.md",
 		"cmd/syncd/lookup_text.go": "docs/status.md",
 		"cmd/syncd/lookup_live.go": "docs/status.md",
 		"cmd/syncd/verify_text.go": "docs/status.md",

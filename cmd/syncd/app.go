@@ -47,6 +47,7 @@ type commands struct {
 	Verify    verifyCommand    `cmd:"" help:"Hold the shop and Copernica against each other now, and say what differs."`
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
 	Dead      deadCommand      `cmd:"" help:"List, show, replay and close dead letters: what could not be delivered."`
+	Claims    claimsCommand    `cmd:"" help:"List which guests are which customers, and undo that."`
 	Lookup    lookupCommand    `cmd:"" help:"Say where one record is: in the shop, on its way, in Copernica."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the tables of the state to this version; every command does it by itself where it may."`
 	Emulate   emulateCommand   `cmd:"" help:"Serve an imitation of Magento or Copernica, to try things out on."`

@@ -146,13 +146,17 @@ func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, erro
 		}
 	}
 	var found []*lookupRecord
-	for _, ref := range refs {
+	for i := 0; i < len(refs); i++ {
+		ref := refs[i]
 		r, err := f.record(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
 		if r.Ledger != nil || len(r.Letters) > 0 || q.by == byEmail {
 			found = append(found, r)
+		}
+		if r.Claim != nil && !r.Claim.Undone && !slices.ContainsFunc(refs, func(o state.RecordRef) bool { return o.Key == r.Claim.Customer }) {
+			profile(r.Claim.Customer) // whose record this guest's is part of
 		}
 	}
 	return found, nil
@@ -191,7 +195,10 @@ func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord
 	if len(letters) > 0 && r.SourceID == 0 {
 		r.SourceID = letters[0].SourceID
 	}
-	if row.Parent != "" {
+	switch {
+	case row.Parent != "" && ref.Entity == state.Profile:
+		r.Claim = &lookupClaim{Customer: row.Parent, Open: row.State == state.Claimed && row.CopernicaID != 0, Undone: row.State != state.Claimed}
+	case row.Parent != "":
 		if r.Profile, err = f.record(ctx, state.RecordRef{Entity: state.Profile, Key: row.Parent}); err != nil {
 			return nil, err
 		}

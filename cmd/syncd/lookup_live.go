@@ -141,6 +141,9 @@ func (l *live) person(ctx context.Context, r *lookupRecord, both *liveSides) (*m
 	if err != nil || placed == nil {
 		return nil, err
 	}
+	if c := r.Claim; c != nil && !c.Undone {
+		return nil, nil //nolint:nilnil // what the order says of them is not sent
+	}
 	if placed.Owner.Guest == nil || placed.Owner.Key != r.Key {
 		both.InShop = false // the order is another's by now
 		return nil, nil     //nolint:nilnil // the report says that it is gone

@@ -31,9 +31,17 @@ type lookupRecord struct {
 	Ledger   *ledgerRow      `json:"ledger"`    // null when the ledger has no row
 	LastRun  *runBrief       `json:"run"`       // that last planned or settled it
 	Letters  []deadLetter    `json:"dead_letters"`
+	Claim    *lookupClaim    `json:"claim"`   // of a guest who is a customer, or was found not to be one; null of the rest
 	Profile  *lookupRecord   `json:"profile"` // of an order or a line: the profile it belongs to; null when not known, and of profiles
 	Items    []*lookupRecord `json:"items"`   // of an order: its lines; null of the rest
 	Live     *liveSides      `json:"live"`    // null without --live
+}
+
+// lookupClaim says which customer a guest is.
+type lookupClaim struct {
+	Customer string `json:"customer"`
+	Open     bool   `json:"open"`   // the guest's own profile is still in Copernica
+	Undone   bool   `json:"undone"` // an operator said that they are not one
 }
 
 type ledgerRow struct {
@@ -78,6 +86,9 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 	} else {
 		rec.Ledger.print(line, rec, r)
 		line("by run", "%s", rec.LastRun.words(r.At))
+	}
+	if c := rec.Claim; c != nil {
+		line("claim", "%s", c.words(rec.Key))
 	}
 	if rec.Profile != nil {
 		line("belongs to", "%s: %s", rec.Profile.Key, rec.Profile.brief())
@@ -134,6 +145,18 @@ func (rec *lookupRecord) printLines(b *bytes.Buffer, r *lookupReport) {
 			row(item.Key, l.State, id, ago(l.FirstSeen, r.At), ago(l.PlannedAt, r.At), ago(l.AcknowledgedAt, r.At), run, item.openLetters())
 		}
 	})
+}
+
+// words say what became of a claim.
+func (c *lookupClaim) words(guest string) string {
+	switch {
+	case c.Undone:
+		return fmt.Sprintf("undone: they are not %s, and are not made one with them again", c.Customer)
+	case c.Open:
+		return fmt.Sprintf("this guest is %s; `syncd claims --open` says what their own profile waits for", c.Customer)
+	default:
+		return fmt.Sprintf("this guest is %s, whose record follows; `syncd claims undo %s` undoes that", c.Customer, guest)
+	}
 }
 
 // openLetters lists the numbers of the open dead letters.
@@ -199,6 +222,7 @@ var ledgerWords = map[state.RecordState]string{
 	state.Removed:      "removed: Copernica no longer has it",
 	state.Missing:      "missing: Copernica has it, and the shop no longer does; a sweep found that and has yet to finish",
 	state.Gone:         "gone: the shop no longer has it, and it stays in Copernica",
+	state.Claimed:      "claimed: this guest is a customer, below whose profile their orders stand",
 }
 
 func (l *ledgerRow) print(line func(name, format string, args ...any), rec *lookupRecord, r *lookupReport) {

@@ -146,6 +146,7 @@ func tally(stream string, n state.Counters) string {
 	}{
 		{n.Removed, counted(n.Removed, "row") + " removed"},
 		{n.Refused, grouped(n.Refused) + " refused"},
+		{n.Claimed, counted(n.Claimed, "guest") + " found to be " + plural(n.Claimed, "a customer", "customers")},
 		{n.Ownerless, grouped(n.Ownerless) + " of deleted accounts"},
 		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
 		{n.Missing, counted(n.Missing, "record") + " gone from the shop"},

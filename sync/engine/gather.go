@@ -246,7 +246,8 @@ func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record) err
 }
 
 // Unclaim undoes a claim: the guest has a profile of their own again, with their orders,
-// and keeps it.
+// and keeps it. Asked for again it finishes what was cut short. ErrNoClaim says that
+// there was no such claim.
 func (e *Engine) Unclaim(ctx context.Context, guest string) (Report, error) {
 	return e.hold(ctx, Orders, Orders, func(r *run, ctx context.Context) error {
 		r.row.Outcome = state.Done
@@ -254,16 +255,20 @@ func (e *Engine) Unclaim(ctx context.Context, guest string) (Report, error) {
 		if err != nil {
 			return err
 		}
-		rec, ok := rows[guest]
-		if !ok || rec.State != state.Claimed {
-			return ErrNoClaim
-		}
+		rec := rows[guest]
 		customer := rec.Parent
-		rec = disowned(rec)
-		rec.Parent = customer // says that this claim is not made again
-		if err := r.keepRows(ctx, rec); err != nil {
-			return err
+		switch {
+		case customer == "":
+			return ErrNoClaim
+		case rec.State == state.Claimed:
+			rec = disowned(rec)
+			rec.Parent = customer // says that this claim is not made again
+			rec.Attempts, rec.NextAttempt, rec.RunID = 0, time.Time{}, r.row.ID
+			if err := r.keepRows(ctx, rec); err != nil {
+				return err
+			}
 		}
+		// Also of a claim that was undone before: that may have been cut short.
 		_, err = r.moveOrders(ctx, customer)
 		return err
 	})
