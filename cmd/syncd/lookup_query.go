@@ -119,8 +119,8 @@ func sourceOf(ref state.RecordRef, m *mapping.Mapping) int64 {
 func (q lookupQuery) nothing(live bool) error {
 	switch q.by {
 	case byEmail:
-		return errors.New("nobody with this e-mail is known to the state, which knows the e-mails of customers of shops with several websites only, " +
-			"and those of guests: look a customer up by the id that Magento shows under Customers")
+		return errors.New("nobody with this e-mail is known to the state: no customer has come by with it, and no guest has ordered with it; " +
+			"look a customer up by the id that Magento shows under Customers")
 	case byNumber:
 		return fmt.Errorf("the state knows no order with number %s: none has come by yet, or it is another store's; Magento shows an order's id in the "+
 			"address of its page, and `syncd lookup KEY --live` with that id in the key asks the shop", q.number)
