@@ -103,24 +103,36 @@ func (c *verifyCommand) verify(ctx context.Context, a *app, cfg config.Config, s
 // look compares both sides with the ledger and writes nothing. A side that cannot be
 // looked at does not hide the others.
 func (c *verifyCommand) look(ctx context.Context, e *engine.Engine, streams []string, report *verifyReport) error {
-	v := engine.Verification{Windows: c.Sample, Accept: c.AcceptDeletions, Rows: verifyRows, Found: report.add}
+	differs := false
+	v := engine.Verification{Windows: c.Sample, Accept: c.AcceptDeletions, Rows: verifyRows, Found: func(d engine.Difference) {
+		differs = differs || d.Deviation != engine.Resolved
+		report.add(d)
+	}}
 	var all []error
 	for _, stream := range streams {
+		differs = false
 		done, err := e.VerifyShop(ctx, stream, v)
 		report.looked(done)
+		report.amiss[stream] = differs || err != nil
 		all = append(all, err)
 	}
 	for _, stream := range streams {
+		differs = false
 		done, err := e.VerifyCopernica(ctx, stream, v)
 		report.looked(done...)
+		report.amiss[engine.InspectSweep] = report.amiss[engine.InspectSweep] || differs || err != nil
 		all = append(all, err)
 	}
 	return errors.Join(all...)
 }
 
-// repair sweeps the shop, then sends again what deviates in Copernica.
+// repair sweeps the shop, then sends again what deviates in Copernica. A side in which
+// nothing differs is not read a second time.
 func (c *verifyCommand) repair(ctx context.Context, e *engine.Engine, streams []string, report *verifyReport) error {
 	for _, stream := range streams {
+		if !report.amiss[stream] {
+			continue
+		}
 		sweep := engine.CustomersSweep
 		if stream == engine.Orders {
 			sweep = engine.OrdersSweep
@@ -131,8 +143,12 @@ func (c *verifyCommand) repair(ctx context.Context, e *engine.Engine, streams []
 			return err
 		}
 	}
-	done, err := e.Inspect(ctx, engine.Inspection{Repair: true, Found: func(f engine.Finding) { report.settle(f, streams) }})
-	report.ran(done)
+	var err error
+	if report.amiss[engine.InspectSweep] {
+		var done engine.Report
+		done, err = e.Inspect(ctx, engine.Inspection{Repair: true, Found: func(f engine.Finding) { report.settle(f, streams) }})
+		report.ran(done)
+	}
 	for _, stream := range streams {
 		closed, failed := e.ResolvedLetters(ctx, stream)
 		report.left += int64(len(closed))

@@ -24,6 +24,7 @@ type verifyReport struct {
 	Differences []verifyDifference                          `json:"differences"`
 	Repairs     []verifyRun                                 `json:"repairs"` // runs of --repair; null without it
 	known       map[verifyKey]bool
+	amiss       map[string]bool // of the streams in the shop, and of Copernica: something differs, or could not be compared
 	values      bool
 	repair      bool
 	repaired    bool // to its end
@@ -73,7 +74,7 @@ type verifyRun struct {
 func newVerifyReport(shop string, now time.Time, c *verifyCommand) *verifyReport {
 	return &verifyReport{
 		Shop: shop, At: now.UTC().Truncate(time.Second), Sample: c.Sample, Looked: []verifyPart{}, Differences: []verifyDifference{},
-		Counts: map[engine.Deviation]map[state.Entity]int64{}, known: map[verifyKey]bool{}, values: c.ShowValues, repair: c.Repair,
+		Counts: map[engine.Deviation]map[state.Entity]int64{}, known: map[verifyKey]bool{}, amiss: map[string]bool{}, values: c.ShowValues, repair: c.Repair,
 	}
 }
 
