@@ -20,6 +20,10 @@ import (
 type accounts struct {
 	mine  []state.Email                // of each item; zero where it cannot be read
 	known map[state.Hash][]state.Email // in the state, and in the page, which is newer
+
+	// Where people with one e-mail are one.
+	rows  map[string]state.Record // the ledger's, of all accounts with these e-mails
+	first map[string]string       // the account that has the profile, by the page's
 }
 
 // same returns the keys of the accounts with item i's confirmed e-mail, its own among
@@ -37,95 +41,127 @@ func (a *accounts) same(i int) (keys []string) {
 }
 
 // unite finds, among customers, the accounts of people who have their profile under
-// another one, and returns that one's key by theirs. It gives the others the consent of
-// all their accounts, and adds those to items whose consent may be another now.
+// another one, and returns that one's key by theirs. The customers come back with those
+// whose consent may be another now, since one of their accounts changed its own.
 func (r *run) unite(ctx context.Context, p *page, items []magento.Item[magento.Customer]) ([]magento.Item[magento.Customer], map[string]string, error) {
-	a, err := r.emails(ctx, p, items)
+	a, err := r.accounts(ctx, p, items)
 	if err != nil || !r.cfg.Mapping.OneByEmail() {
 		return items, nil, err
 	}
-	first, rows, err := r.firsts(ctx, a, items)
-	if err != nil {
-		return nil, nil, err
-	}
-	var more []source
-	for i := range items {
-		key := a.mine[i].Key
-		one, other := first[key]
-		_, here := first[one]
-		before := rows[key]
-		if !other || one == key || here || before.State == state.Claimed && before.ConsentSource == r.consentOf(&items[i].Value) {
-			continue
-		}
-		if rec, ok := rows[one]; ok && !slices.ContainsFunc(more, func(s source) bool { return s.id == rec.SourceID }) {
-			more = append(more, source{rec.SourceID, rec.SourceUpdatedAt})
-		}
-	}
-	if len(more) > 0 {
+	if more := r.concerned(a, items); len(more) > 0 {
 		people, _, err := r.rereadCustomers(ctx, more)
 		if err != nil {
 			return nil, nil, err
 		}
 		items = append(slices.Clone(items), people...)
-		if a, err = r.emails(ctx, p, items); err != nil {
-			return nil, nil, err
-		}
-		if first, rows, err = r.firsts(ctx, a, items); err != nil {
+		if a, err = r.accounts(ctx, p, items); err != nil {
 			return nil, nil, err
 		}
 	}
-	out := hashConsent(r.hasher, r.cfg.Mapping.Consent().Out)
-	consents := map[string]state.Hash{}
-	for key, rec := range rows {
-		consents[key] = rec.ConsentSource
-	}
-	for i := range items {
-		if a.mine[i].Key != "" {
-			consents[a.mine[i].Key] = r.consentOf(&items[i].Value)
-		}
-	}
-	for i := range items {
-		if key := a.mine[i].Key; key == "" || first[key] != key {
-			continue
-		}
-		if slices.ContainsFunc(a.same(i), func(key string) bool { return consents[key] == out && present(rows[key]) }) {
-			items[i].Value.Subscribed = false
-		}
-	}
-	for key, one := range first {
-		if key == one {
-			delete(first, key)
-		}
-	}
-	return items, first, nil
+	r.oneConsent(a, items)
+	maps.DeleteFunc(a.first, func(key, one string) bool { return key == one })
+	return items, a.first, nil
 }
 
-// firsts returns the key of the account that has the profile, by those of the accounts
-// among items with a confirmed e-mail, and the ledger rows of all that share one.
-func (r *run) firsts(ctx context.Context, a *accounts, items []magento.Item[magento.Customer]) (map[string]string, map[string]state.Record, error) {
+// accounts finds out whose accounts a page's customers are.
+func (r *run) accounts(ctx context.Context, p *page, items []magento.Item[magento.Customer]) (*accounts, error) {
+	a, err := r.emails(ctx, p, items)
+	if err != nil || !r.cfg.Mapping.OneByEmail() {
+		return a, err
+	}
 	var keys []string
 	here := map[string]bool{}
 	for i := range items {
 		keys = append(keys, a.same(i)...)
 		here[a.mine[i].Key] = true
 	}
-	rows, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
-	if err != nil {
-		return nil, nil, err
+	if a.rows, err = r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys); err != nil {
+		return nil, err
 	}
-	first := map[string]string{}
+	a.first = map[string]string{}
 	for i := range items {
-		mine := a.mine[i].Key
 		lowest := items[i].ID
 		for _, key := range a.same(i) {
-			rec := rows[key]
+			rec := a.rows[key]
 			id, ok := r.cfg.Mapping.CustomerID(key)
 			if ok && id <= lowest && (here[key] || present(rec) && (rec.State != state.Refused || rec.CopernicaID != 0)) {
-				lowest, first[mine] = id, key
+				lowest, a.first[a.mine[i].Key] = id, key
 			}
 		}
 	}
-	return first, rows, nil
+	return a, nil
+}
+
+// concerned lists the accounts outside of a page that have the profile of people whose
+// other account, in the page, says something else of consent than it did.
+func (r *run) concerned(a *accounts, items []magento.Item[magento.Customer]) (more []source) {
+	for i := range items {
+		key := a.mine[i].Key
+		one, before := a.first[key], a.rows[key]
+		_, here := a.first[one]
+		rec, known := a.rows[one]
+		if here || !known || before.State == state.Claimed && before.ConsentSource == r.consentOf(&items[i].Value) {
+			continue
+		}
+		if !slices.ContainsFunc(more, func(s source) bool { return s.id == rec.SourceID }) {
+			more = append(more, source{rec.SourceID, rec.SourceUpdatedAt})
+		}
+	}
+	return more
+}
+
+// oneConsent gives each account that has a profile the consent of all accounts of its
+// person.
+func (r *run) oneConsent(a *accounts, items []magento.Item[magento.Customer]) {
+	out := hashConsent(r.hasher, r.cfg.Mapping.Consent().Out)
+	now := map[string]state.Hash{}
+	for key, rec := range a.rows {
+		now[key] = rec.ConsentSource
+	}
+	for i := range items {
+		now[a.mine[i].Key] = r.consentOf(&items[i].Value)
+	}
+	for i := range items {
+		if key := a.mine[i].Key; key == "" || a.first[key] != key {
+			continue
+		}
+		if slices.ContainsFunc(a.same(i), func(key string) bool { return now[key] == out && present(a.rows[key]) }) {
+			items[i].Value.Subscribed = false
+		}
+	}
+}
+
+// present reports whether the shop has the account behind a row, as far as is known.
+func present(rec state.Record) bool { return rec.State != state.Missing && rec.State != state.Gone }
+
+// consentOf is the hash of what the shop says of an account's consent.
+func (r *run) consentOf(c *magento.Customer) state.Hash {
+	words := r.cfg.Mapping.Consent()
+	if c.Subscribed {
+		return hashConsent(r.hasher, words.In)
+	}
+	return hashConsent(r.hasher, words.Out)
+}
+
+// part takes the accounts that have no profile of their own out of a page, and keeps in
+// their ledger rows whose they are. Rows of accounts that are their own again lose it, and
+// the orders go along.
+func (r *run) part(p *page, first map[string]string) {
+	p.intents = slices.DeleteFunc(p.intents, func(it *intent) bool {
+		one, other := first[it.row.Key]
+		claimed := it.before.State == state.Claimed
+		switch {
+		case other && (!claimed || it.before.Parent != one || it.before.ConsentSource != it.consent):
+			row := it.record(state.Claimed)
+			row = claimedBy(row, one)
+			row.ConsentSource, row.SourceUpdatedAt = it.consent, it.row.UpdatedAt
+			p.claim(row, !claimed)
+		case !other && claimed:
+			r.parted = append(r.parted, it.before.Parent)
+			it.before = disowned(it.before)
+		}
+		return other
+	})
 }
 
 // unsubscribeOthers has the shop end the subscriptions of a person's other accounts,
@@ -185,41 +221,4 @@ func (r *run) behind(ctx context.Context, keys []string) (rows map[string]state.
 		maps.Copy(rows, found)
 	}
 	return rows, whose, nil
-}
-
-// present reports whether the shop has the account behind a row, as far as is known.
-func present(rec state.Record) bool { return rec.State != state.Missing && rec.State != state.Gone }
-
-// consentOf is the hash of what the shop says of an account's consent.
-func (r *run) consentOf(c *magento.Customer) state.Hash {
-	words := r.cfg.Mapping.Consent()
-	if c.Subscribed {
-		return hashConsent(r.hasher, words.In)
-	}
-	return hashConsent(r.hasher, words.Out)
-}
-
-// part takes the accounts that have no profile of their own out of a page, and keeps in
-// their ledger rows whose they are. Rows of accounts that are their own again lose it, and
-// the orders go along.
-func (r *run) part(p *page, first map[string]string) {
-	p.intents = slices.DeleteFunc(p.intents, func(it *intent) bool {
-		one, other := first[it.row.Key]
-		switch {
-		case other:
-			row := it.before
-			if !it.known {
-				row = it.record(state.Claimed)
-			}
-			if it.before.State != state.Claimed || row.Parent != one || row.ConsentSource != it.consent {
-				row = claimedBy(row, one)
-				row.ConsentSource, row.SourceUpdatedAt = it.consent, it.row.UpdatedAt
-				p.claim(row, it.before.State != state.Claimed)
-			}
-		case it.before.State == state.Claimed:
-			r.parted = append(r.parted, it.before.Parent)
-			it.before = disowned(it.before)
-		}
-		return other
-	})
 }
