@@ -88,6 +88,9 @@ type Store interface {
 	// empty key of all.
 	Erasures(ctx context.Context, pipeline, key string, limit int) ([]Erasure, error)
 
+	// Doubles returns the doubles of a ledger row that were seen, by id.
+	Doubles(ctx context.Context, pipeline string, e Entity, key string) ([]Double, error)
+
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
 	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, and nothing else: what
 	// Copernica acknowledged before, Parent, Number and SourceID stay as they are. Rows that
@@ -208,6 +211,10 @@ type Commit struct {
 	// its ID and Pipeline are the store's to set.
 	Tombstones []Tombstone
 	Erasures   []Erasure
+	// Doubles are upserted by what names them. Those of an entity that were last seen before
+	// the time in Faded are forgotten first.
+	Doubles []Double
+	Faded   map[Entity]time.Time
 	// Letters are opened, or the open one of the same record counted up: it keeps its
 	// id and FirstSeen, and the rest becomes that of the new one. A record committed as
 	// Acknowledged resolves its open letter as delivered.

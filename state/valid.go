@@ -98,6 +98,14 @@ func ValidCommit(l Lease, c Commit) error {
 			return fmt.Errorf("erasure of %q: %w", e.Key, err)
 		}
 	}
+	for _, d := range c.Doubles {
+		if err := ValidKey(d.Key); err != nil {
+			return fmt.Errorf("double of %q: %w", d.Key, err)
+		}
+		if d.SeenAt.IsZero() {
+			return fmt.Errorf("double of %q: it has no time", d.Key)
+		}
+	}
 	for _, d := range c.Letters {
 		if err := foreign("dead letter", d.Pipeline); err != nil {
 			return err

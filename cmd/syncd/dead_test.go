@@ -321,7 +321,7 @@ func TestDeadGolden(t *testing.T) {
 			{Entity: state.Item, Key: "shop-i1001", SourceID: 815, Ledger: there(50018), LastRun: run, Profile: owner},
 		}},
 		"lookup/two": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byEmail, Records: []*lookupRecord{
-			{Entity: state.Profile, Key: "shop-c17", SourceID: 17, Ledger: unknown, LastRun: run},
+			{Entity: state.Profile, Key: "shop-c17", SourceID: 17, Ledger: unknown, LastRun: run, Doubles: []lookupDouble{{90911, now.Add(-time.Hour)}}},
 			{Entity: state.Profile, Key: "shop-c18", SourceID: 18, Live: &liveSides{Profiles: []int64{5, 7}, Ours: 5, Gone: 4, Problem: "customer 18: email empty"}},
 		}},
 	} {

@@ -28,7 +28,8 @@ func (*lookupCommand) Help() string {
 		"and its dead letters; of an order also its profile and its lines. " +
 		"Digits are a customer id, and the number of an order as well; with leading zeros, or written order:NUMBER, they are the number " +
 		"alone. An order number is unique within its store only, so several orders may be shown; keys are made of ids, not of order numbers. " +
-		"Where several rows in Copernica have the record's key, --live says which of them is written to and what to do with the others, which never are. " +
+		"Where several rows in Copernica have the record's key, it says which of them is written to and what to do with the others, which never are: " +
+		"as last seen, and with --live as it is now. " +
 		"Without --live it calls nobody and shows no personal data; an e-mail is only compared by a hash of it. " +
 		"Ends with 1 when nothing is known."
 }
@@ -175,7 +176,7 @@ func (f *finder) guests(ctx context.Context, email string) ([]string, error) {
 // record gathers what the state knows of one key; of an order with its profile and its
 // lines.
 func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord, error) {
-	r := &lookupRecord{Entity: ref.Entity, Key: ref.Key, SourceID: sourceOf(ref, f.mapping), Letters: []deadLetter{}}
+	r := &lookupRecord{Entity: ref.Entity, Key: ref.Key, SourceID: sourceOf(ref, f.mapping), Doubles: []lookupDouble{}, Letters: []deadLetter{}}
 	rows, err := f.store.Records(ctx, f.shop, ref.Entity, []string{ref.Key})
 	if err != nil {
 		return nil, err
@@ -185,6 +186,15 @@ func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord
 		r.Ledger, r.SourceID, r.Number = newLedgerRow(row), row.SourceID, row.Number
 		if r.LastRun, err = runOf(ctx, f.store, f.shop, row.RunID); err != nil {
 			return nil, err
+		}
+	}
+	doubles, err := f.store.Doubles(ctx, f.shop, ref.Entity, ref.Key)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range doubles {
+		if d.CopernicaID != row.CopernicaID {
+			r.Doubles = append(r.Doubles, lookupDouble{d.CopernicaID, d.SeenAt})
 		}
 	}
 	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Entity: ref.Entity, Key: ref.Key, Limit: everyLetter})

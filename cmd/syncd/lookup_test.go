@@ -277,11 +277,25 @@ func TestPromise17_LookupOfDoubles(t *testing.T) {
 			t.Errorf("%s after a run: %+v", what, got.Live)
 		}
 	}
+	stored := s.lookup(key).one(t)
+	if stored.Ledger.CopernicaID != out || len(stored.Doubles) != 1 || stored.Doubles[0].CopernicaID != oldest || stored.Doubles[0].SeenAt.IsZero() {
+		t.Errorf("without a look: %+v", stored)
+	}
+	s.run("lookup", key).says(t, "in Copernica  profile "+number(out), "double        profile "+number(oldest)+", seen just now, has the same key and is never written to")
 	says("3 profiles have key "+key, "profile "+number(out)+" is ours: it is written to by its id, the others never",
 		"remove ["+number(oldest)+" "+number(profiles[2])+"] in Copernica")
 	verified := s.run("verify", "customers")
 	s.ends(exitFailed, verified)
 	verified.says(t, "duplicated", number(oldest)+"        "+number(out)+" is ours", number(profiles[2])+"        "+number(out)+" is ours")
+
+	// A look through Copernica finds the one that was made later, and forgets one that is gone.
+	s.must(s.account.RemoveProfile(oldest))
+	s.pass(time.Minute)
+	s.ends(exitFailed, s.run("verify", "--repair"))
+	if got := s.lookup(key).one(t).Doubles; len(got) != 1 || got[0].CopernicaID != profiles[2] {
+		t.Errorf("after a look through Copernica: %+v", got)
+	}
+	oldest = profiles[2]
 
 	// The one that was ours is removed: the rule names the next.
 	s.must(s.account.RemoveProfile(out))

@@ -29,6 +29,7 @@ type lookupRecord struct {
 	SourceID int64           `json:"source_id"` // of the customer, or of the order; of a guest or a line the order's
 	Number   string          `json:"number"`    // of an order: what people call it
 	Ledger   *ledgerRow      `json:"ledger"`    // null when the ledger has no row
+	Doubles  []lookupDouble  `json:"doubles"`   // other rows in Copernica with its key, as far as a run saw them
 	LastRun  *runBrief       `json:"run"`       // that last planned or settled it
 	Letters  []deadLetter    `json:"dead_letters"`
 	Claim    *lookupClaim    `json:"claim"`   // of a guest who is a customer, or was found not to be one; null of the rest
@@ -42,6 +43,12 @@ type lookupClaim struct {
 	Customer string `json:"customer"`
 	Open     bool   `json:"open"`   // the guest's own profile is still in Copernica
 	Undone   bool   `json:"undone"` // an operator said that they are not one
+}
+
+// lookupDouble is a row in Copernica that has the key of another and is never written to.
+type lookupDouble struct {
+	CopernicaID int64     `json:"copernica_id"`
+	SeenAt      time.Time `json:"seen_at"`
 }
 
 type ledgerRow struct {
@@ -89,6 +96,10 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 	}
 	if c := rec.Claim; c != nil {
 		line("claim", "%s", c.words(rec.Key))
+	}
+	for _, d := range rec.Doubles {
+		line("double", "%s %d, seen %s, has the same key and is never written to: remove it in Copernica, or merge it there by hand; "+
+			"--live looks", rowWord(rec.Entity), d.CopernicaID, ago(&d.SeenAt, r.At))
 	}
 	if rec.Profile != nil {
 		line("belongs to", "%s: %s", rec.Profile.Key, rec.Profile.brief())

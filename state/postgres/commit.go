@@ -74,7 +74,7 @@ func (s *Store) Commit(ctx context.Context, l state.Lease, c state.Commit) (stat
 	return saved, nil
 }
 
-// commitRows writes ledger rows, e-mails, and what is left of who was erased.
+// commitRows writes ledger rows, e-mails, doubles, and what is left of who was erased.
 func (s *Store) commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit) error {
 	if err := commitBelow(ctx, tx, pipeline, c); err != nil {
 		return err
@@ -122,6 +122,9 @@ func (s *Store) commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c st
 		if err != nil {
 			return err
 		}
+	}
+	if err := commitDoubles(ctx, tx, pipeline, c); err != nil {
+		return err
 	}
 	return s.commitErasures(ctx, tx, pipeline, c)
 }

@@ -110,6 +110,8 @@ func (s Suite) Run(t *testing.T) {
 		{"people/e-mails by key", testEmailsOf},
 		{"people/an erasure is kept whole", testErasureAtomic},
 
+		{"doubles/seen and forgotten", testDoubles},
+
 		{"letters/open, count, resolve", testLetters},
 		{"letters/resolved and opened in one commit", testLetterAfterArrival},
 		{"letters/order and limit", testLetterOrder},

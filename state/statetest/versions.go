@@ -80,6 +80,7 @@ type left struct {
 	Emails     map[state.Hash][]state.Email
 	Tombstones map[state.Hash]time.Time
 	Erasures   []state.Erasure
+	Doubles    []state.Double
 	Runs       []state.Run
 	Letters    []state.DeadLetter
 	Resyncs    []state.Resync
@@ -109,6 +110,7 @@ func leftBehind() left {
 		Erasures: []state.Erasure{{
 			ID: 1, Pipeline: shop, Key: "shop-c3", Cause: "deleted", Policy: "remove", CopernicaID: 13, Orders: 2, Items: 5, At: at(20), RunID: 1,
 		}},
+		Doubles: []state.Double{{Entity: state.Profile, Key: "shop-c1", CopernicaID: 16, SeenAt: at(22)}},
 		Runs: []state.Run{{
 			ID: 1, Pipeline: shop, Stream: stream, Holder: "host:1", Fence: 1, Started: at(8), Ended: at(9),
 			Outcome: state.Failed, Problem: "it's over", Counters: state.Counters{Read: 1, Unchanged: 2, Ownerless: 3, TargetCalls: 9},
@@ -186,6 +188,8 @@ func found(t *testing.T, s state.Store) left {
 	note(err)
 	got.Erasures, err = s.Erasures(ctx, shop, "", 10)
 	note(err)
+	got.Doubles, err = s.Doubles(ctx, shop, state.Profile, "shop-c1")
+	note(err)
 	got.Runs, err = s.Runs(ctx, shop, 10)
 	note(err)
 	got.Letters, err = s.Letters(ctx, shop, state.LetterFilter{Open: true, Limit: 10})
@@ -222,7 +226,7 @@ func (v Versions) write(t *testing.T) {
 	}
 	cp := want.Checkpoint
 	cp.Version = 0
-	c := state.Commit{Checkpoint: &cp, Records: rowsLeft(), Letters: want.Letters, Erasures: want.Erasures}
+	c := state.Commit{Checkpoint: &cp, Records: rowsLeft(), Letters: want.Letters, Erasures: want.Erasures, Doubles: want.Doubles}
 	for _, list := range want.Emails {
 		c.Emails = append(c.Emails, list...)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/magento-copernica/syncd/state"
 )
@@ -64,9 +65,19 @@ func (w *writer) choose(it *intent, found []standing, ours int64) *standing {
 	if len(others) > 0 {
 		slices.Sort(others)
 		chosen.others, chosen.optedOut = others, foreign
+		it.doubles = others
 		w.doubles.note(it, chosen)
 	}
 	return chosen
+}
+
+// seen are the doubles that were found when the intent's row was last looked up by its key.
+func (it *intent) seen(now time.Time) []state.Double {
+	all := make([]state.Double, len(it.doubles))
+	for i, id := range it.doubles {
+		all[i] = state.Double{Entity: it.entity, Key: it.row.Key, CopernicaID: id, SeenAt: now}
+	}
+	return all
 }
 
 // doubles gathers the keys that a run found more than once. It is safe for concurrent use.

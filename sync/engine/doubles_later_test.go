@@ -219,3 +219,50 @@ func TestPromise15_ADoubleIsNamedWithTheChosenOne(t *testing.T) {
 		}
 	})
 }
+
+// The state remembers the doubles that a run or a look came by, for syncd lookup, and a
+// whole look forgets those that are gone.
+func TestPromise12_DoublesAreRemembered(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 20, Orders: 20}, func(t *testing.T, w *world) {
+		ids := w.ids(2)
+		first, second := w.byHand(ids[0], ""), w.byHand(ids[0], "")
+		w.run()
+		w.runOrders()
+		order := w.shop.Data().Orders[0]
+		key := w.mapping.OrderKey(order.ID)
+		later := w.byHand(ids[1], "")
+		parent := w.rows()[w.record(state.Order, key).CopernicaID].Parent
+		row, err := w.account.AddSubprofile("Orders", parent, map[string]string{"order_id": key})
+		check(w, err)
+		expect := func(what string, e state.Entity, key string, want ...int64) {
+			t.Helper()
+			doubles, err := w.store.Doubles(t.Context(), "shop", e, key)
+			check(w, err)
+			var got []int64
+			for _, d := range doubles {
+				got = append(got, d.CopernicaID)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", what, diff)
+			}
+		}
+		known, other := w.mapping.CustomerKey(ids[0]), w.mapping.CustomerKey(ids[1])
+		if got := w.record(state.Profile, known).CopernicaID; got != first {
+			t.Fatalf("%d was chosen", got)
+		}
+		expect("found by the run", state.Profile, known, second)
+		expect("nobody looked", state.Profile, other)
+		time.Sleep(time.Minute)
+		w.inspect(false)
+		expect("still there", state.Profile, known, second)
+		expect("found by a look", state.Profile, other, later)
+		expect("found by a look", state.Order, key, row)
+		check(w, w.account.RemoveProfile(second))
+		check(w, w.account.RemoveSubprofile(row))
+		time.Sleep(time.Minute)
+		w.inspect(true)
+		expect("gone", state.Profile, known)
+		expect("gone", state.Order, key)
+		expect("still there", state.Profile, other, later)
+	})
+}

@@ -190,6 +190,11 @@ func (r *run) inspectTable(ctx context.Context, t mapping.Table, round *state.Ch
 	if err := r.inspectPage(ctx, entity, cp.Position.ID, math.MaxInt64, nil, in); err != nil {
 		return false, err
 	}
+	// Doubles that the round did not come by are gone.
+	faded := state.Commit{Faded: map[state.Entity]time.Time{entity: round.Target}}
+	if _, err := r.cfg.Store.Commit(ctx, r.tenure.current(), faded); err != nil {
+		return false, err
+	}
 	cp.Horizon, cp.Target, cp.Position = round.Target, time.Time{}, state.Position{}
 	return true, r.keep(ctx, &cp)
 }
@@ -286,6 +291,7 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 	if err != nil {
 		return err
 	}
+	var doubles []state.Double
 	for _, row := range rows {
 		rec, ok := known[row.row.Key]
 		found := Finding{Deviation: Orphaned, Entity: e, Key: row.row.Key, CopernicaID: row.id}
@@ -294,10 +300,15 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 			if rec.CopernicaID == 0 {
 				continue // its write is under way, or will find this row by its key
 			}
+			doubles = append(doubles, state.Double{Entity: e, Key: row.row.Key, CopernicaID: row.id, SeenAt: r.cfg.Now()})
 		}
 		in.Found(found)
 	}
-	return nil
+	if len(doubles) == 0 {
+		return nil
+	}
+	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Doubles: doubles})
+	return err
 }
 
 // mend makes the ledger say what Copernica shows, and sends the records behind the rows

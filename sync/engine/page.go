@@ -285,6 +285,7 @@ func (p *page) commit(r *run) state.Commit {
 		if res.record == nil && it.writes() && !res.spared {
 			r.unreached++
 		}
+		c.Doubles = append(c.Doubles, it.seen(r.cfg.Now())...)
 		if res.problem != nil {
 			c.Letters = append(c.Letters, r.letter(it))
 		}

@@ -46,7 +46,8 @@ type intent struct {
 	rewrite      bool // content goes out whatever Copernica shows
 	createNotYet time.Time
 
-	uncertain bool // a write may have reached Copernica without our knowing
+	uncertain bool    // a write may have reached Copernica without our knowing
+	doubles   []int64 // rows with the same key that are never written to, as last looked up
 	result    result
 }
 

@@ -122,6 +122,16 @@ CREATE TABLE syncd.erasures (
 
 CREATE INDEX erasures_by_pipeline ON syncd.erasures (pipeline, id);
 
+-- Rows in Copernica with the key of a row of the ledger, and which are others.
+CREATE TABLE syncd.doubles (
+    pipeline     text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
+    entity       text COLLATE "C" NOT NULL CHECK (entity <> ''),
+    key          text COLLATE "C" NOT NULL CHECK (key <> ''),
+    copernica_id bigint NOT NULL,
+    seen_at      timestamptz NOT NULL,
+    PRIMARY KEY (pipeline, entity, key, copernica_id)
+);
+
 CREATE TABLE syncd.runs (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     pipeline text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),

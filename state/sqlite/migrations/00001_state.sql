@@ -110,6 +110,16 @@ CREATE TABLE erasures (
 
 CREATE INDEX erasures_by_pipeline ON erasures (pipeline, id);
 
+-- Rows in Copernica with the key of a row of the ledger, and which are others.
+CREATE TABLE doubles (
+    pipeline     TEXT NOT NULL REFERENCES pipelines (name),
+    entity       TEXT NOT NULL CHECK (entity <> ''),
+    key          TEXT NOT NULL CHECK (key <> ''),
+    copernica_id INTEGER NOT NULL,
+    seen_at      INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, entity, key, copernica_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE runs (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline TEXT NOT NULL REFERENCES pipelines (name),

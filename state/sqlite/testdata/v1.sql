@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 07:29:52');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 07:29:52');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 08:10:19');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 08:10:19');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f1332fb2d232b16840412e941169d62262ed8ca45bdef6a41a468e691710b2d518f515f1ce647fb512e29fe1be8e5bfb3bbe2351b83de8c020fd7c3887f3');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133cc1e16dc4cdda6357f9f9da3aa5985993c7092cead5b3697cc85992e689be5ced8bcf3d4fb63091edfe13d5d3921b6c2d34054822875f101419d711a');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:9994983');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10011080');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -100,6 +100,15 @@ CREATE TABLE erasures (
     run_id       INTEGER NOT NULL
 ) STRICT;
 INSERT INTO erasures VALUES (1, 'shop', 'shop-c3', 'deleted', 'remove', 13, 2, 5, 1795162800250, 1);
+CREATE TABLE doubles (
+    pipeline     TEXT NOT NULL REFERENCES pipelines (name),
+    entity       TEXT NOT NULL CHECK (entity <> ''),
+    key          TEXT NOT NULL CHECK (key <> ''),
+    copernica_id INTEGER NOT NULL,
+    seen_at      INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, entity, key, copernica_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO doubles VALUES ('shop', 'profile', 'shop-c1', 16, 1795162920250);
 CREATE TABLE runs (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
