@@ -53,7 +53,7 @@ type DocumentQuery struct {
 // like [Client.Customers] and with the same guarantees. A row costs the shop 2 to 3 ms,
 // where an order costs it 13 to 19.
 //
-// An error of a shop that does not let the caller see the kind is [Withheld].
+// See [Withheld] and [Broken] for errors that are about the kind alone.
 func (c *Client) Documents(ctx context.Context, q DocumentQuery) iter.Seq2[*Page[Document], error] {
 	sizes, ok := c.documents[q.Kind]
 	if !ok {

@@ -46,6 +46,8 @@ type Shop interface {
 	OrdersByID(ctx context.Context, q magento.IDQuery) iter.Seq2[*magento.Page[magento.Order], error]
 	Orders(ctx context.Context, q magento.Query) iter.Seq2[*magento.Page[magento.Order], error]
 	Order(ctx context.Context, id int64, fields []string) (magento.Order, error)
+	OrdersOf(ctx context.Context, ids []int64, fields []string) iter.Seq2[*magento.Page[magento.Order], error]
+	Documents(ctx context.Context, q magento.DocumentQuery) iter.Seq2[*magento.Page[magento.Document], error]
 	Unsubscribe(ctx context.Context, id int64) error
 	Emails(ctx context.Context, q magento.EmailQuery) iter.Seq2[*magento.Page[magento.CustomerEmail], error]
 }

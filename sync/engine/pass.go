@@ -120,7 +120,7 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 	if r.resync != nil {
 		q.Stores = r.resync.Stores
 	}
-	read, failures := 0, 0
+	read, failures := int(r.row.Counters.Read), 0
 	for {
 		more := false
 		for got, err := range r.batches(ctx, q) {
@@ -158,7 +158,7 @@ func (r *run) read(ctx context.Context, cp state.Checkpoint, work chan<- *page, 
 
 // passing reports whether a page may come when it is asked for again.
 func passing(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && fault.ClassOf(err) == fault.Retry && !fault.NotSent(err)
+	return ctx.Err() == nil && fault.ClassOf(err) == fault.Retry && !fault.NotSent(err) && !hopeless(err)
 }
 
 // errSpent ends a run whose budget is used up before its first page is planned.

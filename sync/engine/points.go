@@ -40,6 +40,8 @@ const (
 	PointGathered     Point = "gathered"      // they stand there, the guest's profile does as well
 	PointClaimed      Point = "claimed"       // the guest's profile is removed, the store does not know it
 	PointPassClosed   Point = "pass-closed"   // the pass is closed, the lease still held
+	PointHeeded       Point = "heeded"        // each list of documents has its place, before the pass
+	PointTold         Point = "told"          // orders that documents name were read
 )
 
 // Points lists them all.
@@ -49,7 +51,7 @@ func Points() []Point {
 		PointBrought, PointOwned, PointCounted, PointPlanning, PointPlanned, PointSending, PointSendingOrder,
 		PointSendingItem, PointLooking, PointLooked, PointRemoving, PointSent, PointSentOrder, PointSentItem,
 		PointAnswered, PointConfirmed, PointCommitting, PointCommitted, PointLastPage, PointClosing, PointResumed, PointClaiming, PointGathered, PointClaimed,
-		PointPassClosed,
+		PointPassClosed, PointHeeded, PointTold,
 	}
 }
 

@@ -112,7 +112,7 @@ func (e *Engine) rehearse(ctx context.Context, s *script, q PreviewRequest, stre
 	} else {
 		report, err = played.hold(ctx, stream, stream, func(r *run, ctx context.Context) error {
 			r.rehearsal = x
-			return r.pass(ctx)
+			return r.inStep(ctx)
 		})
 	}
 	p := Preview{

@@ -59,13 +59,16 @@ type run struct {
 	force     bool           // what Copernica acknowledged is sent again
 	turns     map[int64]bool // whether a run was a turn at this resync; owned by the reader
 	rehearsal *rehearsal     // not nil: nothing is sent
+
+	signal *signal        // whose documents are looked at; nil: the stream's own records are
+	heard  map[int64]bool // orders that this run has read and that documents may name; nil: none do; owned by the reader
 }
 
 // Run runs a stream up to its horizon, or until its budget is spent or ctx ends.
 // The error says what stopped it; the report is complete either way.
 func (e *Engine) Run(ctx context.Context, stream string) (Report, error) {
 	return e.live(ctx, stream, func(r *run, ctx context.Context) error {
-		if err := r.pass(ctx); err != nil {
+		if err := r.inStep(ctx); err != nil {
 			return err
 		}
 		return r.quarantine(ctx)

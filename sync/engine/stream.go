@@ -47,9 +47,15 @@ func (r *run) batches(ctx context.Context, q magento.Query) iter.Seq2[*batch, er
 	if r.sweep != nil {
 		return r.sweepBatches(ctx, q.Before, q.After)
 	}
+	if r.signal != nil {
+		return r.told(ctx, q)
+	}
 	if r.kind == Orders {
 		q.Fields = r.cfg.Mapping.OrderPaths()
-		return batched(r.cfg.Shop.Orders(ctx, q), r.prepareOrders)
+		return batched(r.cfg.Shop.Orders(ctx, q), func(ctx context.Context, p *page, items []magento.Item[magento.Order]) error {
+			r.hear(items)
+			return r.prepareOrders(ctx, p, items)
+		})
 	}
 	q.Fields = r.cfg.Mapping.Paths()
 	return batched(r.cfg.Shop.Customers(ctx, q), r.prepareCustomers)
