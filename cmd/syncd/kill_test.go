@@ -145,7 +145,8 @@ func killsAt(random *rand.Rand, traces [][]engine.Point, points []engine.Point) 
 	}
 	kills := make([][]string, len(traces))
 	for i, trace := range traces {
-		pages := trace[:max(lastOf(trace, engine.PointLastPage), 0)]
+		pages := trace[:max(lastOf(trace, engine.PointPassClosed), 0)] // what follows are documents
+		pages = pages[:max(lastOf(pages, engine.PointLastPage), 0)]
 		slices.SortFunc(chosen[i], func(p, q engine.Point) int {
 			return cmp.Or(slices.Index(atLast(), p)-slices.Index(atLast(), q), lastOf(pages, p)-lastOf(pages, q))
 		})
@@ -173,10 +174,10 @@ func lostFirst() []engine.Point {
 }
 
 // atLast are the points that a child dies at after all others of its leg, in this order:
-// those that need a creation, which is lost, and those at the end of a pass, which come
-// again in the next.
+// those that need a creation, which is lost, those at the end of a pass, which come
+// again in the next, and that of the documents behind it.
 func atLast() []engine.Point {
-	return append(lostFirst(), engine.PointLastPage, engine.PointClosing, engine.PointPassClosed)
+	return append(lostFirst(), engine.PointLastPage, engine.PointClosing, engine.PointPassClosed, engine.PointTold)
 }
 
 // lastOf is where a trace comes by a point last, or -1.

@@ -168,6 +168,8 @@ func (w *town) peopleOrder() {
 			w.shop.EditOrder(data.Orders[i].ID, func(o *magentotest.Order) { o.Lines = slices.Delete(o.Lines, 0, 1) })
 		} else if i%20 == 0 {
 			w.shop.EditOrder(data.Orders[i].ID, func(o *magentotest.Order) { o.Status, o.Lines[0].Name = "processing", o.Lines[0].Name+" (II)" })
+		} else if i%20 < 5 && data.Orders[i].Invoiced != nil { // only the credit memo tells
+			w.shop.DocumentQuietly(magentotest.CreditMemos, data.Orders[i].ID, nil)
 		}
 	}
 	for i := range few {

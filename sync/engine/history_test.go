@@ -158,7 +158,14 @@ func (h *history) order(c magentotest.Customer) {
 		}
 		return lines
 	}
-	switch h.random.IntN(6) {
+	switch h.random.IntN(9) {
+	case 6: // what stands in lines alone, and moves no order
+		kind := []magentotest.DocumentKind{magentotest.Invoices, magentotest.Shipments, magentotest.CreditMemos}[h.random.IntN(3)]
+		h.shop.DocumentQuietly(kind, any.ID, nil)
+	case 7:
+		h.shop.ShipLate(any.ID, nil, time.Duration(h.random.IntN(60))*time.Second)
+	case 8:
+		h.shop.Invoice(any.ID, nil)
 	case 0:
 		h.shop.CreateOrder(magentotest.Order{
 			StoreID: c.StoreID, CustomerID: c.ID, CustomerGroupID: c.GroupID, Email: c.Email,
