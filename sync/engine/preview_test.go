@@ -51,7 +51,7 @@ func (w *world) preview(q engine.PreviewRequest) []engine.Preview {
 // forbidden is a store that may be read.
 type forbidden struct {
 	state.Store
-	t *testing.T
+	t testing.TB
 }
 
 func (f forbidden) no(what string) error {

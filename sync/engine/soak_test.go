@@ -19,6 +19,9 @@ func TestSoakOrders(t *testing.T) {
 	playHistories(t, 5_000, magentotest.Config{Customers: 40, Orders: 60})
 }
 
+// TestSoakModel plays many more of the model's histories.
+func TestSoakModel(t *testing.T) { playModel(t, 200_000) }
+
 // TestSoakBurst is promise 3 at its full size: 50,000 rows in one second at 5,000 a run.
 func TestSoakBurst(t *testing.T) {
 	inWorld(t, 0, func(t *testing.T, w *world) {

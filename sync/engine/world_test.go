@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +34,7 @@ const database = copernicatest.DatabaseName
 // world is a shop, an account and a state, all in this process and on one fake
 // clock, with the real clients and the real HTTP chain between them.
 type world struct {
-	t            *testing.T
+	t            testing.TB
 	shop         *magentotest.Shop
 	account      *copernicatest.Account
 	store        state.Store
@@ -41,7 +44,10 @@ type world struct {
 	owners       map[int64]string  // of orders delivered before their customer was deleted
 	claims       map[string]string // of guests whose customers took another e-mail
 	pageSize     int
-	api          int // version of Copernica's; 0: 4
+	api          int                                       // version of Copernica's; 0: 4
+	path         string                                    // of the state; empty: in memory
+	jitter       func() float64                            // of back-offs; nil: random
+	wire         func(http.RoundTripper) http.RoundTripper // around each peer; nil: nothing
 }
 
 // inWorld runs a test in a bubble with a world of n customers.
@@ -55,49 +61,68 @@ func inShop(t *testing.T, cfg magentotest.Config, test func(*testing.T, *world))
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		cfg.Seed, cfg.Now = cmp.Or(cfg.Seed, 3), time.Now
-		w := &world{
-			t:            t,
-			shop:         magentotest.New(cfg),
-			account:      copernicatest.New(copernicatest.Config{Now: time.Now}),
-			unsubscribed: map[string]bool{},
-			owners:       map[int64]string{},
-			claims:       map[string]string{},
-			pageSize:     50,
+		w := newWorld(t, cfg, "")
+		defer w.close()
+		test(t, w)
+	})
+}
+
+// newWorld makes a world around the shop of cfg, with its state at path, or in memory.
+func newWorld(t testing.TB, cfg magentotest.Config, path string) *world {
+	t.Helper()
+	cfg.Seed, cfg.Now = cmp.Or(cfg.Seed, 3), time.Now
+	w := &world{
+		t:            t,
+		shop:         magentotest.New(cfg),
+		account:      copernicatest.New(copernicatest.Config{Now: time.Now}),
+		unsubscribed: map[string]bool{},
+		owners:       map[int64]string{},
+		claims:       map[string]string{},
+		pageSize:     50,
+		path:         path,
+	}
+	var err error
+	if w.zone, err = time.LoadLocation("Europe/Amsterdam"); err != nil {
+		t.Fatal(err)
+	}
+	if w.mapping, err = compiled(); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range w.mapping.Tables() {
+		var fields []copernicatest.Field
+		for _, need := range w.mapping.NeedsOf(table) {
+			fields = append(fields, copernicatest.Field{Name: need.Name, Type: string(need.Type), Length: need.Length, Index: need.Index})
 		}
-		var err error
-		if w.zone, err = time.LoadLocation("Europe/Amsterdam"); err != nil {
-			t.Fatal(err)
+		if table == mapping.Profiles {
+			err = w.account.AddFields(database, fields...)
+		} else {
+			_, err = w.account.CreateCollection(database, w.mapping.Collection(table), fields...)
 		}
-		file, err := mapping.Default()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w.mapping, err = file.Compile(mapping.Options{Shop: "shop", Zone: w.zone}); err != nil {
-			t.Fatal(err)
-		}
-		for _, table := range w.mapping.Tables() {
-			var fields []copernicatest.Field
-			for _, need := range w.mapping.NeedsOf(table) {
-				fields = append(fields, copernicatest.Field{Name: need.Name, Type: string(need.Type), Length: need.Length, Index: need.Index})
-			}
-			if table == mapping.Profiles {
-				err = w.account.AddFields(database, fields...)
-			} else {
-				_, err = w.account.CreateCollection(database, w.mapping.Collection(table), fields...)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		w.newState()
-		defer func() {
-			if err := w.store.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		test(t, w)
-	})
+	}
+	w.newState()
+	return w
+}
+
+// compiled is the mapping of every world, which nothing changes.
+var compiled = sync.OnceValues(func() (*mapping.Mapping, error) {
+	zone, err := time.LoadLocation("Europe/Amsterdam")
+	if err != nil {
+		return nil, err
+	}
+	file, err := mapping.Default()
+	if err != nil {
+		return nil, err
+	}
+	return file.Compile(mapping.Options{Shop: "shop", Zone: zone})
+})
+
+func (w *world) close() {
+	if err := w.store.Close(); err != nil {
+		w.t.Error(err)
+	}
 }
 
 // newState replaces the state by an empty one.
@@ -108,7 +133,29 @@ func (w *world) newState() {
 			w.t.Fatal(err)
 		}
 	}
-	store, err := sqlite.Open(w.t.Context(), sqlite.Config{Now: time.Now})
+	if w.path != "" {
+		w.emptyState()
+	}
+	w.openState()
+}
+
+// emptyState removes the files of a state that is closed.
+func (w *world) emptyState() {
+	w.t.Helper()
+	files, err := filepath.Glob(w.path + "*")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, file := range files {
+		if err := os.Remove(file); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) openState() {
+	w.t.Helper()
+	store, err := sqlite.Open(w.t.Context(), sqlite.Config{Path: w.path, Now: time.Now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -119,7 +166,10 @@ func (w *world) newState() {
 func (w *world) engine(change func(*engine.Config)) *engine.Engine {
 	w.t.Helper()
 	chain := func(peer string, base http.RoundTripper) *httpx.Transport {
-		tr, err := httpx.New(httpx.Config{Peer: peer, Base: base, Concurrency: 10, Retries: 2, MaxBackoff: time.Second, Now: time.Now})
+		if w.wire != nil {
+			base = w.wire(base)
+		}
+		tr, err := httpx.New(httpx.Config{Peer: peer, Base: base, Concurrency: 10, Retries: 2, MaxBackoff: time.Second, Now: time.Now, Rand: w.jitter})
 		if err != nil {
 			w.t.Fatal(err)
 		}
