@@ -153,6 +153,7 @@ func (*demoCommand) streams(ctx context.Context, p *pipeline, bar *progress, tol
 		n.Created += r.Counters.Created
 		n.Updated += r.Counters.Updated
 		n.OptOutsKept += r.Counters.OptOutsKept
+		n.Claimed += r.Counters.Claimed
 		n.TargetCalls += r.Counters.TargetCalls
 	}
 	return sum, nil
@@ -183,9 +184,12 @@ func (c *demoCommand) live(ctx context.Context, a *app, world *demo.World, shop 
 		if err != nil {
 			return err
 		}
-		n := did.counters
-		fmt.Fprintf(a.stdout, "    syncd: %d created, %d updated, %s kept, %s to Copernica\n",
-			n.Created, n.Updated, counted(n.OptOutsKept, "opt-out"), counted(n.TargetCalls, "call"))
+		n, claimed := did.counters, ""
+		if n.Claimed > 0 {
+			claimed = ", " + foundCustomers(n.Claimed)
+		}
+		fmt.Fprintf(a.stdout, "    syncd: %d created, %d updated, %s kept%s, %s to Copernica\n",
+			n.Created, n.Updated, counted(n.OptOutsKept, "opt-out"), claimed, counted(n.TargetCalls, "call"))
 		if stop {
 			return nil
 		}

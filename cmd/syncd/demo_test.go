@@ -92,6 +92,10 @@ func TestDemoLive(t *testing.T) {
 			if created := strings.Count(out.String(), "syncd: 1 created"); registered == 0 || created != registered {
 				t.Errorf("%d customers registered, %d runs created one\n%s", registered, created, out)
 			}
+			guests := strings.Count(out.String(), " registers, and is customer ")
+			if found := strings.Count(out.String(), ", 1 guest found to be a customer, "); guests == 0 || found != guests {
+				t.Errorf("%d guests registered, %d runs found one\n%s", guests, found, out)
+			}
 		})
 	}
 }

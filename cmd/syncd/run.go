@@ -146,7 +146,7 @@ func tally(stream string, n state.Counters) string {
 	}{
 		{n.Removed, counted(n.Removed, "row") + " removed"},
 		{n.Refused, grouped(n.Refused) + " refused"},
-		{n.Claimed, counted(n.Claimed, "guest") + " found to be " + plural(n.Claimed, "a customer", "customers")},
+		{n.Claimed, foundCustomers(n.Claimed)},
 		{n.Ownerless, grouped(n.Ownerless) + " of deleted accounts"},
 		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
 		{n.Missing, counted(n.Missing, "record") + " gone from the shop"},
@@ -158,6 +158,11 @@ func tally(stream string, n state.Counters) string {
 		}
 	}
 	return b.String()
+}
+
+// foundCustomers says how many guests turned out to be customers.
+func foundCustomers(n int64) string {
+	return counted(n, "guest") + " found to be " + plural(n, "a customer", "customers")
 }
 
 // counted prints a number of things, of which name is the singular.

@@ -126,7 +126,7 @@ func (s *statusStream) print(line func(name, format string, args ...any), now ti
 		line("", "%s that the shop no longer has", counted(c.Missing, "record"))
 	}
 	if c.Claimed > 0 {
-		line("", "%s found to be %s: `syncd claims`", counted(c.Claimed, "guest"), plural(c.Claimed, "a customer", "customers"))
+		line("", "%s: `syncd claims`", foundCustomers(c.Claimed))
 	}
 	if c.Ownerless > 0 {
 		line("", "%s of deleted accounts left out", counted(c.Ownerless, "order"))

@@ -1,22 +1,24 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 )
 
-// Live lets a moment pass: somebody registers, changes their name, unsubscribes on either
-// side, or orders, with an account or without one; or an order is paid, shipped,
-// canceled. It says what happened.
+// Live lets a moment pass: somebody registers, who may have been a guest before, changes
+// their name, unsubscribes on either side, or orders, with an account or without one; or
+// an order is paid, shipped, canceled. It says what happened.
 func (w *World) Live(shopCode string) string {
 	people := w.Shop.Data().Customers
 	if len(people) == 0 {
 		return "the shop is empty"
 	}
 	someone := people[w.random.IntN(len(people))]
-	switch w.random.IntN(7) {
+	switch w.random.IntN(8) {
 	case 0:
 		w.newcomers++
 		// A namesake in the same store view. The shop adds id and times itself: with a
@@ -47,6 +49,8 @@ func (w *World) Live(shopCode string) string {
 		return w.guestOrders(someone)
 	case 5:
 		return w.orderMovesOn()
+	case 6:
+		return w.guestRegisters(people)
 	default:
 		w.Shop.Edit(someone.ID, func(c *magentotest.Customer) { c.LastName += " jr." })
 		return fmt.Sprintf("customer %d changes their name", someone.ID)
@@ -66,6 +70,37 @@ func (w *World) guestOrders(namesake magentotest.Customer) string {
 		FirstName: namesake.FirstName, LastName: namesake.LastName, Lines: w.basket(),
 	})
 	return fmt.Sprintf("guest %d places order %d", guest, id)
+}
+
+// guestRegisters lets somebody who ordered as a guest make an account on that website,
+// with their e-mail: from then on they are that customer, and so are their orders.
+func (w *World) guestRegisters(people []magentotest.Customer) string {
+	type account struct {
+		website int64
+		email   string
+	}
+	taken, websites := map[account]bool{}, map[int64]int64{}
+	for _, c := range people {
+		taken[account{c.WebsiteID, strings.ToLower(c.Email)}] = true
+		websites[c.StoreID] = c.WebsiteID
+	}
+	var guests []magentotest.Order
+	for _, o := range w.Shop.Data().Orders {
+		mine := account{websites[o.StoreID], strings.ToLower(strings.TrimSpace(o.Email))}
+		if o.Guest && mine.website != 0 && mine.email != "" && !taken[mine] {
+			guests = append(guests, o)
+		}
+	}
+	if len(guests) == 0 {
+		return "every guest has an account"
+	}
+	o := guests[w.random.IntN(len(guests))]
+	id := w.Shop.Create(magentotest.Customer{
+		WebsiteID: websites[o.StoreID], StoreID: o.StoreID, GroupID: 1, Email: strings.TrimSpace(o.Email),
+		FirstName: cmp.Or(o.FirstName, o.Billing.FirstName), LastName: cmp.Or(o.LastName, o.Billing.LastName),
+		NewsletterStatus: magentotest.Subscribed,
+	})
+	return fmt.Sprintf("the guest of order %d registers, and is customer %d", o.ID, id)
 }
 
 // orderMovesOn lets an order that is under way be paid, shipped or canceled.
