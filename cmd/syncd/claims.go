@@ -13,7 +13,8 @@ import (
 	"github.com/magento-copernica/syncd/sync/engine"
 )
 
-// claimsCommand is for guests who turned out to be customers (promise 17).
+// claimsCommand is for guests who turned out to be customers, and accounts that are one
+// person (promise 17).
 type claimsCommand struct {
 	List claimsList `cmd:"" default:"withargs" help:"List which guests are which customers (the default)."`
 	Undo claimsUndo `cmd:"" help:"Say that a guest is not that customer: they get a profile of their own again."`
@@ -210,12 +211,14 @@ func (c *claimsUndo) guest(ctx context.Context, cfg config.Config, store state.S
 		return state.Record{}, err
 	}
 	key := strings.TrimSpace(c.Key)
-	switch _, customer := m.CustomerID(key); {
+	_, customer := m.CustomerID(key)
+	_, _, guest := m.GuestOf(key)
+	switch {
 	case strings.Contains(key, "@"):
 		return state.Record{}, &usageError{errors.New("name the guest by their key: `syncd lookup EMAIL` tells it")}
 	case customer:
-		return state.Record{}, &usageError{fmt.Errorf("%s is a customer: name the guest, whose key `syncd claims` lists", key)}
-	case state.ValidKey(key) != nil || !strings.HasPrefix(key, m.ProfilePrefix()+"w"):
+		return state.Record{}, &usageError{fmt.Errorf("%s is a customer: name the guest, whose key `syncd claims` lists; accounts are one as long as they have one e-mail in the shop", key)}
+	case !guest:
 		return state.Record{}, &usageError{fmt.Errorf("%q is no key of a guest: `syncd claims` lists those of guests who are customers", key)}
 	}
 	rows, err := store.Records(ctx, cfg.Shop, state.Profile, []string{key})

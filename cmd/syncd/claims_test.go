@@ -101,7 +101,7 @@ func TestPromise17_ClaimsAreListedAndUndone(t *testing.T) {
 		got[0].WaitsFor != waitsForProfile || got[0].Attempts != 1 || got[0].NextAttempt == nil || len(got[0].Orders) != 0 {
 		t.Errorf("open: %+v", got)
 	}
-	s.run("lookup", v.guest).says(t, "claimed: this guest is a customer", "this guest is "+v.key+"; `syncd claims --open`")
+	s.run("lookup", v.guest).says(t, "claimed: this person is a customer", "this is "+v.key+"; `syncd claims --open`")
 
 	s.must(s.account.RemoveSubprofile(byHand))
 	s.pass(3 * time.Hour)
@@ -123,7 +123,7 @@ func TestPromise17_ClaimsAreListedAndUndone(t *testing.T) {
 			t.Errorf("by %q: %+v", report.By, report.Records)
 		}
 	}
-	s.run("lookup", v.guest).says(t, "this guest is "+v.key+", whose record follows", "customer "+number(v.customer)+" of shop")
+	s.run("lookup", v.guest).says(t, "this is "+v.key+", whose record follows", "customer "+number(v.customer)+" of shop")
 	if live := s.lookup(v.guest, "--live").Records[0].Live; !live.InShop || len(live.Profiles) != 0 || len(live.Fields) != 0 {
 		t.Errorf("a guest who is a customer: %+v", live)
 	}

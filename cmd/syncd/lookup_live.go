@@ -95,6 +95,9 @@ func (l *live) read(ctx context.Context, f *finder, r *lookupRecord) error {
 	if err != nil {
 		return err
 	}
+	if c := r.Claim; c != nil && !c.Undone {
+		row = nil // it is sent under another key
+	}
 	profile, err := l.profile(ctx, r, both)
 	if err != nil {
 		return err
@@ -140,9 +143,6 @@ func (l *live) person(ctx context.Context, r *lookupRecord, both *liveSides) (*m
 	placed, err := l.placed(ctx, r.SourceID, both)
 	if err != nil || placed == nil {
 		return nil, err
-	}
-	if c := r.Claim; c != nil && !c.Undone {
-		return nil, nil //nolint:nilnil // what the order says of them is not sent
 	}
 	if placed.Owner.Guest == nil || placed.Owner.Key != r.Key {
 		both.InShop = false // the order is another's by now

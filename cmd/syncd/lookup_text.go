@@ -32,16 +32,16 @@ type lookupRecord struct {
 	Doubles  []lookupDouble  `json:"doubles"`   // other rows in Copernica with its key, as far as a run saw them
 	LastRun  *runBrief       `json:"run"`       // that last planned or settled it
 	Letters  []deadLetter    `json:"dead_letters"`
-	Claim    *lookupClaim    `json:"claim"`   // of a guest who is a customer, or was found not to be one; null of the rest
+	Claim    *lookupClaim    `json:"claim"`   // of somebody who is a customer with another key, or was said not to be; null of the rest
 	Profile  *lookupRecord   `json:"profile"` // of an order or a line: the profile it belongs to; null when not known, and of profiles
 	Items    []*lookupRecord `json:"items"`   // of an order: its lines; null of the rest
 	Live     *liveSides      `json:"live"`    // null without --live
 }
 
-// lookupClaim says which customer a guest is.
+// lookupClaim says which customer a guest is, or somebody with several accounts.
 type lookupClaim struct {
 	Customer string `json:"customer"`
-	Open     bool   `json:"open"`   // the guest's own profile is still in Copernica
+	Open     bool   `json:"open"`   // their own profile is still in Copernica
 	Undone   bool   `json:"undone"` // an operator said that they are not one
 }
 
@@ -159,14 +159,16 @@ func (rec *lookupRecord) printLines(b *bytes.Buffer, r *lookupReport) {
 }
 
 // words say what became of a claim.
-func (c *lookupClaim) words(guest string) string {
+func (c *lookupClaim) words(key string) string {
 	switch {
 	case c.Undone:
 		return fmt.Sprintf("undone: they are not %s, and are not made one with them again", c.Customer)
 	case c.Open:
-		return fmt.Sprintf("this guest is %s; `syncd claims --open` says what their own profile waits for", c.Customer)
-	default:
-		return fmt.Sprintf("this guest is %s, whose record follows; `syncd claims undo %s` undoes that", c.Customer, guest)
+		return fmt.Sprintf("this is %s; `syncd claims --open` says what their own profile waits for", c.Customer)
+	case guestly(key):
+		return fmt.Sprintf("this is %s, whose record follows; `syncd claims undo %s` would undo that", c.Customer, key)
+	default: // an account
+		return fmt.Sprintf("this is %s, whose record follows, as long as both have one e-mail in the shop", c.Customer)
 	}
 }
 
@@ -198,8 +200,7 @@ func (rec *lookupRecord) brief() string {
 
 // whose says what a record is made of in the shop.
 func whose(e state.Entity, key string, source int64) string {
-	_, kind, _ := strings.Cut(key, "-")
-	guest := e == state.Profile && strings.HasPrefix(kind, "w")
+	guest := e == state.Profile && guestly(key)
 	switch {
 	case e == state.Order:
 		return fmt.Sprintf("order %d", source)
@@ -214,6 +215,12 @@ func whose(e state.Entity, key string, source int64) string {
 	default:
 		return fmt.Sprintf("customer %d", source)
 	}
+}
+
+// guestly reports whether a profile's key is that of a guest.
+func guestly(key string) bool {
+	_, kind, _ := strings.Cut(key, "-")
+	return strings.HasPrefix(kind, "w")
 }
 
 // rowWord names what stands for an entity in Copernica.
@@ -233,7 +240,7 @@ var ledgerWords = map[state.RecordState]string{
 	state.Removed:      "removed: Copernica no longer has it",
 	state.Missing:      "missing: Copernica has it, and the shop no longer does; a sweep found that and has yet to finish",
 	state.Gone:         "gone: the shop no longer has it, and it stays in Copernica",
-	state.Claimed:      "claimed: this guest is a customer, below whose profile their orders stand",
+	state.Claimed:      "claimed: this person is a customer with another key, below whose profile their orders stand",
 }
 
 func (l *ledgerRow) print(line func(name, format string, args ...any), rec *lookupRecord, r *lookupReport) {
