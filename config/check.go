@@ -64,6 +64,7 @@ func (c Config) Validate() error {
 	p.period("CONSENT_PERIOD", c.Consent, minConsent, maxConsent)
 	p.between("COPERNICA_API_VERSION", c.Copernica.APIVersion, minVersion, maxVersion)
 	p.listener("LISTEN", c)
+	c.validateErasure(&p)
 	return errors.Join(p...)
 }
 
@@ -82,6 +83,9 @@ func (c Config) Check(need Need) error {
 	}
 	if need&(NeedState|NeedDatabase) != 0 {
 		c.checkState(&p, need&NeedState != 0)
+	}
+	if need&NeedState != 0 {
+		c.checkErasure(&p)
 	}
 	return errors.Join(p...)
 }

@@ -74,6 +74,7 @@ func TestDotenvLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.EncryptionKey = config.NewSecret("a credential, which the example leaves empty")
 	if err := cfg.Check(config.NeedState); err != nil {
 		t.Error(err)
 	}

@@ -119,7 +119,11 @@ func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, erro
 			profile(row.Key)
 		}
 	case byEmail:
-		sum := engine.EmailHash(f.store.Hasher(), mapping.PersonOf(mapping.FoldEmail(q.email)))
+		persons, err := personsOf(ctx, f.store)
+		if err != nil {
+			return nil, err
+		}
+		sum := engine.EmailHash(persons, mapping.PersonOf(mapping.FoldEmail(q.email)))
 		owners, err := f.store.Emails(ctx, f.shop, []state.Hash{sum})
 		if err != nil {
 			return nil, err

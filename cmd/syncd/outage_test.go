@@ -238,7 +238,7 @@ func TestPostgresKilledFiveTimes(t *testing.T) {
 		t.Error(err)
 	}
 	most := size{200 / testScale(), 500 / testScale()}
-	for i, leg := range []struct{ kills, calls int }{{1, most.customers}, {3, most.orders}, {1, most.customers}, {0, 0}} {
+	for i, leg := range []struct{ kills, calls int }{{1, most.customers}, {3, most.orders}, {1, most.customers}, {0, 0}, {0, 0}} {
 		l := legs()[i]
 		l.happens(w)
 		for due := kills + leg.kills; kills < due; {

@@ -42,6 +42,14 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 	if err != nil {
 		return nil, errors.Join(err, closeStore())
 	}
+	file, err := openTombstones(ctx, cfg, log, store)
+	if err != nil {
+		return nil, errors.Join(err, closeStore())
+	}
+	persons, err := personsOf(ctx, store)
+	if err != nil {
+		return nil, errors.Join(err, closeStore())
+	}
 	p := &pipeline{shop: shopTransport, account: accountTransport}
 	p.close = func() error {
 		shopTransport.CloseIdleConnections()
@@ -57,6 +65,8 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 		SameShop: a.sameShop(store, shop.Address(), a.newAddress),
 		Store:    store,
 		Mapping:  compiled,
+		Persons:  persons,
+		Erasure:  erasureOf(cfg, file),
 		Overlap:  orNone(cfg.Overlap),
 		Settle:   orNone(cfg.Settle),
 		Budget:   engine.Budget(cfg.RunBudget),

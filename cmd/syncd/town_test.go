@@ -130,6 +130,8 @@ func newTown(t *testing.T, database string, begins size) *town {
 		"SYNCD_COPERNICA_ACCESS_TOKEN=" + copernicatest.AccessToken,
 		"SYNCD_COPERNICA_CONCURRENCY=" + strconv.Itoa(townInFlight),
 		"SYNCD_SETTLE=0s",
+		"SYNCD_ERASURE=remove",
+		"SYNCD_TOMBSTONE_FILE=" + filepath.Join(t.TempDir(), "tombstones"),
 		"SYNCD_LOG_LEVEL=warn",
 	}
 	return w
@@ -150,6 +152,7 @@ func legs() []leg {
 		// The orders come first, so that they have to bring customers.
 		{(*town).peopleOrder, []string{"run", "orders"}},
 		{(*town).peopleMove, []string{"run"}},
+		{(*town).peopleLeave, []string{"run", "customers/sweep"}},
 	}
 }
 
@@ -221,6 +224,22 @@ func (w *town) peopleMove() {
 		w.shop.Create(magentotest.Customer{
 			WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "Some", LastName: "Guest", Email: fmt.Sprintf("Guest+%d@example.test", 18+i),
 		})
+	}
+	w.shopAhead.Add(int64(time.Minute))
+}
+
+// peopleLeave deletes customers, some of whom have ordered. Others change without a time
+// that tells.
+func (w *town) peopleLeave() {
+	w.shopAhead.Store(int64(3 * time.Hour))
+	data := w.shop.Data()
+	for i, c := range data.Customers {
+		wasGuest := slices.ContainsFunc(data.Orders, func(o magentotest.Order) bool { return o.Guest && strings.EqualFold(o.Email, c.Email) })
+		if i%40 == 7 && !wasGuest || strings.HasPrefix(c.Email, "now+0@") {
+			w.shop.Delete(c.ID)
+		} else if i%10 == 3 {
+			w.shop.EditQuietly(c.ID, func(c *magentotest.Customer) { c.LastName += " III" })
+		}
 	}
 	w.shopAhead.Add(int64(time.Minute))
 }

@@ -50,6 +50,7 @@ var rules = []rule{
 	{pkg: "internal/health", reason: "it is told how things stand, and knows neither the streams nor the state"},
 	{pkg: "internal/recording", tests: true, reason: "it reads recorded answers for the tests of both sides, and is part of neither"},
 	{pkg: "internal/seal", reason: leafReason},
+	{pkg: "internal/tombstone", allowed: []string{"state", "internal/seal"}, reason: "it keeps tombstones outside the state, and knows neither peer"},
 	{pkg: "internal/httpx", allowed: []string{"internal/fault"}, reason: "the transport serves both peers alike and knows neither"},
 
 	{pkg: "magento", allowed: []string{"internal/httpx", "internal/fault"}, reason: clientReason},

@@ -2,6 +2,7 @@ package magentotest
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -115,6 +116,16 @@ func (s *Shop) EditOrderLate(id int64, change func(*Order), visibleAfter time.Du
 	s.mustOrder(id)
 	statement := s.now()
 	s.commitAfter(visibleAfter, func() { s.store.orders.apply(s.mustOrder(id), change, statement) })
+}
+
+// DeleteOrder removes an order, as modules that clean up do: Magento itself never does.
+func (s *Shop) DeleteOrder(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.mustOrder(id)
+	s.store.orders.remove(r)
+	ids := s.store.orders.ofCustomer[r.CustomerID]
+	s.store.orders.ofCustomer[r.CustomerID] = slices.DeleteFunc(slices.Clone(ids), func(other int64) bool { return other == id })
 }
 
 func (s *Shop) mustOrder(id int64) *orderRow {

@@ -53,6 +53,9 @@ func (r *run) unite(ctx context.Context, p *page, items []magento.Item[magento.C
 		if err != nil {
 			return nil, nil, err
 		}
+		if people, err = r.living(ctx, p, people); err != nil {
+			return nil, nil, err
+		}
 		items = append(slices.Clone(items), people...)
 		if a, err = r.accounts(ctx, p, items); err != nil {
 			return nil, nil, err

@@ -29,6 +29,10 @@ func (r *run) prepareCustomers(ctx context.Context, p *page, items []magento.Ite
 			return err
 		}
 	}
+	items, err := r.living(ctx, p, items)
+	if err != nil {
+		return err
+	}
 	items, first, err := r.unite(ctx, p, items)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (r *run) scanEmails(ctx context.Context) error {
 		}
 		commit := state.Commit{Checkpoint: &cp}
 		for _, item := range got.Items {
-			if item.Err == nil {
+			if item.Err == nil && !r.anonymised(item.Value.Email) {
 				commit.Emails = append(commit.Emails, r.email(item.ID, item.Value.WebsiteID, item.Value.Email, item.Value.Confirmed))
 			}
 		}

@@ -87,6 +87,7 @@ type Config struct {
 	// Persons hashes who somebody is: a website and an e-mail. Its key outlives the state
 	// where tombstones are kept outside it (promise 19). Default: the store's.
 	Persons state.Hasher
+	Erasure Erasure
 	// SameShop, when not nil, is asked once the shop has answered: an error says that
 	// the state was made with another shop, and ends the run before it reads anything.
 	SameShop func(ctx context.Context) error
@@ -118,6 +119,8 @@ type Config struct {
 
 	// TestHook is called at named points; tests kill the process there.
 	TestHook func(Point)
+
+	erasing *erasing // shared by an engine's copies
 }
 
 // Budget bounds a run (promise 21). A spent budget ends it cleanly at its
@@ -180,6 +183,10 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Persons == (state.Hasher{}) {
 		cfg.Persons = cfg.Store.Hasher()
 	}
+	if cfg.Erasure.Policy == "" {
+		cfg.Erasure.Policy = EraseFlag
+	}
+	cfg.erasing = newErasing(cfg.Erasure)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
@@ -12,10 +13,11 @@ import (
 // placed is one order of a page with everything it makes.
 type placed struct {
 	mapping.Placed
-	at    state.Position
-	order *intent
-	items []*intent // in the shop's order, then those whose line is gone
-	guest *intent   // the profile of its guest; several orders of a page may share it
+	at      state.Position
+	created time.Time
+	order   *intent
+	items   []*intent // in the shop's order, then those whose line is gone
+	guest   *intent   // the profile of its guest; several orders of a page may share it
 }
 
 // rows returns the order's own row and those of its lines, in the order of writing.
@@ -54,14 +56,19 @@ func (r *run) prepareOrders(ctx context.Context, p *page, items []magento.Item[m
 	if err := r.learn(ctx, func(l *mapping.Lookups) bool { return knowsOrders(l, items) }); err != nil {
 		return err
 	}
+	orders := make([]*placed, len(items))
+	for i := range items {
+		orders[i] = r.placed(&items[i])
+	}
+	orders, err := r.livingGuests(ctx, p, orders)
+	if err != nil {
+		return err
+	}
 	var (
-		orders = make([]*placed, len(items))
 		guests = map[string]*intent{}
 		keys   []string
 	)
-	for i := range items {
-		o := r.placed(&items[i])
-		orders[i] = o
+	for _, o := range orders {
 		keys = append(keys, o.order.row.Key)
 		if o.guest == nil {
 			continue
@@ -82,8 +89,7 @@ func (r *run) prepareOrders(ctx context.Context, p *page, items []magento.Item[m
 	if err := r.recognise(ctx, p, orders); err != nil {
 		return err
 	}
-	orders, err := r.own(ctx, p, orders)
-	if err != nil {
+	if orders, err = r.own(ctx, p, orders); err != nil {
 		return err
 	}
 	for _, o := range orders {
@@ -110,7 +116,7 @@ func knowsOrders(l *mapping.Lookups, items []magento.Item[magento.Order]) bool {
 // placed maps and hashes one order. One that cannot be delivered stands for its
 // lines as well.
 func (r *run) placed(item *magento.Item[magento.Order]) *placed {
-	o := &placed{at: state.Position{UpdatedAt: item.UpdatedAt, ID: item.ID}}
+	o := &placed{at: state.Position{UpdatedAt: item.UpdatedAt, ID: item.ID}, created: item.Value.CreatedAt}
 	if item.Err != nil {
 		o.order = r.unreadable(state.Order, r.cfg.Mapping.OrderKey(item.ID), item.ID, item.UpdatedAt, item.Err)
 		return o

@@ -33,6 +33,9 @@ func (r *run) own(ctx context.Context, p *page, orders []*placed) ([]*placed, er
 	if err != nil {
 		return nil, err
 	}
+	if orders, err = r.livingOwners(ctx, p, orders); err != nil {
+		return nil, err
+	}
 	orders = p.leave(orders, func(o *placed) bool { return o.order.problem == nil && o.order.owner == nil })
 	for _, o := range orders {
 		o.plan(p.facts(false))
@@ -223,15 +226,15 @@ func (r *run) bring(ctx context.Context, p *page, orders []*placed, profiles map
 	if err != nil {
 		return err
 	}
-	list := slices.Collect(maps.Values(people))
+	list, err := r.living(ctx, p, slices.Collect(maps.Values(people)))
+	if err != nil {
+		return err
+	}
 	if err := r.learn(ctx, func(l *mapping.Lookups) bool { return knows(l, list) }); err != nil {
 		return err
 	}
-	for id, who := range missing {
-		item, found := people[id]
-		if !found {
-			continue // deleted since: nobody owns its orders
-		}
+	for _, item := range list { // who is not among them was deleted since: nobody owns their orders
+		id, who := item.ID, missing[item.ID]
 		r.lookups.Accept(&item.Value)
 		it := r.customer(&item)
 		it.before, it.known = profiles[who.key], profiles[who.key].Key != ""

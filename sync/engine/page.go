@@ -256,6 +256,9 @@ func (p *page) commit(r *run) state.Commit {
 	n.Missing += int64(len(p.missing))
 	for _, rec := range p.missing {
 		c.Records = append(c.Records, r.dated(rec))
+		if rec.State == state.Gone {
+			c.Erasures = append(c.Erasures, r.flagged(rec, CauseAnonymised)...)
+		}
 	}
 	for _, guest := range p.claims {
 		c.Records = append(c.Records, r.dated(guest))

@@ -116,10 +116,7 @@ func (r *run) rereadCustomers(ctx context.Context, records []source) (items []ma
 
 // singleOrders does the same with orders.
 func (r *run) singleOrders(ctx context.Context, records []source, p *page) (gone []int64, err error) {
-	items, gone, err := reread(ctx, r.cfg.Reads, records, func(ctx context.Context, id int64) (magento.Order, time.Time, error) {
-		o, err := r.cfg.Shop.Order(r.patience(ctx), id, r.cfg.Mapping.OrderPaths())
-		return o, o.UpdatedAt, err
-	})
+	items, gone, err := r.rereadOrders(ctx, records)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +124,13 @@ func (r *run) singleOrders(ctx context.Context, records []source, p *page) (gone
 		return cmp.Or(a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
 	})
 	return gone, r.single(ctx, p, len(items), func() error { return r.prepareOrders(ctx, p, items) })
+}
+
+func (r *run) rereadOrders(ctx context.Context, records []source) (items []magento.Item[magento.Order], gone []int64, err error) {
+	return reread(ctx, r.cfg.Reads, records, func(ctx context.Context, id int64) (magento.Order, time.Time, error) {
+		o, err := r.cfg.Shop.Order(r.patience(ctx), id, r.cfg.Mapping.OrderPaths())
+		return o, o.UpdatedAt, err
+	})
 }
 
 func (r *run) single(ctx context.Context, p *page, read int, prepare func() error) error {

@@ -39,6 +39,9 @@ const (
 	PointClaiming     Point = "claiming"      // a guest's rows are about to be moved to the customer who they are
 	PointGathered     Point = "gathered"      // they stand there, the guest's profile does as well
 	PointClaimed      Point = "claimed"       // the guest's profile is removed, the store does not know it
+	PointErasing      Point = "erasing"       // somebody is about to be erased
+	PointEntombed     Point = "entombed"      // their tombstone stands outside the state, nothing else is done
+	PointErased       Point = "erased"        // Copernica has nothing of them, the store does not know it
 	PointPassClosed   Point = "pass-closed"   // the pass is closed, the lease still held
 	PointHeeded       Point = "heeded"        // each list of documents has its place, before the pass
 	PointTold         Point = "told"          // orders that documents name were read
@@ -51,7 +54,7 @@ func Points() []Point {
 		PointBrought, PointOwned, PointCounted, PointPlanning, PointPlanned, PointSending, PointSendingOrder,
 		PointSendingItem, PointLooking, PointLooked, PointRemoving, PointSent, PointSentOrder, PointSentItem,
 		PointAnswered, PointConfirmed, PointCommitting, PointCommitted, PointLastPage, PointClosing, PointResumed, PointClaiming, PointGathered, PointClaimed,
-		PointPassClosed, PointHeeded, PointTold,
+		PointErasing, PointEntombed, PointErased, PointPassClosed, PointHeeded, PointTold,
 	}
 }
 

@@ -216,6 +216,8 @@ func (s stage) Upsert(context.Context, copernica.KeyField, string, map[string]st
 
 func (s stage) Update(context.Context, int64, map[string]string) error { return errRehearsal }
 
+func (s stage) Remove(context.Context, int64, bool) error { return errRehearsal }
+
 // Refresh gives the schema as it was read: no write depends on it.
 func (s stage) Refresh(context.Context) (copernica.Schema, error) { return s.Schema(), nil }
 
@@ -246,6 +248,7 @@ type script struct {
 	profiles    map[string]imagined
 	emails      map[state.Hash][]state.Email
 	altered     map[state.RecordRef]state.Record // rows as a repair would make them
+	stones      map[state.Hash]time.Time         // kept outside the state
 	adopting    bool
 }
 
@@ -261,7 +264,7 @@ func newScript(s state.Store, now func() time.Time) *script {
 	return &script{
 		Store: s, now: now,
 		checkpoints: map[string]state.Checkpoint{}, profiles: map[string]imagined{}, emails: map[state.Hash][]state.Email{},
-		altered: map[state.RecordRef]state.Record{},
+		altered: map[state.RecordRef]state.Record{}, stones: map[state.Hash]time.Time{},
 	}
 }
 
@@ -343,6 +346,31 @@ func (s *script) RecordsBySource(ctx context.Context, pipeline string, e state.E
 	return found, err
 }
 
+// AddTombstones remembers what is kept outside the state.
+func (s *script) AddTombstones(_ context.Context, _ string, stones []state.Tombstone) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stone := range stones {
+		s.stones[stone.Person] = stone.At
+	}
+	return nil
+}
+
+func (s *script) Tombstones(ctx context.Context, pipeline string, persons []state.Hash) (map[state.Hash]time.Time, error) {
+	found, err := s.Store.Tombstones(ctx, pipeline, persons)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, person := range persons {
+		if at, ok := s.stones[person]; ok && at.After(found[person]) {
+			found[person] = at
+		}
+	}
+	return found, nil
+}
+
 // alter has rows read as a repair would leave them, until it is called again.
 func (s *script) alter(rows []state.Record) {
 	s.mu.Lock()
@@ -398,5 +426,4 @@ func (s *script) StartRun(context.Context, state.Run) (int64, error) { return 1,
 func (s *script) SaveRun(context.Context, state.Run) error           { return nil }
 func (s *script) SetMark(context.Context, string, time.Time) error   { return nil }
 
-func (s *script) AddTombstones(context.Context, string, []state.Tombstone) error    { return nil }
 func (s *script) EndResync(context.Context, string, int64, state.ResyncState) error { return nil }

@@ -134,6 +134,9 @@ func (e *Engine) hold(ctx context.Context, stream, kind string, work func(*run, 
 
 	runErr := r.start(held)
 	if runErr == nil {
+		runErr = mergeTombstones(held, cfg)
+	}
+	if runErr == nil {
 		runErr = work(r, held)
 	}
 	if cause := context.Cause(held); cause != nil && isFenced(cause) {

@@ -232,7 +232,7 @@ func (r *run) missing(ctx context.Context, p *page, e state.Entity, after, upto 
 		}
 		for _, rec := range rows {
 			after = rec.SourceID
-			if r.cameBy(e, rec.Key) == r.kind && suspect(rec) && !slices.Contains(listed, rec.SourceID) {
+			if r.cameBy(e, rec.Key) == r.kind && r.erasable(rec) && !slices.Contains(listed, rec.SourceID) {
 				suspects = append(suspects, rec)
 			}
 		}
@@ -287,11 +287,6 @@ func (r *run) countMissing(ctx context.Context, e state.Entity) error {
 // rowsAtOnce bounds how much of the ledger a sweep reads at once.
 const rowsAtOnce = 1000
 
-// suspect reports whether a row's record should be in the shop.
-func suspect(rec state.Record) bool {
-	return rec.State != state.Missing && rec.State != state.Gone && rec.State != state.Removed
-}
-
 // absent asks the shop about records one by one, and returns the rows of those that it
 // does not have.
 func (r *run) absent(ctx context.Context, rows []state.Record) ([]state.Record, error) {
@@ -326,27 +321,6 @@ func (r *run) absent(ctx context.Context, rows []state.Record) ([]state.Record, 
 		}
 	}
 	return gone, nil
-}
-
-// bury does with what a whole round found missing what the operator wants for it.
-// Flagged is all that happens here: the row stays in Copernica, and the state says so.
-func (r *run) bury(ctx context.Context) error {
-	entity := state.Profile
-	if r.kind == Orders {
-		entity = state.Order
-	}
-	for {
-		rows, err := r.cfg.Store.MissingRecords(ctx, r.cfg.Pipeline, entity, rowsAtOnce)
-		if err != nil || len(rows) == 0 {
-			return err
-		}
-		for i := range rows {
-			rows[i].State, rows[i].RunID = state.Gone, r.row.ID
-		}
-		if _, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Records: rows}); err != nil {
-			return err
-		}
-	}
 }
 
 // MissingError stops a sweep that finds more records missing in the shop than anybody

@@ -42,14 +42,7 @@ func (r *Row) Sides(read map[string]string) []Side {
 // Standing is a row as Copernica shows it: its key, and a row with the same content
 // that the shop's record would have, if nobody changed it since it was written.
 func (m *Mapping) Standing(t Table, fields map[string]string) Row {
-	of := m.profiles
-	switch t {
-	case Orders:
-		of = m.orders
-	case Items:
-		of = m.items
-	case Profiles:
-	}
+	of := m.tableOf(t)
 	r := Row{Key: fields[of.key], t: of, values: make([]string, len(of.columns))}
 	for i, c := range of.columns {
 		r.values[i] = c.Type.standing(fields[c.Name])

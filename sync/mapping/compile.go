@@ -59,7 +59,7 @@ func (f *File) Compile(o Options) (*Mapping, error) {
 	m.profiles.consent = &f.Profile.Consent
 	m.paths = sortedSet(m.paths)
 
-	m.orderPaths = []string{"increment_id", "store_id", "store_name", "customer_email", "items.item_id"}
+	m.orderPaths = []string{"increment_id", "created_at", "store_id", "store_name", "customer_email", "items.item_id"}
 	_, m.guestValues = compileTable(m, Profiles, func(from string) source[*placing] { return profileSourceOf(from).guest }, &m.orderPaths)
 	m.orders, m.orderValues = compileTable(m, Orders, func(from string) source[*placing] { return orderSources[from] }, &m.orderPaths)
 	m.items, m.itemValues = compileTable(m, Items, func(from string) source[placed] { return itemSources[from] }, &m.orderPaths)

@@ -51,9 +51,9 @@ var orderSources = map[string]source[*placing]{
 	"total_canceled":       orderAmount("total_canceled", func(o *magento.Order) magento.Decimal { return o.Canceled }),
 	"base_currency_code":   orderText("base_currency_code", func(o *magento.Order) string { return o.BaseCurrency }),
 	"base_grand_total":     orderAmount("base_grand_total", func(o *magento.Order) magento.Decimal { return o.BaseGrandTotal }),
-	"coupon_code":          orderText("coupon_code", func(o *magento.Order) string { return o.CouponCode }),
-	"remote_ip":            orderText("remote_ip", func(o *magento.Order) string { return o.RemoteIP }),
-	"shipping_description": orderText("shipping_description", func(o *magento.Order) string { return o.ShippingDescription }),
+	"coupon_code":          personal(orderText("coupon_code", func(o *magento.Order) string { return o.CouponCode })),
+	"remote_ip":            personal(orderText("remote_ip", func(o *magento.Order) string { return o.RemoteIP })),
+	"shipping_description": personal(orderText("shipping_description", func(o *magento.Order) string { return o.ShippingDescription })),
 	"payment_method":       orderText("payment.method", func(o *magento.Order) string { return o.Payment.Method }),
 	"payment": {
 		paths: []string{"payment.method", "extension_attributes.payment_additional_info"},
@@ -65,7 +65,8 @@ var orderSources = map[string]source[*placing]{
 		},
 	},
 	"shipping_address": {
-		paths: []string{"extension_attributes.shipping_assignments.shipping.address.entity_id"},
+		personal: true,
+		paths:    []string{"extension_attributes.shipping_assignments.shipping.address.entity_id"},
 		text: func(p *placing) string {
 			if p.o.ShippingAddress == nil {
 				return ""
@@ -74,8 +75,9 @@ var orderSources = map[string]source[*placing]{
 		},
 	},
 	"billing_address": {
-		paths: []string{"billing_address.entity_id"},
-		text:  func(p *placing) string { return keyOf(p.m.keys.address, p.o.BillingAddress.ID) },
+		personal: true,
+		paths:    []string{"billing_address.entity_id"},
+		text:     func(p *placing) string { return keyOf(p.m.keys.address, p.o.BillingAddress.ID) },
 	},
 }
 
@@ -113,7 +115,7 @@ var itemSources = map[string]source[placed]{
 	"discount_amount":     lineAmount("items.discount_amount", func(l *magento.Line) magento.Decimal { return l.Discount }),
 	"tax_amount":          lineAmount("items.tax_amount", func(l *magento.Line) magento.Decimal { return l.Tax }),
 	"created_at":          {paths: []string{"items.created_at"}, time: func(p placed) time.Time { return p.line.CreatedAt }},
-	"options":             lineText("items.product_option", options),
+	"options":             personal(lineText("items.product_option", options)),
 	"status": {
 		paths: []string{"items.qty_ordered", "items.qty_canceled", "items.qty_refunded"},
 		text:  func(p placed) string { return lineStatus(p.line) },

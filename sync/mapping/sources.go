@@ -17,6 +17,15 @@ type source[R any] struct {
 	time   func(R) time.Time
 	amount func(R) magento.Decimal
 	number func(R) int64
+	// personal says that an order's or a line's value tells of the person who ordered; in a
+	// profile everything does.
+	personal bool
+}
+
+// personal marks a source whose value tells of a person.
+func personal[R any](s source[R]) source[R] {
+	s.personal = true
+	return s
 }
 
 const (

@@ -28,6 +28,7 @@ type table struct {
 	key        string   // the field that holds the key
 	consent    *Consent // nil when the table has none
 	columns    []Field  // without the key and without consent; a row's values are aligned with it
+	personal   []bool   // of the columns: what an erasure blanks
 }
 
 // valuer gives a column's value of one record, in canonical form.
@@ -95,6 +96,7 @@ func compileTable[R any](m *Mapping, t Table, find func(from string) source[R], 
 		}
 		s := find(f.From)
 		out.columns = append(out.columns, f)
+		out.personal = append(out.personal, t == Profiles || s.personal)
 		values = append(values, compile(s, f, m))
 		*paths = append(*paths, s.paths...)
 	}
