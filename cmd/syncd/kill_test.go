@@ -175,9 +175,11 @@ func lostFirst() []engine.Point {
 
 // atLast are the points that a child dies at after all others of its leg, in this order:
 // those that need a creation, which is lost, those at the end of a pass, which come
-// again in the next, and that of the documents behind it.
+// again in the next, that of the documents behind it, and those of people who are erased at
+// the end of a round.
 func atLast() []engine.Point {
-	return append(lostFirst(), engine.PointLastPage, engine.PointClosing, engine.PointPassClosed, engine.PointTold)
+	return append(lostFirst(), engine.PointLastPage, engine.PointClosing, engine.PointPassClosed, engine.PointTold,
+		engine.PointErasing, engine.PointEntombed, engine.PointErased)
 }
 
 // lastOf is where a trace comes by a point last, or -1.
