@@ -639,7 +639,7 @@ func TestPromise19_AnErasureThatIsCutShortIsFinished(t *testing.T) {
 					}
 					killed := func(cfg *engine.Config) {
 						y.tune(cfg)
-						cfg.Store = mortal{store, y.graves}
+						cfg.Store = deaf{store, y.graves}
 						cfg.LeaseTTL = 2 * time.Minute
 					}
 					_, err := y.engine(killed).Sweep(ctx, engine.CustomersSweep, engine.Sweep{})
@@ -668,13 +668,13 @@ func TestPromise19_AnErasureThatIsCutShortIsFinished(t *testing.T) {
 	}
 }
 
-// mortal is a store that commits nothing once the grave digger is dead.
-type mortal struct {
+// deaf is a store that commits nothing once the grave digger is dead.
+type deaf struct {
 	state.Store
 	graves *graves
 }
 
-func (m mortal) Commit(ctx context.Context, l state.Lease, c state.Commit) (state.Checkpoint, error) {
+func (m deaf) Commit(ctx context.Context, l state.Lease, c state.Commit) (state.Checkpoint, error) {
 	m.graves.mu.Lock()
 	err := m.graves.broken
 	m.graves.mu.Unlock()
