@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
-	"io"
 	"maps"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -271,10 +266,20 @@ func TestPostgresKilledFiveTimes(t *testing.T) {
 func TestPromise09_AnswersOfCommitsAreLost(t *testing.T) {
 	t.Parallel()
 	address := inPostgres(t)
-	cutter := newCutter(t, address)
-	w := newTown(t, cutter.url, small())
+	proxy := pgtest.NewProxy(t, address)
+	w := newTown(t, proxy.URL, small())
 	ledger := w.watch(t, address)
-	cutter.every(4)
+	commits := 0
+	proxy.AtCommits(func() pgtest.Cut { // each fourth, one way and the other in turn
+		switch commits++; commits % 8 {
+		case 4:
+			return pgtest.After
+		case 0:
+			return pgtest.Before
+		default:
+			return pgtest.Through
+		}
+	})
 	for _, l := range legs() {
 		l.happens(w)
 		w.front.begin(false)
@@ -283,117 +288,9 @@ func TestPromise09_AnswersOfCommitsAreLost(t *testing.T) {
 		}
 		ledger.settle()
 	}
-	if n := cutter.every(0); n < 8 {
+	proxy.AtCommits(func() pgtest.Cut { return pgtest.Through })
+	if n := proxy.Cuts(); n < 8 {
 		t.Errorf("%d COMMITs were cut", n)
 	}
 	w.judge(t)
-}
-
-// cutter stands between syncd and the server on a loopback address, and cuts connections
-// at COMMITs, in turn before the server hears of them and after.
-type cutter struct {
-	url string
-
-	mu                 sync.Mutex
-	nth, commits, cuts int
-}
-
-// every cuts each n-th COMMIT from now on, none for 0, and returns how many it cut so far.
-func (c *cutter) every(n int) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.nth = n
-	return c.cuts
-}
-
-// cut decides about a COMMIT.
-func (c *cutter) cut() (cut, done bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.commits++; c.nth == 0 || c.commits%c.nth != 0 {
-		return false, false
-	}
-	c.cuts++
-	return true, c.cuts%2 == 1
-}
-
-func newCutter(t *testing.T, address string) *cutter {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	network, target := "tcp", u.Host
-	if dir := u.Query().Get("host"); dir != "" {
-		network, target = "unix", filepath.Join(dir, ".s.PGSQL."+u.Query().Get("port"))
-	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Host, u.RawQuery = l.Addr().String(), "sslmode=disable"
-	c := &cutter{url: u.String()}
-	var all sync.WaitGroup
-	t.Cleanup(all.Wait)
-	t.Cleanup(func() { _ = l.Close() })
-	all.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := new(net.Dialer).DialContext(context.WithoutCancel(t.Context()), network, target)
-			if err != nil {
-				_ = client.Close()
-				continue
-			}
-			all.Go(func() {
-				_, _ = io.Copy(client, server)
-				_ = client.Close()
-			})
-			all.Go(func() {
-				c.forward(client, server)
-				_ = client.Close()
-				_ = server.Close()
-			})
-		}
-	})
-	return c
-}
-
-// forward passes a client's messages on: a first one without a type, then type, length,
-// body each.
-func (c *cutter) forward(client io.ReadCloser, server io.ReadWriter) {
-	head := make([]byte, 5)
-	for first := true; ; first = false {
-		h := head
-		if first {
-			h = head[1:]
-		}
-		if _, err := io.ReadFull(client, h); err != nil {
-			return
-		}
-		message := make([]byte, binary.BigEndian.Uint32(head[1:])-4)
-		if _, err := io.ReadFull(client, message); err != nil {
-			return
-		}
-		cut, done := false, false
-		if !first && head[0] == 'Q' && strings.EqualFold(strings.TrimRight(string(message), "\x00"), "commit") {
-			cut, done = c.cut()
-		}
-		if cut && !done {
-			return
-		}
-		if cut {
-			_ = client.Close() // whatever the server answers is lost
-		}
-		if _, err := server.Write(slices.Concat(h, message)); err != nil {
-			return
-		}
-		if cut {
-			_, _ = server.Write([]byte{'X', 0, 0, 0, 4}) // the server ends the connection when it is done
-			_, _ = io.Copy(io.Discard, server)
-			return
-		}
-	}
 }

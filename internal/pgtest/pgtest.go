@@ -1,4 +1,5 @@
-// Package pgtest gives tests a PostgreSQL database of their own.
+// Package pgtest gives tests a PostgreSQL database of their own, and a [Proxy] that breaks
+// the way to it.
 //
 // The first test of a binary that asks for one starts a throw-away cluster from the
 // server binaries installed on the machine; [Run], called from TestMain, stops it and

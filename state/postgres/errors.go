@@ -129,9 +129,10 @@ func certificate(err error) bool {
 	return is[*tls.CertificateVerificationError](err) || is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err)
 }
 
-// broken reports whether the connection went away under a call.
+// broken reports whether the connection went away under a call, or was found gone before
+// anything was sent.
 func broken(err error) bool {
-	return is[*net.OpError](err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return is[*net.OpError](err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
 func is[E error](err error) bool {

@@ -33,20 +33,20 @@ func row(i int64) state.Record {
 // again; every kind of write, also those that are not the same when done twice.
 func TestPromise09_AnswerOfACommitIsLost(t *testing.T) {
 	t.Parallel()
-	for name, when := range map[string]cutAt{"before the server heard of it": beforeCommit, "after the server did it": afterCommit} {
+	for name, when := range map[string]pgtest.Cut{"before the server heard of it": pgtest.Before, "after the server did it": pgtest.After} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, address := t.Context(), lent(t)
-			p := newProxy(t, address)
-			s := openShop(t, postgres.Config{URL: p.url})
+			p := pgtest.NewProxy(t, address)
+			s := openShop(t, postgres.Config{URL: p.URL})
 			step := func(what string, do func() error) {
 				t.Helper()
-				before := p.spoilt()
-				p.spoil(1, when)
+				before := p.Cuts()
+				p.CutNext(when)
 				if err := do(); err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}
-				if p.spoilt() != before+1 {
+				if p.Cuts() != before+1 {
 					t.Fatalf("%s: its COMMIT was not spoilt", what)
 				}
 			}
@@ -93,10 +93,10 @@ func TestPromise09_AnswerOfACommitIsLost(t *testing.T) {
 // A refusal is a refusal also when the connection breaks around it.
 func TestConflictIsNotHiddenByALostAnswer(t *testing.T) {
 	t.Parallel()
-	p := newProxy(t, lent(t))
-	s := openShop(t, postgres.Config{URL: p.url})
+	p := pgtest.NewProxy(t, lent(t))
+	s := openShop(t, postgres.Config{URL: p.URL})
 	l := acquire(t, s)
-	p.spoil(1, afterCommit)
+	p.CutNext(pgtest.After)
 	if _, err := s.Commit(t.Context(), l, state.Commit{Checkpoint: &state.Checkpoint{Stream: "customers"}}); err != nil {
 		t.Fatal(err)
 	}

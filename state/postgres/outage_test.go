@@ -128,14 +128,14 @@ func TestServerThatGoesAndComesBack(t *testing.T) {
 // other try.
 func TestConnectionBreaks(t *testing.T) {
 	t.Parallel()
-	p := newProxy(t, lent(t))
-	s := openShop(t, postgres.Config{URL: p.url, Connections: 1})
+	p := pgtest.NewProxy(t, lent(t))
+	s := openShop(t, postgres.Config{URL: p.URL, Connections: 1})
 	l := acquire(t, s)
 	s.Hurry(1, time.Second)
 	for name, call := range runCalls(s, l) {
-		p.leave()
+		p.Leave()
 		says(t, name, call(t.Context()), "cannot be reached")
-		p.comeBack()
+		p.Refuse(false)
 		if err := call(t.Context()); err != nil {
 			t.Errorf("%s again: %v", name, err)
 		}
@@ -147,22 +147,23 @@ func TestConnectionBreaks(t *testing.T) {
 func TestPromise09_ServerStaysAwayAtCommit(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		when cutAt
+		when pgtest.Cut
 		kept int64
-	}{"before the server heard of it": {beforeCommit, 0}, "after the server did it": {afterCommit, 1}} {
+	}{"before the server heard of it": {pgtest.Before, 0}, "after the server did it": {pgtest.After, 1}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newProxy(t, lent(t))
-			s := openShop(t, postgres.Config{URL: p.url, Connections: 1})
+			p := pgtest.NewProxy(t, lent(t))
+			s := openShop(t, postgres.Config{URL: p.URL, Connections: 1})
 			l := acquire(t, s)
 			s.Hurry(3, 300*time.Millisecond)
-			p.leaveAt(test.when)
+			p.CutNext(test.when)
+			p.Refuse(true)
 			page := state.Commit{Checkpoint: &state.Checkpoint{Stream: "orders"}, Records: []state.Record{row(1)}}
 			_, err := s.Commit(t.Context(), l, page)
 			if !errors.Is(err, postgres.ErrUnknown) || !strings.Contains(err.Error(), "the next run reads it again") {
 				t.Errorf("a commit: %v", err)
 			}
-			p.comeBack()
+			p.Refuse(false)
 			cp, err := s.Checkpoint(t.Context(), "shop", "orders")
 			if err != nil || cp.Version != test.kept {
 				t.Fatalf("the checkpoint is %+v, %v; version %d was kept", cp, err, test.kept)
