@@ -121,7 +121,8 @@ type Client struct {
 // [fault.Configuration].
 func New(cfg Config) (*Client, error) {
 	var errs []error
-	speaks, api, err := apiOf(cfg.Version, cfg.APIURL)
+	shared := settings{cfg.Version, cfg.APIURL, cfg.Transport, cfg.UserAgent, cfg.Now, cfg.Log}
+	speaks, api, err := shared.complete()
 	if err != nil {
 		errs = append(errs, err)
 	}
@@ -144,29 +145,17 @@ func New(cfg Config) (*Client, error) {
 	if cfg.SchemaMaxAge == 0 {
 		cfg.SchemaMaxAge = maxSchemaAge
 	}
-	if cfg.UserAgent == "" {
-		cfg.UserAgent = "syncd"
-	}
-	if cfg.Transport == nil {
-		cfg.Transport = http.DefaultTransport
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	rest := newResty(cfg.Transport, cfg.UserAgent)
+	rest := newResty(shared.transport, shared.userAgent)
 	c := &Client{
 		version:      speaks,
 		api:          api,
 		rest:         rest,
 		schemaMaxAge: cfg.SchemaMaxAge,
-		now:          cfg.Now,
-		log:          cfg.Log,
+		now:          shared.now,
+		log:          shared.log,
 		tokens: &tokens{
 			url: auth, access: cfg.AccessToken, plain: speaks.queryToken, connected: cfg.Connected,
-			refusals: cfg.Refusals, tryRefused: cfg.TryRefused, rest: rest, now: cfg.Now, log: cfg.Log,
+			refusals: cfg.Refusals, tryRefused: cfg.TryRefused, rest: rest, now: shared.now, log: shared.log,
 		},
 	}
 	for _, u := range []string{api, auth} {
@@ -179,6 +168,33 @@ func New(cfg Config) (*Client, error) {
 
 // Version returns the version of the API that the client speaks.
 func (c *Client) Version() int { return c.version.number }
+
+// settings are those that every client of an account has.
+type settings struct {
+	version   int
+	api       string
+	transport http.RoundTripper
+	userAgent string
+	now       func() time.Time
+	log       *slog.Logger
+}
+
+// complete fills in defaults, and returns the dialect and the address of the API.
+func (s *settings) complete() (dialect, string, error) {
+	if s.transport == nil {
+		s.transport = http.DefaultTransport
+	}
+	if s.userAgent == "" {
+		s.userAgent = "syncd"
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return apiOf(s.version, s.api)
+}
 
 // apiOf returns the dialect of a version and the address of its API.
 func apiOf(number int, address string) (dialect, string, error) {

@@ -72,7 +72,8 @@ type OAuth struct {
 // NewOAuth checks cfg. It makes no call. Its errors have class [fault.Configuration].
 func NewOAuth(cfg OAuthConfig) (*OAuth, error) {
 	var errs []error
-	_, api, err := apiOf(cfg.Version, cfg.APIURL)
+	shared := settings{cfg.Version, cfg.APIURL, cfg.Transport, cfg.UserAgent, cfg.Now, cfg.Log}
+	_, api, err := shared.complete()
 	if err != nil {
 		errs = append(errs, err)
 	}
@@ -94,24 +95,12 @@ func NewOAuth(cfg OAuthConfig) (*OAuth, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if cfg.UserAgent == "" {
-		cfg.UserAgent = "syncd"
-	}
-	if cfg.Transport == nil {
-		cfg.Transport = http.DefaultTransport
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	if unencrypted(api) {
-		cfg.Log.Warn("copernica tokens travel unencrypted, use https", "url", api)
+		shared.log.Warn("copernica tokens travel unencrypted, use https", "url", api)
 	}
 	return &OAuth{
 		key: cfg.ClientKey, secret: cfg.ClientSecret, redirect: cfg.RedirectURL, authorize: authorize, api: api,
-		rest: newResty(cfg.Transport, cfg.UserAgent), now: cfg.Now, log: cfg.Log,
+		rest: newResty(shared.transport, shared.userAgent), now: shared.now, log: shared.log,
 	}, nil
 }
 
