@@ -20,7 +20,7 @@ type Ran struct {
 	Outcome string // one of those given to Work.Begin
 	Took    time.Duration
 
-	Read, Created, Updated, Refused, Unknown, OptOutsKept, Ownerless int64
+	Read, Created, Updated, Refused, Unknown, OptOutsKept, Claimed, Ownerless int64
 }
 
 // streamWork is the sum of a stream's runs.
@@ -54,6 +54,7 @@ func (w *Work) Ran(r Ran) {
 	s.sum.Refused += r.Refused
 	s.sum.Unknown += r.Unknown
 	s.sum.OptOutsKept += r.OptOutsKept
+	s.sum.Claimed += r.Claimed
 	s.sum.Ownerless += r.Ownerless
 }
 
@@ -72,6 +73,7 @@ func (w *Work) families() []*family {
 	refused := counter("syncd_records_refused_total", "Records that became dead letters, or did so again.")
 	unknown := counter("syncd_writes_unknown_total", "Writes that had no outcome when their page was committed; they are looked up later.")
 	optOuts := counter("syncd_opt_outs_kept_total", "Times that consent was not sent because Copernica holds an opt-out.")
+	claimed := counter("syncd_guests_claimed_total", "Guests who turned out to be customers.")
 	ownerless := counter("syncd_orders_ownerless_total", "Orders without a profile, since their account was deleted, each time they were read.")
 
 	w.mu.Lock()
@@ -88,7 +90,8 @@ func (w *Work) families() []*family {
 		refused.add(float64(s.sum.Refused), "stream", name)
 		unknown.add(float64(s.sum.Unknown), "stream", name)
 		optOuts.add(float64(s.sum.OptOutsKept), "stream", name)
+		claimed.add(float64(s.sum.Claimed), "stream", name)
 		ownerless.add(float64(s.sum.Ownerless), "stream", name)
 	}
-	return []*family{runs, took, read, written, refused, unknown, optOuts, ownerless}
+	return []*family{runs, took, read, written, refused, unknown, optOuts, claimed, ownerless}
 }
