@@ -111,6 +111,10 @@ type Store interface {
 	Run(ctx context.Context, pipeline string, id int64) (Run, error)
 	// Runs returns the newest runs of a pipeline first.
 	Runs(ctx context.Context, pipeline string, limit int) ([]Run, error)
+	// PruneRuns deletes runs that began before a time and returns how many. The newest
+	// ones of each stream stay, keep of them, and so do those still running and those that
+	// a ledger row, a dead letter or a receipt names. It asks for no lease.
+	PruneRuns(ctx context.Context, pipeline string, before time.Time, keep int) (int64, error)
 
 	// Overview returns what dashboards and `syncd status` show, all of one moment. For
 	// a pipeline that was never opened it holds the name and nothing else.

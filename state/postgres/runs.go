@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -28,6 +30,19 @@ const (
 
 	selectRuns = `
 		SELECT ` + runColumns + ` FROM syncd.runs AS r WHERE r.pipeline = $1 ORDER BY r.id DESC LIMIT $2`
+
+	selectOldRuns = `
+		SELECT r.id FROM (
+			SELECT id, started, outcome, row_number() OVER (PARTITION BY stream ORDER BY id DESC) AS place
+			FROM syncd.runs WHERE pipeline = $1
+		) AS r
+		WHERE r.started < $2 AND r.place > $3 AND r.outcome <> 'running'
+			AND NOT EXISTS (SELECT FROM syncd.dead_letters AS d WHERE d.pipeline = $1 AND d.run_id = r.id)
+			AND NOT EXISTS (SELECT FROM syncd.erasures AS e WHERE e.pipeline = $1 AND e.run_id = r.id)
+			AND NOT EXISTS (SELECT FROM syncd.records AS c WHERE c.pipeline = $1 AND c.run_id = r.id)`
+
+	deleteRuns = `
+		DELETE FROM syncd.runs WHERE pipeline = $1 AND id = ANY ($2)`
 )
 
 // StartRun inserts a run and returns its id.
@@ -94,6 +109,33 @@ func (s *Store) Runs(ctx context.Context, pipeline string, limit int) (runs []st
 		return err
 	})
 	return runs, err
+}
+
+// PruneRuns deletes old runs that nothing names. What names a run is written while it
+// goes on, so that one found here is named by nothing later.
+func (s *Store) PruneRuns(ctx context.Context, pipeline string, before time.Time, keep int) (int64, error) {
+	const atOnce = 10_000
+	what := fmt.Sprintf("delete old runs of %q", pipeline)
+	var old []int64
+	err := s.read(ctx, what, func(q queryer) (err error) {
+		old, err = collect(ctx, q, pgx.RowTo[int64], selectOldRuns, pipeline, stamp(before), max(keep, 0))
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	pruned := int64(0)
+	for ids := range slices.Chunk(old, atOnce) {
+		err := s.write(ctx, what, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, deleteRuns, pipeline, ids)
+			return err
+		})
+		if err != nil {
+			return pruned, err
+		}
+		pruned += int64(len(ids))
+	}
+	return pruned, nil
 }
 
 func scanRun(row pgx.CollectableRow) (state.Run, error) {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/magento-copernica/syncd/state"
 )
@@ -27,6 +29,19 @@ const (
 
 	selectRuns = `
 		SELECT ` + runColumns + ` FROM runs AS r WHERE r.pipeline = ? ORDER BY r.id DESC LIMIT ?`
+
+	// The rows of the ledger are read through only once there is a run to delete.
+	selectOldRuns = `
+		SELECT r.id FROM (
+			SELECT id, started, outcome, row_number() OVER (PARTITION BY stream ORDER BY id DESC) AS place FROM runs WHERE pipeline = ?1
+		) AS r
+		WHERE r.started < ?2 AND r.place > ?3 AND r.outcome <> 'running'
+			AND r.id NOT IN (SELECT run_id FROM dead_letters WHERE pipeline = ?1)
+			AND r.id NOT IN (SELECT run_id FROM erasures WHERE pipeline = ?1)
+			AND r.id NOT IN (SELECT run_id FROM records WHERE pipeline = ?1)`
+
+	deleteRun = `
+		DELETE FROM runs WHERE pipeline = ? AND id = ?`
 )
 
 // StartRun inserts a run and returns its id.
@@ -95,6 +110,31 @@ func (s *Store) Runs(ctx context.Context, pipeline string, limit int) ([]state.R
 		return nil, explain(ctx, fmt.Sprintf("read the runs of %q", pipeline), err)
 	}
 	return runs, nil
+}
+
+// PruneRuns deletes old runs that nothing names. What names a run is written while it
+// goes on, so that one found here is named by nothing later.
+func (s *Store) PruneRuns(ctx context.Context, pipeline string, before time.Time, keep int) (int64, error) {
+	const atOnce = 1000
+	what := fmt.Sprintf("delete old runs of %q", pipeline)
+	old, err := collect(ctx, s.reader, func(row scanner) (id int64, err error) {
+		err = row.Scan(&id)
+		return id, err
+	}, selectOldRuns, pipeline, stamp(before), max(keep, 0))
+	if err != nil {
+		return 0, explain(ctx, what, err)
+	}
+	pruned := int64(0)
+	for ids := range slices.Chunk(old, atOnce) {
+		err := s.write(ctx, what, func(tx *sql.Tx) error {
+			return each(ctx, tx, deleteRun, ids, func(id int64) []any { return []any{pipeline, id} })
+		})
+		if err != nil {
+			return pruned, err
+		}
+		pruned += int64(len(ids))
+	}
+	return pruned, nil
 }
 
 func scanRun(row scanner) (state.Run, error) {

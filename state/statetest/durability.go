@@ -53,7 +53,11 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 		"SaveRun": func(ctx context.Context) error {
 			return f.SaveRun(ctx, state.Run{ID: 1, Pipeline: shop, Outcome: state.Done})
 		},
-		"Runs":     func(ctx context.Context) error { _, err := f.Runs(ctx, shop, 1); return err },
+		"Runs": func(ctx context.Context) error { _, err := f.Runs(ctx, shop, 1); return err },
+		"PruneRuns": func(ctx context.Context) error {
+			_, err := f.PruneRuns(ctx, shop, f.clock.Now(), 1)
+			return err
+		},
 		"Overview": func(ctx context.Context) error { _, err := f.Overview(ctx, shop); return err },
 		"RecordsBySource": func(ctx context.Context) error {
 			_, err := f.RecordsBySource(ctx, shop, state.Item, []int64{1})

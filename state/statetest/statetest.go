@@ -127,6 +127,7 @@ func (s Suite) Run(t *testing.T) {
 
 		{"runs/start and save", testRuns},
 		{"runs/unknown", testUnknownRun},
+		{"runs/old ones are deleted", testPruneRuns},
 		{"overview", testOverview},
 		{"overview/of nothing", testOverviewEmpty},
 

@@ -424,6 +424,9 @@ func (s *script) Commit(_ context.Context, _ state.Lease, c state.Commit) (state
 
 func (s *script) StartRun(context.Context, state.Run) (int64, error) { return 1, nil }
 func (s *script) SaveRun(context.Context, state.Run) error           { return nil }
-func (s *script) SetMark(context.Context, string, time.Time) error   { return nil }
+func (s *script) PruneRuns(context.Context, string, time.Time, int) (int64, error) {
+	return 0, nil
+}
+func (s *script) SetMark(context.Context, string, time.Time) error { return nil }
 
 func (s *script) EndResync(context.Context, string, int64, state.ResyncState) error { return nil }

@@ -273,6 +273,7 @@ func (r *run) finish(ctx context.Context, runErr error) (Report, error) {
 		report.Letters += n
 	}
 	r.alarm(over.OpenLetters)
+	r.prune(ctx)
 	return report, nil
 }
 
