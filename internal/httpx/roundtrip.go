@@ -37,7 +37,7 @@ type call struct {
 	policy Policy
 
 	attempts int
-	reached  bool // an attempt may have reached the peer, and was not a 429
+	reached  bool // an attempt may have reached the peer; 429 is its word that it did nothing, not a proof
 }
 
 func (c *call) run() (*http.Response, error) {
@@ -136,11 +136,7 @@ func (c *call) count(resp *http.Response, fail *Error) {
 	if k := kindOf(resp, fail); k < kindCount {
 		c.t.stats.fail(k)
 	}
-	if fail != nil {
-		c.reached = c.reached || !fail.Unsent
-	} else {
-		c.reached = c.reached || resp.StatusCode != http.StatusTooManyRequests
-	}
+	c.reached = c.reached || fail == nil || !fail.Unsent
 }
 
 // plan decides whether another attempt follows, and after which pause.

@@ -179,3 +179,28 @@ func TestPromise15_ARoundIsSpreadOverItsPeriod(t *testing.T) {
 		}
 	})
 }
+
+// A profile whose key somebody overwrote is still ours by its id: what comes next for it is
+// written there, and no second one is made.
+func TestPromise15_AnOverwrittenKeyMakesNoSecondProfile(t *testing.T) {
+	for name, key := range map[string]string{"another word": "by hand", "nothing": ""} {
+		t.Run(name, func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 5, Orders: 10}, func(_ *testing.T, w *world) {
+				w.both()
+				id := w.shop.Data().Customers[0].ID
+				before := w.profileOf(w.mapping.CustomerKey(id))
+				if err := w.account.EditProfile(before.ID, map[string]string{"customer_id": key}); err != nil {
+					w.t.Fatal(err)
+				}
+				w.settle()
+				w.toggleNewsletter(id)
+				w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "Somebody" })
+				w.both()
+				if after := w.profileOf(w.mapping.CustomerKey(id)); after == nil || after.ID != before.ID {
+					w.t.Errorf("before %+v, after %+v", before, after)
+				}
+				w.ordersInStep()
+			})
+		})
+	}
+}

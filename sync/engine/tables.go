@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/state"
@@ -16,8 +17,10 @@ type table interface {
 	upsert(ctx context.Context, key string, fields map[string]string) (copernica.Upserted, error)
 	// update writes a row by its id; one that is gone is errGone or no error at all.
 	update(ctx context.Context, id int64, fields map[string]string) error
-	// read returns the live row with an id that has the key, or nil.
-	read(ctx context.Context, id int64, key string) (*standing, error)
+	// read returns the live row with an id, or nil.
+	read(ctx context.Context, id int64) (*standing, error)
+	// keyOf returns the key that a row shows.
+	keyOf(row *standing) string
 	// find returns the live rows with a key, by id.
 	find(ctx context.Context, key string) ([]standing, error)
 }
@@ -51,14 +54,16 @@ func (t profiles) update(ctx context.Context, id int64, fields map[string]string
 	return t.db.Update(ctx, id, fields)
 }
 
-func (t profiles) read(ctx context.Context, id int64, key string) (*standing, error) {
+func (t profiles) keyOf(row *standing) string { return row.fields[t.name] }
+
+func (t profiles) read(ctx context.Context, id int64) (*standing, error) {
 	p, err := t.db.Profile(ctx, id)
 	switch {
 	case errors.Is(err, copernica.ErrNoProfile):
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case p.Removed || p.Fields[t.name] != key:
+	case p.Removed:
 		return nil, nil
 	}
 	return &standing{id: p.ID, fields: p.Fields}, nil
@@ -94,14 +99,16 @@ func (t subprofiles) update(ctx context.Context, id int64, fields map[string]str
 	return t.rows.Update(ctx, id, fields)
 }
 
-func (t subprofiles) read(ctx context.Context, id int64, key string) (*standing, error) {
+func (t subprofiles) keyOf(row *standing) string { return row.fields[t.name] }
+
+func (t subprofiles) read(ctx context.Context, id int64) (*standing, error) {
 	s, err := t.rows.Subprofile(ctx, id)
 	switch {
 	case errors.Is(err, copernica.ErrNoSubprofile):
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case s.Removed || s.Profile != t.profile || s.Fields[t.name] != key:
+	case s.Removed || s.Profile != t.profile:
 		return nil, nil
 	}
 	return &standing{id: s.ID, fields: s.Fields}, nil
@@ -138,9 +145,11 @@ func (w *writer) look(ctx context.Context, it *intent, id int64) (*standing, err
 	defer cancel()
 	t := w.table(it)
 	optsIn := it.sendConsent && it.row.OptIn
+	var known *standing
+	var err error
 	if id != 0 && !optsIn {
-		if row, err := t.read(ctx, id, it.row.Key); row != nil || err != nil {
-			return row, err
+		if known, err = t.read(ctx, id); err != nil || known != nil && t.keyOf(known) == it.row.Key {
+			return known, err
 		}
 	}
 	found, err := t.find(ctx, it.row.Key)
@@ -148,13 +157,16 @@ func (w *writer) look(ctx context.Context, it *intent, id int64) (*standing, err
 		return nil, err
 	}
 	if id != 0 && optsIn && !slices.ContainsFunc(found, func(row standing) bool { return row.id == id }) {
-		row, err := t.read(ctx, id, it.row.Key)
-		if err != nil {
+		if known, err = t.read(ctx, id); err != nil {
 			return nil, err
 		}
-		if row != nil {
-			found = append(found, *row)
-		}
+	}
+	switch {
+	case known == nil:
+	case t.keyOf(known) == it.row.Key:
+		found = append(found, *known)
+	case len(found) == 0 && !strings.HasPrefix(t.keyOf(known), w.cfg.Mapping.ProfilePrefix()):
+		return known, nil // somebody overwrote its key, which is written back
 	}
 	return w.choose(it, found, id), nil
 }

@@ -129,12 +129,13 @@ func (w *writer) takeOver(ctx context.Context, it *intent) result {
 		return w.create(ctx, it)
 	}
 	call, cancel := w.deadline(ctx)
-	seen, err := w.table(it).read(call, guest.CopernicaID, guest.Key)
+	t := w.table(it)
+	seen, err := t.read(call, guest.CopernicaID)
 	cancel()
 	switch {
 	case err != nil:
 		return w.unread(it, err)
-	case seen == nil:
+	case seen == nil || t.keyOf(seen) != guest.Key:
 		return w.create(ctx, it)
 	}
 	it.before.ConsentWritten = w.hashConsent("")
