@@ -84,7 +84,7 @@ func (c Config) Check(need Need) error {
 	if need&(NeedState|NeedDatabase) != 0 {
 		c.checkState(&p, need&NeedState != 0)
 	}
-	if need&NeedState != 0 {
+	if need&NeedCopernica != 0 {
 		c.checkErasure(&p)
 	}
 	return errors.Join(p...)

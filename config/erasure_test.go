@@ -19,7 +19,7 @@ func TestErasure(t *testing.T) {
 	cfg, err = load(t, append(slices.Clip(minimal), "SYNCD_ERASURE=Blank", "SYNCD_ANONYMISED= *@anonymous.invalid,deleted-???@example.com ,,",
 		"SYNCD_TOMBSTONE_FILE=/var/lib/stones", "SYNCD_ENCRYPTION_KEY="+strings.Repeat("0", 64))...)
 	if err == nil {
-		err = cfg.Check(config.NeedState)
+		err = cfg.Check(config.NeedState | config.NeedCopernica)
 	}
 	if err != nil || cfg.Erasure != config.EraseBlank || cfg.Tombstones != "/var/lib/stones" {
 		t.Errorf("%v, %q, %v", cfg.Erasure, cfg.Tombstones, err)
@@ -46,7 +46,7 @@ func TestErasureThatMeansNothing(t *testing.T) {
 		}
 		cfg, err := load(t, environ...)
 		if err == nil {
-			err = cfg.Check(config.NeedState)
+			err = cfg.Check(config.NeedCopernica)
 		}
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v", settings, err)

@@ -48,6 +48,7 @@ type commands struct {
 	Status    statusCommand    `cmd:"" help:"Show how far each stream has come and what could not be delivered."`
 	Dead      deadCommand      `cmd:"" help:"List, show, replay and close dead letters: what could not be delivered."`
 	Claims    claimsCommand    `cmd:"" help:"List which guests are which customers, and undo that."`
+	Erased    erasedCommand    `cmd:"" help:"List who was deleted or anonymised in the shop, and what was done about it."`
 	Lookup    lookupCommand    `cmd:"" help:"Say where one record is: in the shop, on its way, in Copernica."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the tables of the state to this version; every command does it by itself where it may."`
 	Emulate   emulateCommand   `cmd:"" help:"Serve an imitation of Magento or Copernica, to try things out on."`

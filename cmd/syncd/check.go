@@ -12,6 +12,8 @@ import (
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/internal/httpx"
+	"github.com/magento-copernica/syncd/internal/seal"
+	"github.com/magento-copernica/syncd/internal/tombstone"
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/doctor"
@@ -89,6 +91,7 @@ func (v *visit) settings() []doctor.Result {
 	}
 	return append(results,
 		doctor.Result{Group: group, Name: "time zone", Finding: v.zone()},
+		doctor.Result{Group: group, Name: "erasure", Finding: v.erasure()},
 		doctor.Result{Group: group, Name: "freshness", Finding: doctor.Freshness(v.app.now(), v.cfg.MaxLag, v.schedules())})
 }
 
@@ -125,6 +128,27 @@ func (v *visit) zone() doctor.Finding {
 			"times are written in %s, and Copernica takes them for %s", own, theirs)
 	}
 	return doctor.Good("times are written in %s, as Copernica takes them", own)
+}
+
+// erasure says what becomes of people who are gone from the shop, and whether it outlives
+// the state who was erased.
+func (v *visit) erasure() doctor.Finding {
+	switch {
+	case v.cfg.Tombstones != "":
+		box, err := seal.New(v.cfg.EncryptionKey.Reveal())
+		if err != nil {
+			return doctor.Unneeded("not tried without SYNCD_ENCRYPTION_KEY")
+		}
+		if _, err := tombstone.New(tombstone.Config{Path: v.cfg.Tombstones, Pipeline: v.cfg.Shop, Box: box}); err != nil {
+			return doctor.Wrong("", "%s", err)
+		}
+		return doctor.Good("%s, and %s keeps who was erased", v.cfg.Erasure, v.cfg.Tombstones)
+	case v.cfg.Erasure == config.EraseRemove || v.cfg.Erasure == config.EraseBlank:
+		return doctor.Doubtful("set SYNCD_TOMBSTONE_FILE to a file that is backed up apart from the state",
+			"%s, and only the state knows who was erased: a new state would bring guests back whose orders the shop keeps", v.cfg.Erasure)
+	default:
+		return doctor.Good("flag: nothing is erased, the state says who is gone from the shop")
+	}
 }
 
 func (v *visit) schedules() []doctor.Schedule {

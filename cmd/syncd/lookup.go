@@ -180,7 +180,7 @@ func (f *finder) guests(ctx context.Context, email string) ([]string, error) {
 // record gathers what the state knows of one key; of an order with its profile and its
 // lines.
 func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord, error) {
-	r := &lookupRecord{Entity: ref.Entity, Key: ref.Key, SourceID: sourceOf(ref, f.mapping), Doubles: []lookupDouble{}, Letters: []deadLetter{}}
+	r := &lookupRecord{Entity: ref.Entity, Key: ref.Key, SourceID: sourceOf(ref, f.mapping), Doubles: []lookupDouble{}, Letters: []deadLetter{}, Erased: []receipt{}}
 	rows, err := f.store.Records(ctx, f.shop, ref.Entity, []string{ref.Key})
 	if err != nil {
 		return nil, err
@@ -199,6 +199,15 @@ func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord
 	for _, d := range doubles {
 		if d.CopernicaID != row.CopernicaID {
 			r.Doubles = append(r.Doubles, lookupDouble{d.CopernicaID, d.SeenAt})
+		}
+	}
+	if ref.Entity == state.Profile {
+		receipts, err := f.store.Erasures(ctx, f.shop, ref.Key, everyLetter)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range receipts {
+			r.Erased = append(r.Erased, newReceipt(e))
 		}
 	}
 	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Entity: ref.Entity, Key: ref.Key, Limit: everyLetter})

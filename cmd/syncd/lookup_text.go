@@ -35,6 +35,7 @@ type lookupRecord struct {
 	Claim    *lookupClaim    `json:"claim"`   // of somebody who is a customer with another key, or was said not to be; null of the rest
 	Profile  *lookupRecord   `json:"profile"` // of an order or a line: the profile it belongs to; null when not known, and of profiles
 	Items    []*lookupRecord `json:"items"`   // of an order: its lines; null of the rest
+	Erased   []receipt       `json:"erased"`  // of a profile: when and how it was erased, the last time first
 	Live     *liveSides      `json:"live"`    // null without --live
 }
 
@@ -93,6 +94,9 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 	} else {
 		rec.Ledger.print(line, rec, r)
 		line("by run", "%s", rec.LastRun.words(r.At))
+	}
+	for _, e := range rec.Erased {
+		line("erased", "%s, %s: %s", ago(&e.At, r.At), causeWords[e.Cause], e.words())
 	}
 	if c := rec.Claim; c != nil {
 		line("claim", "%s", c.words(rec.Key))
@@ -239,12 +243,16 @@ var ledgerWords = map[state.RecordState]string{
 	state.Refused:      "refused: it cannot be delivered as it stands, see its dead letter",
 	state.Removed:      "removed: Copernica no longer has it",
 	state.Missing:      "missing: Copernica has it, and the shop no longer does; a sweep found that and has yet to finish",
-	state.Gone:         "gone: the shop no longer has it, and it stays in Copernica",
+	state.Gone:         "gone: the shop no longer has it",
 	state.Claimed:      "claimed: this person is a customer with another key, below whose profile their orders stand",
 }
 
 func (l *ledgerRow) print(line func(name, format string, args ...any), rec *lookupRecord, r *lookupReport) {
-	line("state", "%s", ledgerWords[l.State])
+	words := ledgerWords[l.State]
+	if l.State == state.Gone && l.CopernicaID != 0 {
+		words += ", and it stays in Copernica"
+	}
+	line("state", "%s", words)
 	if l.CopernicaID == 0 {
 		line("in Copernica", "no %s is known", rowWord(rec.Entity))
 	} else {

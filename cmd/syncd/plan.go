@@ -89,6 +89,9 @@ func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 	}
 	fmt.Fprintf(b, "%s would be: %s; about %s to Copernica, about %s\n",
 		stream, tally(p.Stream, n), counted(p.Calls, "call"), minutes(p.Time))
+	if n.Missing > 0 {
+		fmt.Fprintf(b, "  nobody is erased yet: what is gone or anonymised waits for a sweep, which does as SYNCD_ERASURE says\n")
+	}
 	if p.Missing > 0 {
 		fmt.Fprintf(b, "  the shop does not have %s of the ids\n", grouped(p.Missing))
 	}

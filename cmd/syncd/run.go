@@ -149,6 +149,7 @@ func tally(stream string, n state.Counters) string {
 		{n.Claimed, foundCustomers(n.Claimed)},
 		{n.Ownerless, grouped(n.Ownerless) + " of deleted accounts"},
 		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
+		{n.Erased, people(n.Erased) + " erased"},
 		{n.Missing, counted(n.Missing, "record") + " gone from the shop"},
 		{n.OptOutsReturned, counted(n.OptOutsReturned, "opt-out") + " returned to the shop"},
 		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
@@ -163,6 +164,14 @@ func tally(stream string, n state.Counters) string {
 // foundCustomers says how many guests turned out to be customers.
 func foundCustomers(n int64) string {
 	return counted(n, "guest") + " found to be " + plural(n, "a customer", "customers")
+}
+
+// people prints a number of them.
+func people(n int64) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return grouped(n) + " people"
 }
 
 // counted prints a number of things, of which name is the singular.

@@ -250,6 +250,7 @@ func (s *sweeps) tell(p *pace, r schedule.Result, now time.Time) {
 	p.sum.Updated += n.Updated
 	p.sum.Removed += n.Removed
 	p.sum.Missing += n.Missing
+	p.sum.Erased += n.Erased
 	p.sum.Refused += n.Refused
 	if p.sum == (state.Counters{}) && len(p.found) == 0 || now.Sub(p.told) < saySweep {
 		return
@@ -263,6 +264,7 @@ func (s *sweeps) tell(p *pace, r schedule.Result, now time.Time) {
 		{"updated", p.sum.Updated},
 		{"lines_removed", p.sum.Removed},
 		{"missing", p.sum.Missing},
+		{"erased", p.sum.Erased},
 		{"refused", p.sum.Refused},
 		{"removed_in_copernica", p.found[engine.Removed]},
 		{"edited_in_copernica", p.found[engine.Edited]},

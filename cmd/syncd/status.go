@@ -115,6 +115,7 @@ type status struct {
 	Streams     []statusStream                               `json:"streams"`
 	Sweeps      []statusSweep                                `json:"sweeps,omitempty"` // that the settings ask for
 	Records     map[state.Entity]map[state.RecordState]int64 `json:"records"`
+	Erased      map[string]int64                             `json:"erased"` // receipts by policy
 	DeadLetters struct {
 		Open    int64            `json:"open"`
 		ByCause map[string]int64 `json:"by_cause"`
@@ -161,12 +162,16 @@ func newStatus(o state.Overview, path string, now time.Time) status {
 		At:      now.UTC().Truncate(time.Second),
 		Streams: []statusStream{},
 		Records: o.Records,
+		Erased:  o.Erased,
 	}
 	if o.Lease != nil {
 		s.Writer = &statusWriter{Holder: o.Lease.Holder, Expires: o.Lease.Expires.UTC()}
 	}
 	if s.Records == nil {
 		s.Records = map[state.Entity]map[state.RecordState]int64{}
+	}
+	if s.Erased == nil {
+		s.Erased = map[string]int64{}
 	}
 	s.DeadLetters.ByCause = map[string]int64{}
 	for cause, n := range o.OpenLetters {

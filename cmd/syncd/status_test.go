@@ -59,6 +59,7 @@ func TestStatusGolden(t *testing.T) {
 				state.Item: {state.Acknowledged: 30111, state.Removed: 3},
 			},
 			OpenLetters: map[string]int64{"profile_missing": 1},
+			Erased:      map[string]int64{"remove": 3, "flag": 41},
 			LastRuns: []state.Run{
 				{ID: 12, Stream: "customers", Holder: "host, process 7", Fence: 3, Started: now.Add(-2 * time.Minute), Ended: now.Add(-time.Minute), Outcome: state.Done, Counters: counters},
 				{ID: 13, Stream: "orders", Holder: "host, process 7", Fence: 4, Started: now.Add(-time.Minute), Ended: now, Outcome: state.Paused, Counters: state.Counters{

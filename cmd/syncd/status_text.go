@@ -56,6 +56,9 @@ func (s *status) print(w io.Writer) error {
 	for _, entity := range slices.Sorted(maps.Keys(s.Records)) {
 		line("records", "%s: %s", entity, counts(s.Records[entity]))
 	}
+	if len(s.Erased) > 0 {
+		line("erased", "%s: `syncd erased` lists them", counts(s.Erased))
+	}
 	if s.DeadLetters.Open == 0 {
 		line("dead letters", "none")
 	} else {
@@ -127,6 +130,9 @@ func (s *statusStream) print(line func(name, format string, args ...any), now ti
 	}
 	if c.Claimed > 0 {
 		line("", "%s: `syncd claims`", foundCustomers(c.Claimed))
+	}
+	if c.Erased > 0 {
+		line("", "%s erased: `syncd erased`", people(c.Erased))
 	}
 	if c.Ownerless > 0 {
 		line("", "%s of deleted accounts left out", counted(c.Ownerless, "order"))

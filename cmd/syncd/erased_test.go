@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/magento-copernica/syncd/internal/seal"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// erasing has a stage's people removed, with a tombstone file.
+func (s *stage) erasing() (stones string) {
+	stones = filepath.Join(s.t.TempDir(), "tombstones")
+	s.environ["SYNCD_ERASURE"], s.environ["SYNCD_TOMBSTONE_FILE"], s.environ["SYNCD_ENCRYPTION_KEY"] = "remove", stones, seal.NewKey()
+	return stones
+}
+
+func (s *stage) erased() (r erasedReport) {
+	s.t.Helper()
+	out := s.run("erased", "--json")
+	s.ends(exitDone, out)
+	s.must(json.Unmarshal([]byte(out.stdout), &r))
+	return r
+}
+
+func TestPromise19_AnErasureIsTold(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.environ["SYNCD_ERASURE"] = "blank"
+	s.finds(exitDone, "settings/erasure warning", "only the state knows who was erased")
+	stones := s.erasing()
+	s.ends(exitDone, s.run("run", "customers"))
+	id := s.id(4)
+	key := "shop-c" + number(id)
+	profile := s.profileOf(key)
+	s.shop.Delete(id)
+	s.run("run", "customers/sweep").says(t, "1 person erased", "1 record gone from the shop")
+
+	report := s.erased()
+	if len(report.Receipts) != 1 || report.More || report.ByPolicy["remove"] != 1 {
+		t.Fatalf("%+v", report)
+	}
+	if r := report.Receipts[0]; r.Key != key || r.Cause != "deleted" || r.Policy != "remove" || r.CopernicaID != profile || r.At.IsZero() || r.Run == 0 {
+		t.Errorf("%+v", r)
+	}
+	s.run("erased").says(t, key, "deleted in the shop", "profile "+number(profile)+" removed, with 0 orders and 0 lines")
+	s.run("status").says(t, "erased        1 remove: `syncd erased` lists them", "1 gone")
+	s.run("lookup", key).says(t, "gone: the shop no longer has it\n", "no profile is known", "erased", "deleted in the shop: profile "+number(profile)+" removed")
+	if r := s.lookup(key).one(t); len(r.Erased) != 1 || r.Erased[0].Key != key || r.Ledger.State != state.Gone {
+		t.Errorf("%+v", r)
+	}
+	s.run("check").says(t, "remove, and "+stones+" keeps who was erased")
+	text, err := os.ReadFile(stones)
+	if err != nil || strings.Count(string(text), "\nshop ") != 2 || strings.Contains(string(text), "@example") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// The file that an earlier state left belongs to a new one from its first run on.
+func TestPromise19_ANewStateTakesTheTombstonesOver(t *testing.T) {
+	t.Parallel()
+	s := newOrderStage(t)
+	stones := s.erasing()
+	s.ends(exitDone, s.run("run"))
+	const email = "comes.by@example.test"
+	v := s.visitor(email)
+	s.confirms(v)
+	s.ends(exitDone, s.run("run"))
+	id := v.customer
+	s.shop.Delete(id)
+	s.run("run", "customers/sweep").says(t, "1 person erased")
+
+	// A new state, in another place.
+	s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + filepath.Join(t.TempDir(), "new.db")
+	s.ends(exitDone, s.run("run"))
+	if strings.Contains(string(s.account.Dump()), email) {
+		t.Error("a new state brought somebody back")
+	}
+	// One that has run without the file hashes in its own way.
+	s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + filepath.Join(t.TempDir(), "other.db")
+	delete(s.environ, "SYNCD_TOMBSTONE_FILE")
+	s.ends(exitDone, s.run("run", "customers"))
+	s.environ["SYNCD_TOMBSTONE_FILE"] = stones
+	s.ends(exitConfiguration, s.run("run", "customers"), "SYNCD_TOMBSTONE_FILE", "tells of another state of this shop")
+	s.environ["SYNCD_ENCRYPTION_KEY"] = seal.NewKey()
+	s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + filepath.Join(t.TempDir(), "third.db")
+	s.ends(exitConfiguration, s.run("run", "customers"), "SYNCD_TOMBSTONE_FILE", "was written with another SYNCD_ENCRYPTION_KEY")
+}
