@@ -2,10 +2,12 @@ package engine_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -282,6 +284,63 @@ func TestPromise02_ALookIsResumedAtItsPlace(t *testing.T) {
 		}
 		w.ordersInStep()
 	})
+}
+
+// A run may be stopped anywhere, also between the end of the orders' pass and the first
+// look: what a document tells arrives with the next one, and no row is written twice.
+func TestPromise09_ALookSurvivesAStopAnywhere(t *testing.T) {
+	var mu sync.Mutex
+	met := map[engine.Point]bool{}
+	t.Run("at", func(t *testing.T) {
+		for _, point := range engine.Points() {
+			t.Run(string(point), func(t *testing.T) {
+				inWorld(t, 10, func(_ *testing.T, w *world) {
+					w.maps(true)
+					id := w.order(w.ids(1)[0], "one", "two")
+					w.shop.Invoice(id, nil)
+					time.Sleep(10 * time.Minute)
+					w.run()
+					w.runOrders()
+					time.Sleep(10 * time.Minute)
+					line := w.orderOf(id).Lines[0].ID
+					w.shop.Ship(id, map[int64]string{line: "1"})
+					w.settle()
+					writes := w.writes()
+					ctx, stop := context.WithCancel(w.t.Context())
+					_, err := w.engine(func(cfg *engine.Config) {
+						cfg.TestHook = func(p engine.Point) {
+							if p == point {
+								stop()
+							}
+						}
+					}).Run(ctx, engine.Orders)
+					stopped := ctx.Err() != nil
+					stop()
+					if stopped {
+						mu.Lock()
+						met[point] = true
+						mu.Unlock()
+					} else if err != nil {
+						w.t.Error(err)
+					}
+					time.Sleep(20 * time.Minute) // beyond the overlap
+					w.runOrders()
+					if got := w.row(line)["shipped"]; got != "1" || w.writes()-writes != 1 {
+						w.t.Errorf("shipped is %q, in %d writes", got, w.writes()-writes)
+					}
+					w.ordersInStep()
+				})
+			})
+		}
+	})
+	for _, point := range []engine.Point{
+		engine.PointHeeded, engine.PointHorizon, engine.PointLastPage, engine.PointClosing, engine.PointPassClosed, engine.PointTold,
+		engine.PointPlanned, engine.PointSentItem, engine.PointCommitted,
+	} {
+		if !met[point] {
+			t.Errorf("no run came by %s", point)
+		}
+	}
 }
 
 // A shipment whose transaction commits late is found by the overlap (promise 3).
