@@ -286,6 +286,35 @@ func TestPromise02_ALookIsResumedAtItsPlace(t *testing.T) {
 	})
 }
 
+// A list that fills every run's budget keeps no other one back: the one that is furthest
+// behind has its turn first.
+func TestABusyListKeepsNoOtherBack(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 20, Orders: 60}, func(_ *testing.T, w *world) {
+		w.maps(true)
+		w.pageSize = 10
+		id := w.order(w.ids(1)[0], "one", "two")
+		w.shop.Invoice(id, nil)
+		w.settle()
+		w.run()
+		w.runOrders()
+		w.idle()
+		line := w.orderOf(id).Lines[0].ID
+		w.shop.Ship(id, map[int64]string{line: "1"})
+		for range 3 {
+			for _, o := range w.shop.Data().Orders[:9] { // less than a page, which is the last one then
+				w.shop.DocumentQuietly(magentotest.Invoices, o.ID, map[int64]string{o.Lines[0].ID: "1"})
+			}
+			w.settle()
+			if _, err := w.engine(func(cfg *engine.Config) { cfg.Budget.Records, cfg.Overlap = 9, -1 }).Run(w.t.Context(), engine.Orders); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		if got := w.row(line)["shipped"]; got != "1" {
+			w.t.Errorf("shipped is %q after three runs", got)
+		}
+	})
+}
+
 // A run may be stopped anywhere, also between the end of the orders' pass and the first
 // look: what a document tells arrives with the next one, and no row is written twice.
 func TestPromise09_ALookSurvivesAStopAnywhere(t *testing.T) {
