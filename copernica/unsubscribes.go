@@ -85,6 +85,20 @@ func (d *Database) Unsubscribes(ctx context.Context, list UnsubscribeList, since
 	}
 }
 
+// ModifiedAt returns when the profile was last changed, in UTC, of two hours that may be
+// meant the first; zero when Copernica does not say.
+func (p Profile) ModifiedAt() time.Time {
+	zone, err := time.LoadLocation("Europe/Amsterdam")
+	if err != nil {
+		return time.Time{}
+	}
+	early, late := moments(p.Modified, zone)
+	if early.IsZero() {
+		return late
+	}
+	return early
+}
+
 // rawUnsubscribe is an entry as Copernica gives it.
 type rawUnsubscribe struct {
 	ID          phpInt

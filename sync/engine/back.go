@@ -20,6 +20,9 @@ import (
 // What was settled is not an event again: the ledger then says that the shop's consent
 // is out and that the value in Copernica is the one we know, so the shop's answer to
 // our own write changes nothing, and only an opt-in that the shop makes after it does.
+// Opt-outs come from Copernica's dated lists of who unsubscribed, and from the profiles
+// that changed: a click may leave no trace in the profile, a user who writes the field by
+// hand none in the lists.
 const Unsubscribes = "unsubscribes"
 
 // WriteBack takes the opt-outs that were made in Copernica since it last ran to the
@@ -40,18 +43,22 @@ func (r *run) writeBack(ctx context.Context) error {
 	if err := r.writer.open(ctx); err != nil {
 		return err
 	}
+	listed := r.readLists(ctx)
+	if ctx.Err() != nil || isFenced(listed) {
+		return listed
+	}
 	for people, err := range r.writer.db.Changed(ctx, cp.Horizon) {
-		if err != nil {
-			return err
+		if err == nil {
+			err = r.takeBack(ctx, people)
 		}
-		if err := r.takeBack(ctx, people); err != nil {
-			return err
+		if err != nil {
+			return errors.Join(listed, err)
 		}
 	}
 	cp.Pipeline, cp.Stream, cp.Horizon = r.cfg.Pipeline, r.stream, began
 	r.row.Outcome = state.Done
 	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp})
-	return err
+	return errors.Join(listed, err)
 }
 
 // takeBack settles the opt-outs among some profiles.
@@ -89,6 +96,10 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 			case err == nil:
 				rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
 				rec.ConsentWritten = r.writer.hashConsent(p.Fields[r.writer.consent])
+				// Who clicked before this look is settled by it, whenever a list tells.
+				if at := p.ModifiedAt(); at.After(rec.UnsubscribedAt) {
+					rec.UnsubscribedAt = at
+				}
 				commit.Records = append(commit.Records, rec)
 				mended = append(mended, rec.Key)
 				r.row.Counters.OptOutsReturned++

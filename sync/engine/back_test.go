@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"testing"
 	"time"
@@ -143,69 +142,4 @@ func TestPromise23_AnOptOutThatTheShopRefuses(t *testing.T) {
 			w.t.Errorf("replayed: %+v, %v, %+v", replayed.Counters, err, w.letters())
 		}
 	})
-}
-
-// Whatever people do on either side, and in whatever order the streams run: whoever's
-// last word was an opt-out is subscribed on neither side.
-func TestPromise18_OptOutsOnBothSides(t *testing.T) {
-	seed := firstSeed()
-	t.Logf("SYNCD_TEST_SEED=%d repeats these histories", seed)
-	for i := range histories(30) {
-		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
-			inShop(t, magentotest.Config{Customers: 20}, func(t *testing.T, w *world) {
-				random := rand.New(rand.NewPCG(seed+uint64(i), 1))
-				w.run()
-				ids := w.ids(8)
-				out := map[int64]bool{} // who opted out, on whichever side, and has not come back
-				for range 40 {
-					id := ids[random.IntN(len(ids))]
-					switch random.IntN(8) {
-					case 0:
-						w.optsOut(id)
-						out[id] = true
-					case 1:
-						w.shop.SetNewsletter(id, 3)
-						out[id] = true
-					case 2:
-						// Comes back, seen by nobody before everything was settled.
-						w.everything()
-						w.shop.SetNewsletter(id, magentotest.Subscribed)
-						delete(out, id)
-						w.everything()
-					case 3:
-						w.shop.Edit(id, func(c *magentotest.Customer) { c.LastName += "x" })
-					case 4:
-						w.settle()
-						w.writeBack()
-					case 5:
-						w.settle()
-						w.run()
-					case 6:
-						w.sweep(engine.ConsentSweep)
-					default:
-						w.newState()
-						w.settle()
-						w.run()
-					}
-				}
-				w.everything()
-				for id := range out {
-					if p := w.profile(id); p.Fields[ours] == in || w.subscribed(id) {
-						t.Errorf("promise 18: customer %d opted out: Copernica shows %q, the shop says %v", id, p.Fields[ours], w.subscribed(id))
-					}
-				}
-			})
-		})
-	}
-}
-
-// everything lets all streams and sweeps run, both ways.
-func (w *world) everything() {
-	w.settle()
-	w.run()
-	w.writeBack()
-	w.sweep(engine.ConsentSweep)
-	w.settle()
-	w.run()
-	w.writeBack()
 }

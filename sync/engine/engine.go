@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/magento-copernica/syncd/copernica"
@@ -66,6 +67,8 @@ type Database interface {
 	Profile(ctx context.Context, id int64) (copernica.Profile, error)
 	// Live returns those of ids that are live profiles, ascending.
 	Live(ctx context.Context, ids []int64) ([]int64, error)
+	// Unsubscribes lists who unsubscribed since a time, each profile once.
+	Unsubscribes(ctx context.Context, list copernica.UnsubscribeList, since time.Time) iter.Seq2[[]copernica.Unsubscribe, error]
 	Changed(ctx context.Context, since time.Time) iter.Seq2[[]copernica.Profile, error]
 	// All lists the live profiles with ids above one.
 	All(ctx context.Context, after int64) iter.Seq2[[]copernica.Profile, error]
@@ -121,6 +124,7 @@ type Config struct {
 	TestHook func(Point)
 
 	erasing *erasing // shared by an engine's copies
+	told *sync.Map // lists that an account does not give, and that the log has named
 }
 
 // Budget bounds a run (promise 21). A spent budget ends it cleanly at its
@@ -205,6 +209,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.TestHook == nil {
 		cfg.TestHook = func(Point) {}
 	}
+	cfg.told = &sync.Map{}
 	return &Engine{cfg: cfg}, nil
 }
 

@@ -185,7 +185,8 @@ func fixShop(ctx context.Context, cfg *Config) error {
 	if cfg.Mapping.OneByEmail() {
 		at = cfg.Now()
 	}
-	if err := cfg.Store.SetMark(ctx, identityMark(cfg), at); err != nil {
+	err = errors.Join(cfg.Store.SetMark(ctx, identityMark(cfg), at), cfg.Store.SetMark(ctx, openedMark(cfg.Pipeline), cfg.Now()))
+	if err != nil {
 		return err
 	}
 	_, err = cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: cfg.Pipeline})

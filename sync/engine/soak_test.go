@@ -22,6 +22,10 @@ func TestSoakOrders(t *testing.T) {
 // TestSoakModel plays many more of the model's histories.
 func TestSoakModel(t *testing.T) { playModel(t, 200_000) }
 
+// TestSoakOptOuts plays many more, and longer ones, of those in which people opt out on both
+// sides.
+func TestSoakOptOuts(t *testing.T) { playOptOuts(t, 1_500, 40) }
+
 // TestSoakBurst is promise 3 at its full size: 50,000 rows in one second at 5,000 a run.
 func TestSoakBurst(t *testing.T) {
 	inWorld(t, 0, func(t *testing.T, w *world) {

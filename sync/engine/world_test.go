@@ -74,7 +74,6 @@ func newWorld(t testing.TB, cfg magentotest.Config, path string) *world {
 	w := &world{
 		t:            t,
 		shop:         magentotest.New(cfg),
-		account:      copernicatest.New(copernicatest.Config{Now: time.Now}),
 		unsubscribed: map[string]bool{},
 		owners:       map[int64]string{},
 		claims:       map[string]string{},
@@ -88,20 +87,7 @@ func newWorld(t testing.TB, cfg magentotest.Config, path string) *world {
 	if w.mapping, err = compiled(); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range w.mapping.Tables() {
-		var fields []copernicatest.Field
-		for _, need := range w.mapping.NeedsOf(table) {
-			fields = append(fields, copernicatest.Field{Name: need.Name, Type: string(need.Type), Length: need.Length, Index: need.Index})
-		}
-		if table == mapping.Profiles {
-			err = w.account.AddFields(database, fields...)
-		} else {
-			_, err = w.account.CreateCollection(database, w.mapping.Collection(table), fields...)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.newAccount(copernicatest.Switches{})
 	w.newState()
 	return w
 }
@@ -122,6 +108,27 @@ var compiled = sync.OnceValues(func() (*mapping.Mapping, error) {
 func (w *world) close() {
 	if err := w.store.Close(); err != nil {
 		w.t.Error(err)
+	}
+}
+
+// newAccount replaces the account by one with nothing but the fields of the mapping.
+func (w *world) newAccount(s copernicatest.Switches) {
+	w.t.Helper()
+	w.account = copernicatest.New(copernicatest.Config{Now: time.Now, Switches: s})
+	for _, table := range w.mapping.Tables() {
+		var fields []copernicatest.Field
+		for _, need := range w.mapping.NeedsOf(table) {
+			fields = append(fields, copernicatest.Field{Name: need.Name, Type: string(need.Type), Length: need.Length, Index: need.Index})
+		}
+		var err error
+		if table == mapping.Profiles {
+			err = w.account.AddFields(database, fields...)
+		} else {
+			_, err = w.account.CreateCollection(database, w.mapping.Collection(table), fields...)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 

@@ -1,0 +1,291 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/sqlite"
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// click lets a customer follow the link that unsubscribes them.
+func (w *world) click(id int64, by copernicatest.Mailer) {
+	w.t.Helper()
+	check(w, w.account.Click(w.profile(id).ID, by))
+}
+
+// behaves sets what unsubscribing does to a profile in Copernica.
+func (w *world) behaves(behaviour string) {
+	w.t.Helper()
+	check(w, w.account.SetUnsubscribe(database, behaviour, map[string]string{ours: copernicatest.Unsubscribed}))
+}
+
+// mortal is a store of a process that may be dead.
+type mortal struct {
+	state.Store
+	dead func() bool
+}
+
+var errDead = errors.New("the process is dead")
+
+func (m mortal) Commit(ctx context.Context, l state.Lease, c state.Commit) (state.Checkpoint, error) {
+	if m.dead() {
+		return state.Checkpoint{}, errDead
+	}
+	return m.Store.Commit(ctx, l, c)
+}
+
+func (m mortal) Plan(ctx context.Context, l state.Lease, rows []state.Record) error {
+	if m.dead() {
+		return errDead
+	}
+	return m.Store.Plan(ctx, l, rows)
+}
+
+func (m mortal) SaveRun(ctx context.Context, r state.Run) error {
+	if m.dead() {
+		return errDead
+	}
+	return m.Store.SaveRun(ctx, r)
+}
+
+func (m mortal) ResolveLetters(ctx context.Context, pipeline string, ids []int64, how string) error {
+	if m.dead() {
+		return errDead
+	}
+	return m.Store.ResolveLetters(ctx, pipeline, ids, how)
+}
+
+func (m mortal) Release(ctx context.Context, l state.Lease) error {
+	if m.dead() {
+		return errDead
+	}
+	return m.Store.Release(ctx, l)
+}
+
+// killed lets a process do some work that dies at its k-th call to either side, before the
+// other side works the call or after, and reports whether it came to that. What is left of
+// it ends with its lease.
+func (w *world) killed(k int64, after bool, work func(context.Context, *engine.Engine) error) bool {
+	w.t.Helper()
+	var calls atomic.Int64
+	last := emulator.Fault{Kind: emulator.Reset, After: after, Match: func(*http.Request) bool { return calls.Add(1) == k }}
+	later := emulator.Fault{Kind: emulator.Reset, Match: func(*http.Request) bool { return calls.Load() > k }}
+	for _, faults := range []*emulator.Faults{w.shop.Faults(), w.account.Faults()} {
+		faults.Add(last)
+		faults.Add(later)
+	}
+	dead := func() bool { return calls.Load() >= k }
+	err := work(w.t.Context(), w.engine(func(cfg *engine.Config) { cfg.Store = mortal{w.store, dead} }))
+	w.shop.Faults().Clear()
+	w.account.Faults().Clear()
+	if !dead() {
+		check(w, err)
+		return false
+	}
+	time.Sleep(5 * time.Minute)
+	return true
+}
+
+// inFile keeps the state in a file from now on, which can be copied and put back.
+func (w *world) inFile() (save, restore func()) {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	path, copied := filepath.Join(dir, "state.db"), filepath.Join(dir, "copy.db")
+	open := func() {
+		store, err := sqlite.Open(w.t.Context(), sqlite.Config{Path: path, Now: time.Now})
+		check(w, err)
+		w.store = store
+	}
+	move := func(from, to string) func() {
+		return func() {
+			check(w, w.store.Close())
+			data, err := os.ReadFile(from)
+			check(w, err)
+			check(w, os.WriteFile(to, data, 0o600))
+			open()
+		}
+	}
+	check(w, w.store.Close())
+	open()
+	return move(path, copied), move(copied, path)
+}
+
+// Whatever people do on either side, and in whatever order the streams run, lose their
+// answers, die or lose their state: whoever's last word was an opt-out is subscribed on
+// neither side; and who came back later stays, as long as the state remembers.
+func TestPromise18_OptOutsOnBothSides(t *testing.T) { playOptOuts(t, histories(200), 12) }
+
+// playOptOuts plays n histories of so many steps.
+func playOptOuts(t *testing.T, n, steps int) {
+	t.Helper()
+	seed := firstSeed()
+	t.Logf("SYNCD_TEST_SEED=%d repeats these histories", seed)
+	for i := range n {
+		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 20}, func(_ *testing.T, w *world) {
+				h := &optOuts{world: w, random: rand.New(rand.NewPCG(seed+uint64(i), 1)), out: map[int64]bool{}, back: map[int64]bool{}}
+				h.play(steps)
+			})
+		})
+	}
+}
+
+// optOuts is a history of people who opt out and come back.
+type optOuts struct {
+	*world
+	random    *rand.Rand
+	ids       []int64
+	out       map[int64]bool // who opted out, on whichever side, and has not come back
+	back      map[int64]bool // who came back, and is remembered by the state
+	updates   bool           // an unsubscribe shows in the profile
+	restores  bool
+	save, was func()
+}
+
+func (h *optOuts) play(steps int) {
+	if h.random.IntN(4) == 0 {
+		// Into the night that has an hour twice.
+		time.Sleep(time.Until(time.Date(2000, 10, 28, 21, h.random.IntN(60), 0, 0, time.UTC)))
+	}
+	h.newAccount(copernicatest.Switches{
+		UnsubscribesNewestFirst: h.random.IntN(4) == 0, SuiteNamesProfiles: h.random.IntN(4) == 0,
+		PeriodIgnored: h.random.IntN(4) == 0, UnsubscribedByAPIListed: h.random.IntN(2) == 0,
+	})
+	h.change()
+	if h.restores = h.random.IntN(20) == 0; h.restores {
+		h.save, h.was = h.inFile()
+	}
+	h.run()
+	if h.restores {
+		h.save()
+	}
+	h.ids = h.world.ids(8)
+	for range steps {
+		h.happen(h.ids[h.random.IntN(len(h.ids))])
+	}
+	h.everything()
+	for id := range h.out {
+		if p := h.profile(id); p.Fields[ours] == in || h.subscribed(id) {
+			h.t.Errorf("promise 18: customer %d opted out: Copernica shows %q, the shop says %v", id, p.Fields[ours], h.subscribed(id))
+		}
+	}
+	for id := range h.back {
+		if p := h.profile(id); p.Fields[ours] != in || !h.subscribed(id) {
+			h.t.Errorf("promise 18: customer %d came back: Copernica shows %q, the shop says %v", id, p.Fields[ours], h.subscribed(id))
+		}
+	}
+}
+
+// change has the merchant change what an unsubscribe does.
+func (h *optOuts) change() {
+	h.updates = h.random.IntN(2) == 0
+	if h.behaves("nothing"); h.updates {
+		h.behaves("update")
+	}
+}
+
+func (h *optOuts) leaves(id int64) {
+	h.out[id] = true
+	delete(h.back, id)
+}
+
+// happen is one thing that a customer or the daemon does.
+func (h *optOuts) happen(id int64) {
+	switch h.random.IntN(16) {
+	case 0:
+		if h.updates { // else nobody can tell
+			h.optsOut(id)
+			h.leaves(id)
+		}
+	case 1, 2, 3:
+		h.click(id, copernicatest.Mailer(h.random.IntN(2)))
+		h.leaves(id)
+	case 4:
+		h.shop.SetNewsletter(id, 3)
+		h.leaves(id)
+	case 5, 6:
+		// Comes back, seen by nobody before everything was settled.
+		h.everything()
+		h.shop.SetNewsletter(id, magentotest.Subscribed)
+		delete(h.out, id)
+		h.back[id] = true
+		h.everything()
+	case 7:
+		h.shop.Edit(id, func(c *magentotest.Customer) { c.LastName += "x" })
+	case 8:
+		h.settle()
+		h.writeBack()
+	case 9:
+		h.settle()
+		h.run()
+	case 10:
+		h.sweep(engine.ConsentSweep)
+	case 11:
+		h.change()
+	case 12, 13:
+		h.settle()
+		h.killed(int64(1+h.random.IntN(25)), h.random.IntN(2) == 0, h.work())
+	case 14:
+		h.loseAnswers()
+	default:
+		switch {
+		case !h.restores:
+			h.newState()
+		case h.random.IntN(2) == 0:
+			h.save()
+			return
+		default:
+			h.was()
+		}
+		clear(h.back) // who came back may not be remembered
+		h.settle()
+		h.run()
+	}
+}
+
+// work is one of the things that a process does.
+func (h *optOuts) work() func(context.Context, *engine.Engine) error {
+	if h.random.IntN(3) == 0 {
+		return func(ctx context.Context, e *engine.Engine) error { _, err := e.Run(ctx, engine.Customers); return err }
+	}
+	return func(ctx context.Context, e *engine.Engine) error { _, err := e.WriteBack(ctx); return err }
+}
+
+// loseAnswers lets work fail anywhere, and not die of it.
+func (h *optOuts) loseAnswers() {
+	for _, faults := range []*emulator.Faults{h.shop.Faults(), h.account.Faults()} {
+		faults.Add(emulator.Fault{
+			Kind:  []emulator.Kind{emulator.Status, emulator.HTML, emulator.Reset, emulator.Truncate}[h.random.IntN(4)],
+			After: h.random.IntN(2) == 0, Skip: h.random.IntN(10), Times: 1 + h.random.IntN(8), Status: []int{500, 503}[h.random.IntN(2)],
+		})
+	}
+	h.settle()
+	_ = h.work()(h.t.Context(), h.engine(nil)) // whatever becomes of it
+	h.shop.Faults().Clear()
+	h.account.Faults().Clear()
+	time.Sleep(10 * time.Minute)
+}
+
+// everything lets all streams and sweeps run, both ways.
+func (w *world) everything() {
+	w.settle()
+	w.run()
+	w.writeBack()
+	w.sweep(engine.ConsentSweep)
+	w.settle()
+	w.run()
+	w.writeBack()
+}

@@ -1,0 +1,286 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/magento-copernica/syncd/copernica"
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/state"
+)
+
+// The profiles tell of an opt-out only where the database's unsubscribe behaviour writes
+// the consent field. What is always told, and with its time, is a list of Copernica's own:
+// who unsubscribed from a mailing (promise 18).
+
+// listOverlap is how much of a list is read again: an entry may show later than its time.
+const listOverlap = 2 * time.Hour
+
+// firstLook is how long before the pipeline was opened the lists are read from, so that a
+// state that was lost and made anew misses nothing that the lost one had yet to settle.
+const firstLook = 24 * time.Hour
+
+// listStream names the checkpoint of a list: its horizon is when it was last read whole
+// and everything in it was settled.
+func listStream(list copernica.UnsubscribeList) string { return Unsubscribes + "/" + string(list) }
+
+// openedMark names the mark of when a pipeline was opened.
+func openedMark(pipeline string) string { return "opened/" + pipeline }
+
+// readLists settles what the dated lists tell since they were last read. Whatever is wrong
+// with one does not keep the rest from being done.
+func (r *run) readLists(ctx context.Context) error {
+	var errs []error
+	for _, list := range copernica.UnsubscribeLists() {
+		err := r.readList(ctx, list)
+		if ctx.Err() != nil || isFenced(err) {
+			return err
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (r *run) readList(ctx context.Context, list copernica.UnsubscribeList) error {
+	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, listStream(list))
+	if err != nil {
+		return err
+	}
+	cp.Pipeline, cp.Stream = r.cfg.Pipeline, listStream(list)
+	if cp.Version == 0 {
+		// Kept from the first look on, also by an account without the list.
+		opened, err := r.cfg.Store.Mark(ctx, openedMark(r.cfg.Pipeline))
+		if err != nil {
+			return err
+		}
+		if opened.IsZero() || opened.After(r.began) {
+			opened = r.began
+		}
+		cp.Horizon = opened.Add(listOverlap - firstLook).UTC().Truncate(time.Second)
+		if cp, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp}); err != nil {
+			return err
+		}
+	}
+	began := r.cfg.Now().UTC().Truncate(time.Second)
+	for entries, err := range r.writer.db.Unsubscribes(ctx, list, cp.Horizon.Add(-listOverlap)) {
+		if errors.Is(err, copernica.ErrNoList) {
+			r.noList(list, err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.settleEntries(ctx, list, entries); err != nil {
+			return err
+		}
+	}
+	cp.Horizon = began
+	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp})
+	return err
+}
+
+// noList says once that an account does not give a list.
+func (r *run) noList(list copernica.UnsubscribeList, err error) {
+	if _, told := r.cfg.told.LoadOrStore(list, true); !told {
+		r.cfg.Log.Warn("Copernica does not give one of its two lists of who unsubscribed, so opt-outs from those mailings are seen in the profiles alone: "+
+			"in Copernica, let the unsubscribe behaviour of the database update the consent field", "list", string(list), "error", err)
+	}
+}
+
+// settleEntries settles some entries of a list: each person is out on both sides, and the
+// ledger knows since when. A row with a write that has no outcome yet is no exception:
+// consent is decided anew when it has one, by what the shop then says.
+func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList, entries []copernica.Unsubscribe) error {
+	var people []clicked
+	nobodys := 0
+	for _, u := range entries {
+		if u.Profile == 0 || u.At.IsZero() {
+			nobodys++
+			continue
+		}
+		rows, err := r.whoIs(ctx, u.Profile)
+		if err != nil {
+			return err
+		}
+		for _, rec := range rows {
+			if u.Later(rec.UnsubscribedAt) {
+				people = append(people, clicked{rec, u.At})
+			}
+		}
+	}
+	if nobodys > 0 {
+		r.cfg.Log.Warn("Copernica lists who unsubscribed without saying who or when: look for them in its statistics", "list", string(list), "entries", nobodys)
+	}
+	r.row.Counters.Read += int64(len(people))
+	return r.settleOptOuts(ctx, people)
+}
+
+// clicked is somebody who unsubscribed, by a list.
+type clicked struct {
+	rec state.Record
+	at  time.Time
+}
+
+// whoIs returns the ledger rows of a profile's person; of a guest who was claimed, and whose
+// profile is about to go, that of the customer.
+func (r *run) whoIs(ctx context.Context, profile int64) ([]state.Record, error) {
+	rows, err := r.cfg.Store.RecordsByCopernicaID(ctx, r.cfg.Pipeline, state.Profile, profile)
+	if err != nil {
+		return nil, err
+	}
+	var people []state.Record
+	for _, rec := range rows {
+		if rec.State != state.Claimed {
+			people = append(people, rec)
+			continue
+		}
+		claimed, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, []string{rec.Parent})
+		if err != nil {
+			return nil, err
+		}
+		if customer, ok := claimed[rec.Parent]; ok && customer.CopernicaID != 0 {
+			people = append(people, customer)
+		}
+	}
+	return people, nil
+}
+
+// settleOptOuts takes people out on both sides and notes it, some at a time. What fails
+// with one is no matter of the others.
+func (r *run) settleOptOuts(ctx context.Context, people []clicked) error {
+	var (
+		mu     sync.Mutex
+		commit = state.Commit{Run: &r.row}
+		mended []string
+		errs   []error
+		group  errgroup.Group
+	)
+	group.SetLimit(r.cfg.Reads)
+	for _, p := range people {
+		group.Go(func() error {
+			known := r.knownOut(&p.rec)
+			letter, err := r.takeOut(ctx, &p)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				errs = append(errs, err)
+				return nil
+			case letter != nil:
+				commit.Letters = append(commit.Letters, *letter)
+				r.row.Counters.Refused++
+			case !known:
+				r.row.Counters.OptOutsReturned++
+				fallthrough
+			default:
+				mended = append(mended, p.rec.Key)
+			}
+			commit.Records = append(commit.Records, p.rec)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	r.count()
+	saving, cancel := r.recording(ctx)
+	defer cancel()
+	_, err := r.cfg.Store.Commit(saving, r.tenure.current(), commit)
+	if err == nil {
+		err = r.closeLetters(saving, mended)
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// knownOut reports whether the ledger has it that a person is out on both sides.
+func (r *run) knownOut(rec *state.Record) bool {
+	values := r.cfg.Mapping.Consent()
+	return rec.ConsentSource == r.writer.hashConsent(values.Out) && rec.ConsentWritten != r.writer.hashConsent(values.In)
+}
+
+// takeOut has both sides say that somebody is out, the profile first: what the shop then
+// refuses shows there. The ledger row it leaves says so, and since when, which makes the
+// entry no event again. A letter is what the shop refuses.
+func (r *run) takeOut(ctx context.Context, p *clicked) (*state.DeadLetter, error) {
+	shown, there, err := r.writer.optOut(ctx, &p.rec)
+	if err != nil {
+		return nil, err
+	}
+	err = r.unsubscribe(ctx, &p.rec)
+	switch {
+	case err == nil:
+		p.rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
+		if there {
+			p.rec.ConsentWritten = r.writer.hashConsent(shown)
+		}
+	case !refusal(err):
+		return nil, err
+	}
+	p.rec.UnsubscribedAt = p.at
+	if err != nil {
+		letter := r.refusedBack(&p.rec, err)
+		return &letter, nil
+	}
+	return nil, nil
+}
+
+// optOut has a profile say that its person is out, where it says that they are in, or, of
+// a customer, nothing. It returns what the profile then shows, if it is still there.
+func (w *writer) optOut(ctx context.Context, rec *state.Record) (shown string, there bool, err error) {
+	shown, there, err = w.consentOf(ctx, rec)
+	if err != nil || !there || !w.showsIn(rec, shown) {
+		return shown, there, err
+	}
+	call, cancel := w.deadline(ctx)
+	err = w.db.Update(call, rec.CopernicaID, map[string]string{w.consent: w.cfg.Mapping.Consent().Out})
+	cancel()
+	switch copernica.Outcome(err) {
+	case copernica.NotSent, copernica.Refused:
+		return "", false, err
+	case copernica.Unknown:
+		if !w.sleep(ctx, w.cfg.LookPause) {
+			return "", false, err
+		}
+	}
+	unanswered := err
+	shown, there, err = w.consentOf(ctx, rec)
+	if err == nil && there && w.showsIn(rec, shown) {
+		if err = unanswered; err == nil {
+			err = &stillInError{profile: rec.CopernicaID}
+		}
+	}
+	return shown, there, err
+}
+
+// showsIn reports whether a profile that shows some consent may be mailed: a guest of whom
+// nothing is known may not.
+func (w *writer) showsIn(rec *state.Record, shown string) bool {
+	_, customer := w.cfg.Mapping.CustomerID(rec.Key)
+	return shown == w.cfg.Mapping.Consent().In || shown == "" && customer
+}
+
+// consentOf reads what a profile shows; there is false when it is gone, or another row's.
+func (w *writer) consentOf(ctx context.Context, rec *state.Record) (shown string, there bool, err error) {
+	call, cancel := w.deadline(ctx)
+	defer cancel()
+	row, err := profiles{w.db, w.key, w.cfg.Mapping.KeyField()}.read(call, rec.CopernicaID, rec.Key)
+	if row == nil || err != nil {
+		return "", false, err
+	}
+	shown, there = row.fields[w.consent]
+	return shown, there, nil
+}
+
+// stillInError says that a profile does not keep what was written.
+type stillInError struct{ profile int64 }
+
+func (e *stillInError) Error() string {
+	return fmt.Sprintf("profile %d shows that its person is subscribed after the opposite was written: set it in Copernica by hand; "+
+		"does a program there write the field?", e.profile)
+}
+
+// FaultClass makes it a matter of one record.
+func (e *stillInError) FaultClass() fault.Class { return fault.Record }
