@@ -96,6 +96,13 @@ func (a *Account) SetUnsubscribe(database, name string, fields map[string]string
 	return nil
 }
 
+// Allow gives the account the right to the lists that [Switches.ListsForbidden] refuses.
+func (a *Account) Allow() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cfg.ListsForbidden = 0
+}
+
 // routeMailings works the calls of the two programs that are about unsubscribes.
 func (a *Account) routeMailings(req *request) answer {
 	first, second := req.elem(0), req.elem(1)
