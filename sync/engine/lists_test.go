@@ -220,6 +220,31 @@ func TestPromise18_AListThatFailsForNow(t *testing.T) {
 	})
 }
 
+// A list that tells only after the profile did undoes no opt-in that came in between.
+func TestPromise18_AListThatTellsLate(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 30}, func(_ *testing.T, w *world) {
+		w.behaves("update")
+		id := w.subscribers(1)[0]
+		late := w.account.Faults().Add(emulator.Fault{PathContains: "/publisher/", Kind: emulator.HTML, Status: 503})
+		w.click(id, copernicatest.Publisher)
+		w.settle()
+		if report, err := w.engine(nil).WriteBack(w.t.Context()); err == nil || report.Counters.OptOutsReturned != 1 {
+			w.t.Errorf("%+v, %v", report, err)
+		}
+		w.isOut(id)
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		w.run()
+		late.Remove()
+		w.writeBack()
+		w.settle()
+		w.run()
+		if !w.subscribed(id) || w.profile(id).Fields[ours] != in {
+			w.t.Errorf("who came back is out: the shop says %v, Copernica %q", w.subscribed(id), w.profile(id).Fields[ours])
+		}
+	})
+}
+
 // The lists are read from a day before the pipeline was opened, and not years back; that
 // is kept for an account that gives them later.
 func TestTheFirstLookAtTheLists(t *testing.T) {
