@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,25 +127,25 @@ type clicked struct {
 	at  time.Time
 }
 
-// whoIs returns the ledger rows of a profile's person; of a guest who was claimed, and whose
-// profile is about to go, that of the customer.
+// whoIs returns the ledger rows of a profile's person; of one who was claimed, and whose
+// profile is about to go, that of who they are.
 func (r *run) whoIs(ctx context.Context, profile int64) ([]state.Record, error) {
-	rows, err := r.cfg.Store.RecordsByCopernicaID(ctx, r.cfg.Pipeline, state.Profile, profile)
+	found, err := r.cfg.Store.RecordsByCopernicaID(ctx, r.cfg.Pipeline, state.Profile, profile)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	var keys []string
+	for _, rec := range found {
+		keys = append(keys, rec.Key)
+	}
+	rows, whose, err := r.behind(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
 	var people []state.Record
-	for _, rec := range rows {
-		if rec.State != state.Claimed {
+	for _, key := range keys {
+		if rec, ok := rows[cmp.Or(whose[key], key)]; ok && rec.State != state.Claimed {
 			people = append(people, rec)
-			continue
-		}
-		claimed, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, []string{rec.Parent})
-		if err != nil {
-			return nil, err
-		}
-		if customer, ok := claimed[rec.Parent]; ok && customer.CopernicaID != 0 {
-			people = append(people, customer)
 		}
 	}
 	return people, nil
@@ -205,18 +206,15 @@ func (r *run) knownOut(rec *state.Record) bool {
 // refuses shows there. The ledger row it leaves says so, and since when, which makes the
 // entry no event again. A letter is what the shop refuses.
 func (r *run) takeOut(ctx context.Context, p *clicked) (*state.DeadLetter, error) {
-	shown, there, err := r.writer.optOut(ctx, &p.rec)
+	profile, err := r.writer.optOut(ctx, &p.rec)
 	if err != nil {
 		return nil, err
 	}
 	err = r.unsubscribe(ctx, &p.rec)
-	switch {
-	case err == nil:
-		p.rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
-		if there {
-			p.rec.ConsentWritten = r.writer.hashConsent(shown)
-		}
-	case !refusal(err):
+	if err == nil && profile != nil {
+		err = r.unsubscribeOthers(ctx, &p.rec, profile.fields[r.cfg.Mapping.EmailField()])
+	}
+	if err != nil && !refusal(err) {
 		return nil, err
 	}
 	p.rec.UnsubscribedAt = p.at
@@ -224,54 +222,56 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (*state.DeadLetter, error
 		letter := r.refusedBack(&p.rec, err)
 		return &letter, nil
 	}
+	p.rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
+	if profile != nil {
+		p.rec.ConsentWritten = r.writer.hashConsent(profile.fields[r.writer.consent])
+	}
 	return nil, nil
 }
 
 // optOut has a profile say that its person is out, where it says that they are in, or, of
-// a customer, nothing. It returns what the profile then shows, if it is still there.
-func (w *writer) optOut(ctx context.Context, rec *state.Record) (shown string, there bool, err error) {
-	shown, there, err = w.consentOf(ctx, rec)
-	if err != nil || !there || !w.showsIn(rec, shown) {
-		return shown, there, err
+// a customer, nothing. It returns the profile as it then stands, nil when it is gone or
+// another row's by now.
+func (w *writer) optOut(ctx context.Context, rec *state.Record) (*standing, error) {
+	before, err := w.profileNow(ctx, rec)
+	if err != nil || before == nil || !w.showsIn(rec, before) {
+		return before, err
 	}
 	call, cancel := w.deadline(ctx)
-	err = w.db.Update(call, rec.CopernicaID, map[string]string{w.consent: w.cfg.Mapping.Consent().Out})
+	unanswered := w.db.Update(call, rec.CopernicaID, map[string]string{w.consent: w.cfg.Mapping.Consent().Out})
 	cancel()
-	switch copernica.Outcome(err) {
+	switch copernica.Outcome(unanswered) {
 	case copernica.NotSent, copernica.Refused:
-		return "", false, err
+		return nil, unanswered
 	case copernica.Unknown:
 		if !w.sleep(ctx, w.cfg.LookPause) {
-			return "", false, err
+			return nil, unanswered
 		}
 	}
-	unanswered := err
-	shown, there, err = w.consentOf(ctx, rec)
-	if err == nil && there && w.showsIn(rec, shown) {
-		if err = unanswered; err == nil {
-			err = &stillInError{profile: rec.CopernicaID}
-		}
+	after, err := w.profileNow(ctx, rec)
+	switch {
+	case err != nil || after == nil || !w.showsIn(rec, after):
+		return after, err
+	case unanswered != nil:
+		return nil, unanswered
+	default:
+		return nil, &stillInError{profile: rec.CopernicaID}
 	}
-	return shown, there, err
 }
 
-// showsIn reports whether a profile that shows some consent may be mailed: a guest of whom
+// showsIn reports whether by what a profile shows its person may be mailed: a guest of whom
 // nothing is known may not.
-func (w *writer) showsIn(rec *state.Record, shown string) bool {
+func (w *writer) showsIn(rec *state.Record, profile *standing) bool {
 	_, customer := w.cfg.Mapping.CustomerID(rec.Key)
+	shown := profile.fields[w.consent]
 	return shown == w.cfg.Mapping.Consent().In || shown == "" && customer
 }
 
-// consentOf reads what a profile shows; there is false when it is gone, or another row's.
-func (w *writer) consentOf(ctx context.Context, rec *state.Record) (shown string, there bool, err error) {
+// profileNow reads the profile of a ledger row; nil when it is gone or another row's.
+func (w *writer) profileNow(ctx context.Context, rec *state.Record) (*standing, error) {
 	call, cancel := w.deadline(ctx)
 	defer cancel()
-	row, err := profiles{w.db, w.key, w.cfg.Mapping.KeyField()}.read(call, rec.CopernicaID, rec.Key)
-	if row == nil || err != nil {
-		return "", false, err
-	}
-	shown, there = row.fields[w.consent]
-	return shown, there, nil
+	return profiles{w.db, w.key, w.cfg.Mapping.KeyField()}.read(call, rec.CopernicaID, rec.Key)
 }
 
 // stillInError says that a profile does not keep what was written.
