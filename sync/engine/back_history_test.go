@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
-	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
@@ -32,66 +30,29 @@ func (w *world) behaves(behaviour string) {
 	check(w, w.account.SetUnsubscribe(database, behaviour, map[string]string{ours: copernicatest.Unsubscribed}))
 }
 
-// mortal is a store of a process that may be dead.
-type mortal struct {
-	state.Store
-	dead func() bool
-}
-
-var errDead = errors.New("the process is dead")
-
-func (m mortal) Commit(ctx context.Context, l state.Lease, c state.Commit) (state.Checkpoint, error) {
-	if m.dead() {
-		return state.Checkpoint{}, errDead
-	}
-	return m.Store.Commit(ctx, l, c)
-}
-
-func (m mortal) Plan(ctx context.Context, l state.Lease, rows []state.Record) error {
-	if m.dead() {
-		return errDead
-	}
-	return m.Store.Plan(ctx, l, rows)
-}
-
-func (m mortal) SaveRun(ctx context.Context, r state.Run) error {
-	if m.dead() {
-		return errDead
-	}
-	return m.Store.SaveRun(ctx, r)
-}
-
-func (m mortal) ResolveLetters(ctx context.Context, pipeline string, ids []int64, how string) error {
-	if m.dead() {
-		return errDead
-	}
-	return m.Store.ResolveLetters(ctx, pipeline, ids, how)
-}
-
-func (m mortal) Release(ctx context.Context, l state.Lease) error {
-	if m.dead() {
-		return errDead
-	}
-	return m.Store.Release(ctx, l)
-}
-
 // killed lets a process do some work that dies at its k-th call to either side, before the
 // other side works the call or after, and reports whether it came to that. What is left of
 // it ends with its lease.
 func (w *world) killed(k int64, after bool, work func(context.Context, *engine.Engine) error) bool {
 	w.t.Helper()
 	var calls atomic.Int64
-	last := emulator.Fault{Kind: emulator.Reset, After: after, Match: func(*http.Request) bool { return calls.Add(1) == k }}
-	later := emulator.Fault{Kind: emulator.Reset, Match: func(*http.Request) bool { return calls.Load() > k }}
+	var dead atomic.Bool
+	last := emulator.Fault{Kind: emulator.Reset, After: after, Match: func(*http.Request) bool {
+		if calls.Add(1) == k {
+			dead.Store(true)
+			return true
+		}
+		return false
+	}}
+	later := emulator.Fault{Kind: emulator.Reset, Match: func(*http.Request) bool { return dead.Load() }}
 	for _, faults := range []*emulator.Faults{w.shop.Faults(), w.account.Faults()} {
 		faults.Add(last)
 		faults.Add(later)
 	}
-	dead := func() bool { return calls.Load() >= k }
-	err := work(w.t.Context(), w.engine(func(cfg *engine.Config) { cfg.Store = mortal{w.store, dead} }))
+	err := work(w.t.Context(), w.engine(func(cfg *engine.Config) { cfg.Store = mortal{w.store, &dead} }))
 	w.shop.Faults().Clear()
 	w.account.Faults().Clear()
-	if !dead() {
+	if !dead.Load() {
 		check(w, err)
 		return false
 	}

@@ -123,8 +123,8 @@ type Config struct {
 	// TestHook is called at named points; tests kill the process there.
 	TestHook func(Point)
 
-	erasing *erasing // shared by an engine's copies
-	told *sync.Map // lists that an account does not give, and that the log has named
+	erasing *erasing  // shared by an engine's copies
+	told    *sync.Map // lists that an account does not give, and that the log has named
 }
 
 // Budget bounds a run (promise 21). A spent budget ends it cleanly at its

@@ -259,19 +259,24 @@ func (w *writer) optOut(ctx context.Context, rec *state.Record) (*standing, erro
 	}
 }
 
-// showsIn reports whether by what a profile shows its person may be mailed: a guest of whom
-// nothing is known may not.
+// showsIn reports whether by what a profile shows its person may be mailed. Of a guest, and
+// of a customer whom the shop no longer has, nothing shown is nothing to correct.
 func (w *writer) showsIn(rec *state.Record, profile *standing) bool {
 	_, customer := w.cfg.Mapping.CustomerID(rec.Key)
 	shown := profile.fields[w.consent]
-	return shown == w.cfg.Mapping.Consent().In || shown == "" && customer
+	return shown == w.cfg.Mapping.Consent().In || shown == "" && customer && rec.State != state.Missing && rec.State != state.Gone
 }
 
 // profileNow reads the profile of a ledger row; nil when it is gone or another row's.
 func (w *writer) profileNow(ctx context.Context, rec *state.Record) (*standing, error) {
 	call, cancel := w.deadline(ctx)
 	defer cancel()
-	return profiles{w.db, w.key, w.cfg.Mapping.KeyField()}.read(call, rec.CopernicaID, rec.Key)
+	t := profiles{w.db, w.key, w.cfg.Mapping.KeyField()}
+	row, err := t.read(call, rec.CopernicaID)
+	if err != nil || row == nil || t.keyOf(row) != rec.Key {
+		return nil, err
+	}
+	return row, nil
 }
 
 // stillInError says that a profile does not keep what was written.
