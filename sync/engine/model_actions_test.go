@@ -25,7 +25,7 @@ var actions = sync.OnceValue(func() map[string]action {
 		"delete": {2, (*model).remove}, "anonymise": {1, (*model).anonymise},
 		"subscribe": {4, (*model).subscribe}, "unsubscribe": {3, (*model).unsubscribe},
 		"order": {4, (*model).placeOrder}, "guest order": {4, (*model).placeGuestOrder}, "edit order": {4, (*model).editOrder},
-		"edit lines": {3, (*model).editLines}, "assign": {1, (*model).assign}, "confirm": {3, (*model).confirm}, "burst": {1, (*model).burst},
+		"edit lines": {3, (*model).editLines}, "document": {4, (*model).document}, "assign": {1, (*model).assign}, "confirm": {3, (*model).confirm}, "burst": {1, (*model).burst},
 		// people in Copernica
 		"opt out there": {4, (*model).optOutThere}, "opt in there": {1, (*model).optInThere}, "edit there": {2, (*model).editThere},
 		"remove there": {2, (*model).removeThere}, "row there": {2, (*model).rowThere}, "add theirs": {1, (*model).addTheirs},

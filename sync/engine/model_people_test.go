@@ -262,6 +262,23 @@ func (m *model) editLines(e event) {
 	})
 }
 
+// document invoices, ships or refunds an order, as the shop does or as a module that
+// leaves the order's own time alone: its document tells of it.
+func (m *model) document(e event) {
+	o := m.some(e)
+	kind := []magentotest.DocumentKind{magentotest.Invoices, magentotest.Shipments, magentotest.CreditMemos}[e.who%3]
+	switch e.how % 5 {
+	case 0:
+		m.shop.Invoice(o.ID, nil)
+	case 1:
+		m.shop.Refund(o.ID, nil)
+	case 2:
+		m.shop.ShipLate(o.ID, nil, time.Duration(3*e.when)*time.Second)
+	default:
+		m.shop.DocumentQuietly(kind, o.ID, nil)
+	}
+}
+
 // assign gives a guest's order to a customer, as a shop's staff can.
 func (m *model) assign(e event) {
 	o, c := m.some(e), m.someone(e)
