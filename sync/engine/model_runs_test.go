@@ -107,9 +107,11 @@ func (d *doom) straggle(base http.RoundTripper, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	late := r.Clone(context.WithoutCancel(r.Context()))
+	waits, end := context.WithTimeout(context.WithoutCancel(r.Context()), time.Hour) // a peer may hang
+	late := r.Clone(waits)
 	late.Body = io.NopCloser(bytes.NewReader(body))
 	go func() {
+		defer end()
 		time.Sleep(d.delay)
 		if answer, err := base.RoundTrip(late); err == nil {
 			_ = answer.Body.Close()
