@@ -46,6 +46,9 @@ func (m *model) peace() {
 	if m.hands || m.lost {
 		m.repair()
 	}
+	for _, stream := range engine.Streams() { // a claim that a sweep found is finished by the next run
+		m.mustEnd(stream, func(ctx context.Context, e *engine.Engine) (engine.Report, error) { return e.Run(ctx, stream) })
+	}
 }
 
 // repair looks through Copernica and puts right what is ours.

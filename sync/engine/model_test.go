@@ -55,7 +55,6 @@ func playModel(t *testing.T, n int) {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
 			dir, tries := t.TempDir(), 1
-			var short string
 			rapid.Check(t, func(rt *rapid.T) {
 				if played.Add(1) > int64(n) && !t.Failed() {
 					return
@@ -69,12 +68,11 @@ func playModel(t *testing.T, n int) {
 					}
 				}
 				if len(wrong) > 0 {
-					if tries == 1 {
-						short = h.shortest(t, dir, wrong[0])
+					if tries == 1 { // rapid tells of the last one only, which may be another
+						t.Logf("this went wrong:\n%s\n%s\nthe shortest that went wrong likewise:\n%s",
+							&h, strings.Join(wrong, "\n"), h.shortest(t, dir, wrong[0]))
 					}
 					tries = 3 // what is in flight at once does not end in the same order each time
-					rt.Log(strings.Join(wrong, "\n"))
-					rt.Log("the shortest that went wrong likewise:\n" + short)
 					what, _, _ := strings.Cut(wrong[0], ":")
 					rt.Fatal(what)
 				}
