@@ -28,6 +28,11 @@ func test(pkg, name string) []string {
 	return []string{"test", "-count=1", "-run", name, pkg}
 }
 
+// model is the model-based test, which need not make short what it finds here.
+func model() []string {
+	return append(test("./sync/engine", "TestModelHistories"), "-rapid.shrinktime=1s")
+}
+
 func defects() []defect { return slices.Concat(customerDefects(), orderDefects(), claimDefects()) }
 
 func customerDefects() []defect {
@@ -73,6 +78,16 @@ func customerDefects() []defect {
 			name: "an opt-in goes over an opt-out",
 			file: "sync/engine/consent.go", old: "		return false, it.row.OptIn\n", new: "		return true, false\n",
 			seen: test("./sync/engine", "TestPromise18"),
+		},
+		{
+			name: "the shop's word always goes over Copernica's",
+			file: "sync/engine/consent.go", old: "		return false, it.row.OptIn\n", new: "		return true, false\n",
+			seen: model(),
+		},
+		{
+			name: "the overlap is off, in any history",
+			file: "sync/engine/pass.go", old: "cp.From = cp.Horizon.Add(-r.cfg.Overlap)", new: "cp.From = cp.Horizon",
+			seen: model(),
 		},
 		{
 			name: "times are an hour late",

@@ -46,7 +46,8 @@ func (m *model) peace() {
 	if m.hands || m.lost {
 		m.repair()
 	}
-	for _, stream := range engine.Streams() { // a claim that a sweep found is finished by the next run
+	time.Sleep(26 * time.Hour)
+	for _, stream := range engine.Streams() { // what claims a sweep or a repair set going, a run finishes
 		m.mustEnd(stream, func(ctx context.Context, e *engine.Engine) (engine.Report, error) { return e.Run(ctx, stream) })
 	}
 }

@@ -31,6 +31,8 @@ const (
 	// modelForgets: a look for opt-outs passes over profiles that the ledger does not know
 	// just then, and never comes back to them.
 	modelForgets = true
+	// modelAttempts: a value of ours whose write had no answer is taken for somebody else's.
+	modelAttempts = true
 	// modelParts: a row without an outcome whose order becomes somebody else's stands twice.
 	modelParts = true
 )
