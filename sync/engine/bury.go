@@ -405,7 +405,7 @@ func (b *burial) handOver(ctx context.Context, key string, gone map[string]bool)
 func (b *burial) eraseAccount(ctx context.Context, v verdict) error {
 	b.cfg.TestHook(PointErasing)
 	if v.rec.CopernicaID != 0 {
-		if err := b.takeAway(ctx, v.rec); err != nil {
+		if _, err := b.takeAway(ctx, v.rec); err != nil {
 			return err
 		}
 	}

@@ -29,19 +29,21 @@ func (b *burial) erase(ctx context.Context, v verdict, guests []state.Record) er
 		}
 	}
 	b.cfg.TestHook(PointEntombed)
-	for _, rec := range profiles {
-		if err := b.takeAway(ctx, rec); err != nil {
+	receipt := state.Erasure{
+		Pipeline: b.cfg.Pipeline, Key: v.rec.Key, Cause: v.cause, Policy: string(b.cfg.Erasure.Policy), CopernicaID: v.rec.CopernicaID,
+		Orders: standingRows(orders), Items: standingRows(items), At: b.cfg.Now(), RunID: b.row.ID,
+	}
+	for i, rec := range profiles {
+		ours, err := b.takeAway(ctx, rec)
+		if err != nil {
 			return err
+		}
+		if !ours && i == 0 {
+			receipt.CopernicaID, receipt.Orders, receipt.Items = 0, 0, 0
 		}
 	}
 	b.cfg.TestHook(PointErased)
-	c := state.Commit{
-		Tombstones: stones,
-		Erasures: []state.Erasure{{
-			Pipeline: b.cfg.Pipeline, Key: v.rec.Key, Cause: v.cause, Policy: string(b.cfg.Erasure.Policy), CopernicaID: v.rec.CopernicaID,
-			Orders: standingRows(orders), Items: standingRows(items), At: b.cfg.Now(), RunID: b.row.ID,
-		}},
-	}
+	c := state.Commit{Tombstones: stones, Erasures: []state.Erasure{receipt}}
 	for _, rec := range profiles {
 		c.Bare = append(c.Bare, rec.Key)
 		c.Records = append(c.Records, b.dated(buried(rec, state.Gone)))
@@ -155,48 +157,61 @@ func (b *burial) record(ctx context.Context, c state.Commit, rows []state.Record
 	return err
 }
 
-// takeAway takes a profile away as the policy says: one that has our key, so that we made
-// it. One that somebody removed by hand is removed completely.
-func (b *burial) takeAway(ctx context.Context, rec state.Record) error {
+// takeAway takes a profile away as the policy says, unless it has another key by now: then
+// it is not the one that we made any more, and somebody has to look. One that was removed
+// by hand is removed completely.
+func (b *burial) takeAway(ctx context.Context, rec state.Record) (ours bool, err error) {
 	it := &intent{entity: rec.Entity, before: rec, known: true}
 	it.row.Key = rec.Key
 	row, err := b.writer.look(ctx, it, rec.CopernicaID)
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case row == nil && rec.CopernicaID == 0 && rec.NextAttempt.After(b.cfg.Now()):
-		return errUnsettled
+		return false, errUnsettled
 	case row == nil && rec.CopernicaID == 0:
-		return nil
+		return true, nil
 	case row == nil:
-		return b.finish(ctx, rec.CopernicaID)
-	case b.cfg.Erasure.Policy == EraseRemove:
-		return b.insist(ctx, func(call context.Context) error { return b.writer.db.Remove(call, row.id, true) })
+		return b.finish(ctx, rec)
+	}
+	if shown := row.fields[b.cfg.Mapping.KeyField()]; shown != "" && shown != rec.Key {
+		b.rekeyed(rec)
+		return false, nil
+	}
+	if b.cfg.Erasure.Policy == EraseRemove {
+		return true, b.insist(ctx, func(call context.Context) error { return b.writer.db.Remove(call, row.id, true) })
 	}
 	if body := b.cfg.Mapping.Blank(mapping.Profiles, row.fields); len(body) > 0 {
 		if err := b.insist(ctx, func(call context.Context) error { return b.writer.db.Update(call, row.id, body) }); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return b.blankBelow(ctx, row.id, func(key string) bool { return strings.HasPrefix(key, b.cfg.Mapping.ProfilePrefix()) })
+	return true, b.blankBelow(ctx, row.id, func(key string) bool { return strings.HasPrefix(key, b.cfg.Mapping.ProfilePrefix()) })
 }
 
-// finish removes completely what is removed already, where that is wanted. A profile that
-// has another key by now is not the one that we made.
-func (b *burial) finish(ctx context.Context, id int64) error {
-	if b.cfg.Erasure.Policy != EraseRemove {
-		return nil
-	}
+// rekeyed says that somebody gave a profile another key.
+func (b *burial) rekeyed(rec state.Record) {
+	b.cfg.Log.Warn("a profile of somebody who is to be erased has another key by now, and is left as it is: look at it in Copernica",
+		"key", rec.Key, "profile", rec.CopernicaID)
+}
+
+// finish removes completely what is removed already, where that is wanted.
+func (b *burial) finish(ctx context.Context, rec state.Record) (ours bool, err error) {
 	call, cancel := b.writer.deadline(ctx)
-	p, err := b.writer.db.Profile(call, id)
+	p, err := b.writer.db.Profile(call, rec.CopernicaID)
 	cancel()
 	switch {
 	case errors.Is(err, copernica.ErrNoProfile):
-		return nil
-	case err != nil || !p.Removed:
-		return err
+		return true, nil
+	case err != nil:
+		return false, err
+	case !p.Removed:
+		b.rekeyed(rec)
+		return false, nil
+	case b.cfg.Erasure.Policy != EraseRemove:
+		return true, nil
 	}
-	return b.insist(ctx, func(call context.Context) error { return b.writer.db.Remove(call, id, true) })
+	return true, b.insist(ctx, func(call context.Context) error { return b.writer.db.Remove(call, rec.CopernicaID, true) })
 }
 
 // blankBelow takes out of the rows below a profile what tells of a person.

@@ -250,6 +250,39 @@ func TestPromise19_WhatIsLostWithoutATombstoneFile(t *testing.T) {
 	})
 }
 
+// A restored state finds people gone once more, and knows when they were erased: what they
+// did since is theirs.
+func TestPromise19_ARestoredStateLeavesWhoCameBack(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 30, Orders: 20}, func(t *testing.T, w *world) {
+		const email = "came.back@example.test"
+		dir := t.TempDir()
+		y := w.yard(engine.EraseRemove)
+		live, backup := filepath.Join(dir, "live.db"), filepath.Join(dir, "backup.db")
+		y.onDisk(live)
+		id := y.customer(email)
+		y.order(id, "")
+		y.runs()
+		y.copyState(live, backup)
+		y.copyState(backup, live)
+		y.shop.Delete(id)
+		y.sweeps(0)
+		y.nobodyIs(email)
+		y.settle()
+		anew := y.order(0, email)
+		y.runs()
+		y.copyState(backup, filepath.Join(dir, "restored.db"))
+		y.sweeps(0)
+		y.runs()
+		y.sweeps(0)
+		y.shop.EditOrder(anew, func(o *magentotest.Order) { o.Status = "complete" })
+		y.runs()
+		p := y.profiles()[guestKey(w, email)]
+		if rows := y.rowsOf(p.ID); p.Fields["email"] != email || len(rows) != 2 || rows[0].Fields["status"] != "complete" {
+			t.Errorf("%v with %v", p, rows)
+		}
+	})
+}
+
 // A tombstone file that was lost is made whole again, and one that knows more than the
 // state is taken up.
 func TestPromise19_StateAndFileAreMerged(t *testing.T) {
