@@ -209,7 +209,10 @@ func (h *optOuts) happen(id int64) {
 			h.save()
 			return
 		default:
+			// Until the newsletter was swept, an opt-out that only takes back an opt-in made
+			// since the copy looks like no change.
 			h.was()
+			h.everything()
 		}
 		clear(h.back) // who came back may not be remembered
 		h.settle()
