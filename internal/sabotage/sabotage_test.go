@@ -30,7 +30,7 @@ func test(pkg, name string) []string {
 
 // model is the model-based test, which need not make short what it finds here.
 func model() []string {
-	return append(test("./sync/engine", "TestModelHistories"), "-rapid.shrinktime=1s")
+	return append(test("./sync/engine", "TestModelHistories"), "-rapid.shrinktime=1s", "-rapid.nofailfile")
 }
 
 func defects() []defect { return slices.Concat(customerDefects(), orderDefects(), claimDefects()) }

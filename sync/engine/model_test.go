@@ -52,13 +52,16 @@ func TestModelHistoriesEndInStep(t *testing.T) {
 func playModel(t *testing.T, n int) {
 	t.Helper()
 	t.Parallel()
-	var played atomic.Int64
+	var (
+		played atomic.Int64
+		broken atomic.Bool // one that went wrong is enough to look at
+	)
 	for part := range (n + checksAtOnce - 1) / checksAtOnce {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
 			dir, tries := t.TempDir(), 1
 			rapid.Check(t, func(rt *rapid.T) {
-				if played.Add(1) > int64(n) && !t.Failed() {
+				if tries == 1 && (played.Add(1) > int64(n) || broken.Load()) {
 					return
 				}
 				h := drawHistory(rt)
@@ -70,6 +73,7 @@ func playModel(t *testing.T, n int) {
 					}
 				}
 				if len(wrong) > 0 {
+					broken.Store(true)
 					if tries == 1 { // rapid tells of the last one only, which may be another
 						t.Logf("this went wrong:\n%s\n%s\nthe shortest that went wrong likewise:\n%s",
 							&h, strings.Join(wrong, "\n"), h.shortest(t, dir, wrong[0]))
