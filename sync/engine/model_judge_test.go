@@ -113,6 +113,9 @@ func (m *model) judgeRows(early bool) {
 		}
 	}
 	want = slices.DeleteFunc(want, func(r oracle.Row) bool { return anybodys[r.Key] })
+	if modelBuries {
+		maps.Copy(nobodys, m.buried(all))
+	}
 	if m.lost || modelParts { // where an order stood before it moved is forgotten
 		maps.Copy(nobodys, m.moved)
 	}
@@ -204,6 +207,19 @@ func (m *model) lineLeft(data magentotest.Data, key string) bool {
 		}
 	}
 	return m.lines[key]
+}
+
+// buried are the orders with a row below a profile that was removed.
+func (m *model) buried(profiles []copernicatest.Profile) map[string]bool {
+	keys := map[string]bool{}
+	for _, collection := range []string{"Orders", "Orders_Items"} {
+		for _, s := range m.account.Subprofiles(database, collection) {
+			if !slices.ContainsFunc(profiles, func(p copernicatest.Profile) bool { return p.ID == s.Parent }) {
+				keys[s.Fields[oracle.KeyOrders]] = true
+			}
+		}
+	}
+	return keys
 }
 
 // once checks that no key of a collection has two rows, whoever's it is.
