@@ -74,6 +74,28 @@ func (w *writer) remove(ctx context.Context, it *intent) result {
 	}
 }
 
+// retrieve looks for a row where it may have arrived without our knowing, below the
+// profile that its order had before: what is found there is moved like any other. It
+// reports over when that cannot be told, with the outcome.
+func (w *writer) retrieve(ctx context.Context, it *intent) (res result, over bool) {
+	if it.strayed == 0 {
+		return result{}, false
+	}
+	if !w.await(it.createNotYet) { //nolint:contextcheck // a stop ends the waiting, not the calls
+		return result{unknown: 1}, true // not now: the row stays as it was
+	}
+	call, cancel := w.deadline(ctx)
+	defer cancel()
+	found, err := subprofiles{w.below[it.entity], it.strayed}.find(call, it.row.Key)
+	if err != nil {
+		return w.unread(it, err), true
+	}
+	if len(found) > 0 {
+		it.before.CopernicaID = found[0].id
+	}
+	return result{}, false
+}
+
 // leave ends a move: the row stands below its new profile, and the one that we made
 // below the old one is removed. Where that fails the ledger still knows the old one,
 // and the next run comes back to it.

@@ -221,3 +221,49 @@ func TestALostStateAdoptsOrders(t *testing.T) {
 		w.ordersInStep()
 	})
 }
+
+// Nobody answered when an order's rows were written, and by the next run the order is
+// somebody else's: what did arrive below the first profile is moved as well.
+func TestPromise10_ARowWithoutAnOutcomeMovesWithItsOrder(t *testing.T) {
+	for name, claimed := range map[string]bool{"to a customer": false, "with a guest who registers": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 10, func(t *testing.T, w *world) {
+				customer := w.register("an@example.test", func(c *magentotest.Customer) { c.Confirmation = "0123456789abcdef" })
+				order := w.guestOrder("an@example.test", "An")
+				w.settle()
+				w.run()
+				lost := w.account.Faults().Add(emulator.Fault{
+					Kind: emulator.Status, Status: 502, After: true, Method: http.MethodPut, PathContains: "/subprofiles/", Times: 2,
+				})
+				w.account.Faults().Add(emulator.Fault{Kind: emulator.Status, Status: 502, Method: http.MethodGet, PathContains: "/subprofiles", Times: 100})
+				_, _ = w.engine(nil).Run(w.t.Context(), engine.Orders) // it is cut short
+				w.account.Faults().Clear()
+				if lost.Hits() == 0 {
+					t.Fatalf("%d answers were lost", lost.Hits())
+				}
+				w.shop.Edit(customer, func(c *magentotest.Customer) {
+					if claimed {
+						c.Confirmation = ""
+					}
+				})
+				if other := w.ids(1)[0]; !claimed {
+					w.shop.EditOrder(order, func(o *magentotest.Order) { o.Guest, o.CustomerID = false, other })
+				}
+				for range 3 {
+					time.Sleep(3 * time.Hour)
+					w.run()
+					w.runOrders()
+				}
+				if n, m := len(w.account.Subprofiles(database, "Orders")), len(w.account.Subprofiles(database, "Orders_Items")); n != 1 || m != 1 {
+					t.Errorf("%d orders and %d lines", n, m)
+				}
+				if !claimed { // its only order is another's; the oracle knows no guest
+					if err := w.account.RemoveProfile(w.profileOf(w.guestKey("an@example.test")).ID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.ordersInStep()
+			})
+		})
+	}
+}

@@ -33,6 +33,7 @@ type intent struct {
 	problem error      // why the content cannot be delivered, if so
 	gone    bool       // the shop no longer has what the row was made of
 	owner   *owner     // the profile that the row stands below; nil for profiles
+	strayed int64      // the profile below which it may stand besides; 0: none
 	claim   *claim     // the guest whom a customer turned out to be; nil: none
 
 	before state.Record // the ledger row; zero when there is none
@@ -126,6 +127,13 @@ func (it *intent) olderThan(rec *state.Record) bool {
 // belongs to now. No call moves a subprofile.
 func (it *intent) moved() bool {
 	return it.owner != nil && it.before.CopernicaID != 0 && it.before.Parent != it.owner.key
+}
+
+// stray reports whether a write of the row below another profile than its own has no
+// outcome.
+func (it *intent) stray() bool {
+	unsettled := it.before.State == state.Planned || it.before.State == state.Unknown
+	return it.owner != nil && unsettled && it.before.CopernicaID == 0 && it.before.Parent != "" && it.before.Parent != it.owner.key
 }
 
 // copernicaID is the id under which the row may stand where it belongs, or 0.

@@ -55,6 +55,9 @@ func (w *writer) deliver(ctx context.Context, it *intent) result {
 	w.cfg.TestHook(sending(it.entity))
 	defer w.cfg.TestHook(sent(it.entity))
 
+	if res, over := w.retrieve(ctx, it); over {
+		return res
+	}
 	switch {
 	case it.action == remove && it.before.CopernicaID != 0:
 		return w.remove(ctx, it)
@@ -94,14 +97,8 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	seen, err := w.look(ctx, it, it.copernicaID())
 	// A write of a process that died may still arrive: no key that it may have
 	// sent is created before that can no longer happen (promise 13).
-	if wait := it.createNotYet.Sub(w.cfg.Now()); err == nil && seen == nil && wait > 0 {
-		if wait <= w.cfg.WriteTimeout {
-			w.waiting.Do(func() {
-				w.cfg.Log.Info("a run was cut off in the middle of its writes: waiting until none of them can still arrive, then going on",
-					"wait", wait.Round(time.Second).String())
-			})
-		}
-		if wait > w.cfg.WriteTimeout || !w.sleep(w.starting, wait) { //nolint:contextcheck // a stop ends the waiting, not the calls
+	if err == nil && seen == nil && it.createNotYet.After(w.cfg.Now()) {
+		if !w.await(it.createNotYet) { //nolint:contextcheck // a stop ends the waiting, not the calls
 			return result{unknown: 1} // not now: the row stays as it was
 		}
 		seen, err = w.look(ctx, it, 0)
@@ -118,6 +115,22 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	default:
 		return w.merge(ctx, it, seen)
 	}
+}
+
+// await waits until a write that nobody answered for can no longer arrive. It reports false
+// when that is too long, or the run ends.
+func (w *writer) await(t time.Time) bool {
+	wait := t.Sub(w.cfg.Now())
+	if wait > w.cfg.WriteTimeout {
+		return false
+	}
+	if wait > 0 {
+		w.waiting.Do(func() {
+			w.cfg.Log.Info("a run was cut off in the middle of its writes: waiting until none of them can still arrive, then going on",
+				"wait", wait.Round(time.Second).String())
+		})
+	}
+	return w.sleep(w.starting, wait)
 }
 
 // takeOver makes the profile of the guest whom a customer turned out to be the customer's,
