@@ -67,6 +67,8 @@ type town struct {
 	key     string // of the state
 	mapping *mapping.Mapping
 
+	unsubscribed map[string]bool // keys of who opted out in Copernica
+
 	shopAhead atomic.Int64  // by how much the shop's clock is past townBegan
 	ahead     time.Duration // by how much those of the processes are before the real one
 }
@@ -85,7 +87,7 @@ func inPostgres(t *testing.T) string { return pgtest.URL(t, pgtest.Template{}) }
 // newTown founds a town whose state is in a database.
 func newTown(t *testing.T, database string, begins size) *town {
 	t.Helper()
-	w := &town{key: seal.NewKey()}
+	w := &town{key: seal.NewKey(), unsubscribed: map[string]bool{}}
 	w.shop = magentotest.New(magentotest.Config{
 		Seed: 7, Customers: begins.customers, Orders: begins.orders, Start: townBegan().Add(-24 * time.Hour),
 		Now: func() time.Time { return townBegan().Add(time.Duration(w.shopAhead.Load())) },
@@ -152,6 +154,7 @@ func legs() []leg {
 		// The orders come first, so that they have to bring customers.
 		{(*town).peopleOrder, []string{"run", "orders"}},
 		{(*town).peopleMove, []string{"run"}},
+		{(*town).peopleOptOut, []string{"run", "unsubscribes"}},
 		{(*town).peopleLeave, []string{"run", "customers/sweep"}},
 	}
 }
@@ -228,6 +231,18 @@ func (w *town) peopleMove() {
 	w.shopAhead.Add(int64(time.Minute))
 }
 
+// peopleOptOut unsubscribes customers in Copernica.
+func (w *town) peopleOptOut() {
+	w.shopAhead.Store(int64(2*time.Hour + 30*time.Minute))
+	for i, c := range w.shop.Data().Customers {
+		key := w.mapping.CustomerKey(c.ID)
+		if i%9 == 4 && c.NewsletterStatus == magentotest.Subscribed && w.account.Unsubscribe(copernicatest.DatabaseName, key) == nil {
+			w.unsubscribed[key] = true
+		}
+	}
+	w.shopAhead.Add(int64(time.Minute))
+}
+
 // peopleLeave deletes customers, some of whom have ordered. Others change without a time
 // that tells.
 func (w *town) peopleLeave() {
@@ -300,7 +315,7 @@ func (w *town) finish(t *testing.T, args []string, env ...string) (calls int) {
 // judge asks the oracle, and holds that one run more makes no call (promise 8).
 func (w *town) judge(t *testing.T) {
 	t.Helper()
-	data, opts := w.shop.Data(), oracle.Options{Shop: "shop", Zone: amsterdam(t)}
+	data, opts := w.shop.Data(), oracle.Options{Shop: "shop", Zone: amsterdam(t), Unsubscribed: w.unsubscribed}
 	people, orders := oracle.Expect(data, opts), oracle.ExpectOrders(data, opts)
 	profiles := w.account.Profiles(copernicatest.DatabaseName)
 	rows := func(name string) []copernicatest.Subprofile {

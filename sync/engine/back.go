@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,7 +56,10 @@ func (r *run) writeBack(ctx context.Context) error {
 			return errors.Join(listed, err)
 		}
 	}
-	cp.Pipeline, cp.Stream, cp.Horizon = r.cfg.Pipeline, r.stream, began
+	cp.Pipeline, cp.Stream = r.cfg.Pipeline, r.stream
+	if !r.passedOver { // else the next look begins where this one did
+		cp.Horizon = began
+	}
 	r.row.Outcome = state.Done
 	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp})
 	return errors.Join(listed, err)
@@ -73,6 +77,10 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 	if err != nil {
 		return err
 	}
+	first, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, Customers)
+	if err != nil {
+		return err
+	}
 	var (
 		mu     sync.Mutex
 		commit = state.Commit{Run: &r.row}
@@ -82,11 +90,16 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 	group.SetLimit(r.cfg.Reads)
 	for _, p := range people {
 		rec, ok := known[p.Fields[r.cfg.Mapping.KeyField()]]
+		if r.undecided(&p, rec, ok, first.Horizon.IsZero()) {
+			r.passedOver = true
+		}
 		if !ok || rec.CopernicaID != p.ID || !settledRow(rec) || !r.optedOut(&p, &rec) {
 			continue
 		}
 		group.Go(func() error {
+			r.cfg.TestHook(PointReturning)
 			err := r.unsubscribe(ctx, &rec)
+			r.cfg.TestHook(PointReturned)
 			if err == nil {
 				err = r.unsubscribeOthers(ctx, &rec, p.Fields[r.cfg.Mapping.EmailField()])
 			}
@@ -122,6 +135,19 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 		err = r.closeLetters(saving, mended)
 	}
 	return errors.Join(failed, err)
+}
+
+// undecided reports whether a profile shows an opt-out that nobody can settle yet: the
+// ledger does not know its row while the customers' first pass is not finished, or has a
+// write of it without an outcome.
+func (r *run) undecided(p *copernica.Profile, rec state.Record, known, firstPass bool) bool {
+	if !r.cfg.Mapping.Consent().OptedOut(p.Fields[r.writer.consent]) {
+		return false
+	}
+	if !known {
+		return firstPass && strings.HasPrefix(p.Fields[r.cfg.Mapping.KeyField()], r.cfg.Mapping.ProfilePrefix())
+	}
+	return rec.State == state.Planned || rec.State == state.Unknown
 }
 
 // settledRow reports whether the ledger knows what Copernica has of a profile.

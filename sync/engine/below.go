@@ -81,7 +81,7 @@ func (w *writer) retrieve(ctx context.Context, it *intent) (res result, over boo
 	if it.strayed == 0 {
 		return result{}, false
 	}
-	if !w.await(it.createNotYet) { //nolint:contextcheck // a stop ends the waiting, not the calls
+	if !w.await(it.createNotYet) {
 		return result{unknown: 1}, true // not now: the row stays as it was
 	}
 	call, cancel := w.deadline(ctx)

@@ -17,6 +17,8 @@ func (it *intent) decideConsent(cfg *Config, shown string, optedOut bool) (send,
 		return false, false
 	case it.row.OptIn && optedOut:
 		return false, true
+	case ours && !it.row.OptIn && values.OptedOut(shown):
+		return false, false // an opt-out of Copernica that the shop has taken over
 	case ours:
 		return true, false
 	case !it.row.OptIn && (shown == values.In || shown == ""):

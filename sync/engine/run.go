@@ -46,12 +46,13 @@ type run struct {
 	total    atomic.Int64 // records expected in this pass
 	waiting  atomic.Bool  // it ended at an order whose customer is yet to come
 
-	unreached int64    // rows planned and not sent; owned by the goroutine that commits
-	letters   int64    // dead letters open when it began
-	inflight  keys     // of pages not committed yet
-	counted   bool     // the census was taken
-	parted    []string // keys of profiles below which orders of accounts stand that have their own now
-	adopting  bool     // it found profiles that the ledger does not know
+	unreached  int64    // rows planned and not sent; owned by the goroutine that commits
+	letters    int64    // dead letters open when it began
+	inflight   keys     // of pages not committed yet
+	passedOver bool     // the way back left an opt-out that it could not settle yet
+	counted    bool     // the census was taken
+	parted     []string // keys of profiles below which orders of accounts stand that have their own now
+	adopting   bool     // it found profiles that the ledger does not know
 
 	quarantined bool // it reads quarantined records again
 

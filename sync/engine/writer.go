@@ -98,7 +98,7 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	// A write of a process that died may still arrive: no key that it may have
 	// sent is created before that can no longer happen (promise 13).
 	if err == nil && seen == nil && it.createNotYet.After(w.cfg.Now()) {
-		if !w.await(it.createNotYet) { //nolint:contextcheck // a stop ends the waiting, not the calls
+		if !w.await(it.createNotYet) {
 			return result{unknown: 1} // not now: the row stays as it was
 		}
 		seen, err = w.look(ctx, it, 0)
