@@ -10,8 +10,9 @@ import (
 // somebodyThere picks a live profile that the shop's people have.
 func (m *model) somebodyThere(e event) (copernicatest.Profile, bool) {
 	var list []copernicatest.Profile
+	buried := m.buriedPeople(m.shop.Data().Customers)
 	for _, p := range m.account.Profiles(database) {
-		if key := p.Fields["customer_id"]; strings.HasPrefix(key, "shop-") && !m.deleted[key] && !m.left[key] {
+		if key := p.Fields["customer_id"]; strings.HasPrefix(key, "shop-") && !m.deleted[key] && !m.left[key] && !buried[key] {
 			list = append(list, p)
 		}
 	}

@@ -60,11 +60,12 @@ func (m *model) claimsSeen(data magentotest.Data) (claims map[string]string, any
 	for _, c := range data.Customers {
 		has[m.mapping.CustomerKey(c.ID)+" "+m.mapping.GuestKey(c.WebsiteID, c.Email)] = c.Confirmation == ""
 	}
+	buried := m.buriedPeople(data.Customers)
 	for guest, who := range m.had {
 		certain := len(who) == 1
 		for key := range who {
 			certain = certain && has[key+" "+guest]
-			if m.deleted[key] || m.lost {
+			if m.deleted[key] || buried[key] || m.lost {
 				anybodys[guest] = true
 			}
 		}

@@ -40,6 +40,9 @@ func (m *model) met(id int64) {
 // shopSays is a newsletter status set in the shop.
 func (m *model) shopSays(id int64, before, after int) {
 	c := m.consent[m.mapping.CustomerKey(id)]
+	if c == nil {
+		return // who is to be erased
+	}
 	if word(after) == in {
 		c.inAt = time.Now()
 	}
@@ -145,7 +148,9 @@ func (m *model) newsletters() map[string]string {
 func (m *model) watch() {
 	m.t.Helper()
 	profiles := m.account.Profiles(database)
-	m.noteEmails(m.shop.Data().Customers)
+	people := m.shop.Data().Customers
+	m.noteEmails(people)
+	m.nobodyComesBack(people, profiles)
 	m.guestsClaimed(profiles)
 	seen := map[string]bool{}
 	for _, p := range profiles {
@@ -169,6 +174,7 @@ func (m *model) judgeConsent() {
 		book, there := m.consent[key], shown[key] == in
 		here := word(c.NewsletterStatus) == in
 		switch {
+		case book == nil: // who is erased
 		case modelForgets && book.maybe && here && !there:
 		case book.must == out && (here || there):
 			m.wrongly("an opt-out was undone", "%s: the shop says %v, Copernica %q, %+v", key, here, shown[key], *book)

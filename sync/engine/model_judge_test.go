@@ -112,7 +112,14 @@ func (m *model) judgeRows(early bool) {
 			nobodys[m.mapping.OrderKey(o.ID)] = true
 		}
 	}
-	want = slices.DeleteFunc(want, func(r oracle.Row) bool { return anybodys[r.Key] })
+	buried := m.buriedPeople(data.Customers)
+	for _, o := range data.Orders {
+		if buried[m.mapping.CustomerKey(o.CustomerID)] {
+			nobodys[m.mapping.OrderKey(o.ID)] = true
+		}
+	}
+	have = slices.DeleteFunc(have, func(p copernicatest.Profile) bool { return buried[p.Fields["customer_id"]] && (early || m.lost) })
+	want = slices.DeleteFunc(want, func(r oracle.Row) bool { return anybodys[r.Key] || buried[r.Key] })
 	if modelBuries {
 		maps.Copy(nobodys, m.buried(all))
 	}
@@ -164,7 +171,7 @@ func (m *model) picture() string {
 // somebody else's.
 func (m *model) notOurs(p *copernicatest.Profile, want []oracle.Row) bool {
 	key := p.Fields["customer_id"]
-	if m.mine[p.ID] != nil || m.deleted[key] && modelErasure == "flag" {
+	if m.mine[p.ID] != nil || m.deleted[key] && !m.drawn.erase {
 		return true
 	}
 	if !m.left[key] {

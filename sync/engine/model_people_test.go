@@ -108,7 +108,7 @@ func change(c *magentotest.Customer, e event) {
 
 func (m *model) rename(e event) {
 	c := m.someone(e)
-	if m.spoiled[c.ID] != "" {
+	if m.spoiled[c.ID] != "" || m.unnamed(&c) {
 		return
 	}
 	email := m.fresh(event{who: e.who + 1, how: e.how}, c.WebsiteID)
@@ -121,6 +121,9 @@ func (m *model) rename(e event) {
 // spoil gives a customer an e-mail that no field holds; mend takes it back.
 func (m *model) spoil(e event) {
 	c := m.someone(e)
+	if m.unnamed(&c) {
+		return
+	}
 	if m.spoiled[c.ID] != "" {
 		m.mend(c.ID)
 		return
@@ -141,7 +144,7 @@ func (m *model) remove(e event) {
 	for _, p := range m.account.Profiles(database) {
 		for _, s := range m.account.Subprofiles(database, "Orders") {
 			for _, o := range m.shop.Data().Orders {
-				if p.Fields["customer_id"] == key && s.Parent == p.ID && o.CustomerID == c.ID && !m.lost && s.Fields["order_id"] == m.mapping.OrderKey(o.ID) {
+				if p.Fields["customer_id"] == key && s.Parent == p.ID && o.CustomerID == c.ID && !m.lost && !m.drawn.erase && s.Fields["order_id"] == m.mapping.OrderKey(o.ID) {
 					m.owners[o.ID] = key
 				}
 			}
@@ -161,6 +164,9 @@ func (m *model) anonymise(e event) {
 		c.FirstName, c.LastName, c.MiddleName, c.DOB = "Anonymous", "Customer", "", ""
 		c.Email = fmt.Sprintf("anonymous-%d@example.invalid", c.ID)
 	})
+	if m.drawn.erase {
+		delete(m.consent, m.mapping.CustomerKey(c.ID))
+	}
 }
 
 // newsletter sets a status, on the storefront or by saving the customer.

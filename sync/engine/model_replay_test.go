@@ -29,14 +29,14 @@ func replay(t *testing.T, text string) {
 	}
 }
 
-const historyHead = "shop %d with %d customers and %d orders, %d a page, %d at once, file %t:"
+const historyHead = "shop %d with %d customers and %d orders, %d a page, %d at once, file %t, erase %t:"
 
 var historyEvent = regexp.MustCompile(`\{"([a-z ]+)", (\d+), (\d+), (\d+)\}`)
 
 // readHistory is the inverse of drawn's String.
 func readHistory(text string) (*drawn, error) {
 	var h drawn
-	if _, err := fmt.Sscanf(text, historyHead, &h.shop.Seed, &h.shop.Customers, &h.shop.Orders, &h.page, &h.lanes, &h.file); err != nil {
+	if _, err := fmt.Sscanf(text, historyHead, &h.shop.Seed, &h.shop.Customers, &h.shop.Orders, &h.page, &h.lanes, &h.file, &h.erase); err != nil {
 		return nil, fmt.Errorf("%s: %w", historyVariable, err)
 	}
 	for _, found := range historyEvent.FindAllStringSubmatch(text, -1) {
@@ -55,7 +55,7 @@ func readHistory(text string) (*drawn, error) {
 // String prints a history as it is played.
 func (h *drawn) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, historyHead, h.shop.Seed, h.shop.Customers, h.shop.Orders, h.page, h.lanes, h.file)
+	fmt.Fprintf(&b, historyHead, h.shop.Seed, h.shop.Customers, h.shop.Orders, h.page, h.lanes, h.file, h.erase)
 	for _, e := range h.events {
 		fmt.Fprintf(&b, " {%q, %d, %d, %d}", e.do, e.who, e.how, e.when)
 	}

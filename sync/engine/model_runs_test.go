@@ -210,6 +210,10 @@ func (m *model) take(do job) (engine.Report, error) {
 		cfg.Store = mortal{m.store, &m.doom.dead}
 		cfg.TestHook = m.doom.visit
 		cfg.Writes, cfg.Reads = m.drawn.lanes, 1
+		cfg.Persons = m.persons()
+		if m.drawn.erase {
+			cfg.Erasure = engine.Erasure{Policy: engine.EraseRemove, Anonymised: []string{"anonymous-*@example.invalid"}, Graves: m.graves}
+		}
 	})
 	report, err := do(ctx, e)
 	if held, ok := errors.AsType[*state.HeldError](err); ok {

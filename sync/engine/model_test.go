@@ -27,7 +27,6 @@ import (
 
 // What the product does not do yet. A switch goes when it does.
 const (
-	modelErasure = "flag" // what becomes of a deleted customer's profile: flag, blank or remove
 	// modelForgets: a look for opt-outs passes over profiles that the ledger does not know
 	// just then, and never comes back to them.
 	modelForgets = true
@@ -101,6 +100,7 @@ type drawn struct {
 	shop   magentotest.Config
 	page   int  // records a page
 	file   bool // the state is a file, so that an older copy can be restored
+	erase  bool // who is gone from the shop is removed, not only flagged
 	lanes  int  // calls in flight
 	events []event
 }
@@ -123,6 +123,7 @@ func drawWorld(rt *rapid.T) drawn {
 		page:  []int{50, 1, 2, 3}[even(rt, 2)],
 		lanes: []int{1, 1, 1, 4}[even(rt, 2)],
 		file:  even(rt, 3) == 0,
+		erase: even(rt, 2) == 0,
 	}
 }
 
@@ -230,6 +231,9 @@ type model struct {
 	// guestsOut are guests who opted out in Copernica, by key, and when.
 	guestsOut map[string]time.Time
 
+	graves *graves         // what a tombstone file holds
+	gone   map[string]bool // keys of people who were erased
+
 	hands bool // somebody changed rows in Copernica
 	lost  bool // the state was lost, or an older one restored
 	kept  bool // there is a copy of the state
@@ -245,6 +249,7 @@ func newModel(w *world, h *drawn) *model {
 		spoiled: map[int64]string{}, mine: map[int64]map[string]string{}, consent: map[string]*consent{},
 	}
 	m.wire, m.jitter = m.doom.wire, func() float64 { return 0.5 }
+	m.graves, m.gone = &graves{}, map[string]bool{}
 	for _, c := range m.shop.Data().Customers {
 		m.met(c.ID)
 	}
