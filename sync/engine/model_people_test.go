@@ -52,7 +52,7 @@ func (m *model) fresh(e event, website int64) string {
 		}
 	case 1:
 		if people := m.shop.Data().Customers; len(people) > 0 {
-			if c := people[e.who%len(people)]; m.spoiled[c.ID] == "" && m.free(website, c.Email) {
+			if c := people[e.who%len(people)]; m.spoiled[c.ID] == "" && !m.unnamed(&c) && m.free(website, c.Email) {
 				return c.Email
 			}
 		}
