@@ -82,12 +82,12 @@ func TestPostgresTrouble(t *testing.T) {
 				fails("in a run")
 				<-over
 				w.later()
-				ledger.settle()
+				ledger.settle([]string{"run"})
 				for _, l := range legs() {
 					l.happens(w)
 					w.finish(t, l.args)
 				}
-				ledger.settle()
+				ledger.settle([]string{"run"})
 				w.judge(t)
 			})
 		})
@@ -161,8 +161,9 @@ func (l *ledger) look(row string) {
 	}
 }
 
-// settle asks for the rows that were written while the state was away.
-func (l *ledger) settle() {
+// settle asks for the rows that were written while the state was away. The way back writes
+// to the shop alone.
+func (l *ledger) settle(args []string) {
 	l.t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,7 +174,7 @@ func (l *ledger) settle() {
 		}
 	}
 	l.t.Logf("%d writes looked at, %d of them later", l.asked, len(l.unread))
-	if l.asked == 0 {
+	if l.asked == 0 && strings.Join(args, " ") != "run unsubscribes" {
 		l.t.Error("nothing was written")
 	}
 	l.asked = 0
@@ -233,7 +234,7 @@ func TestPostgresKilledFiveTimes(t *testing.T) {
 		t.Error(err)
 	}
 	most := size{200 / testScale(), 500 / testScale()}
-	for i, leg := range []struct{ kills, calls int }{{1, most.customers}, {3, most.orders}, {1, most.customers}, {0, 0}, {0, 0}} {
+	for i, leg := range []struct{ kills, calls int }{{1, most.customers}, {3, most.orders}, {1, most.customers}, {0, 0}, {0, 0}, {0, 0}} {
 		l := legs()[i]
 		l.happens(w)
 		for due := kills + leg.kills; kills < due; {
@@ -252,7 +253,7 @@ func TestPostgresKilledFiveTimes(t *testing.T) {
 			w.later()
 		}
 		w.finish(t, l.args)
-		ledger.settle()
+		ledger.settle(l.args)
 	}
 	if kills != 5 {
 		t.Errorf("the server was killed %d times", kills)
@@ -286,7 +287,7 @@ func TestPromise09_AnswersOfCommitsAreLost(t *testing.T) {
 		if out, err := w.command(t, l.args).CombinedOutput(); err != nil || !strings.Contains(string(out), "the state's answer was lost, it is read again") {
 			t.Errorf("%v: %v\n%s", l.args, err, out)
 		}
-		ledger.settle()
+		ledger.settle(l.args)
 	}
 	proxy.AtCommits(func() pgtest.Cut { return pgtest.Through })
 	if n := proxy.Cuts(); n < 8 {

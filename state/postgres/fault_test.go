@@ -118,6 +118,7 @@ func TestServerKilledWhileCommitting(t *testing.T) {
 		wg   sync.WaitGroup
 		last state.Checkpoint
 	)
+	saves := make(chan struct{}, 1)
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			next := last
@@ -128,6 +129,10 @@ func TestServerKilledWhileCommitting(t *testing.T) {
 			switch {
 			case err == nil:
 				last = saved
+				select {
+				case saves <- struct{}{}:
+				default:
+				}
 			case errors.Is(err, state.ErrConflict), errors.Is(err, state.ErrFenced), errors.Is(err, postgres.ErrUnknown):
 				t.Errorf("after version %d: %v", last.Version, err)
 				return
@@ -136,15 +141,27 @@ func TestServerKilledWhileCommitting(t *testing.T) {
 			}
 		}
 	})
+	works := func() { // it commits again, and goes on for a while
+		select {
+		case <-saves:
+			wait(t, 150*time.Millisecond)
+		case <-time.After(time.Minute):
+			t.Error("nothing was committed for a minute")
+		}
+	}
 	for range 5 {
-		wait(t, 150*time.Millisecond)
+		works()
 		server.Kill()
+		select {
+		case <-saves: // of before
+		default:
+		}
 		if err := server.Start(); err != nil {
 			t.Error(err)
 			break
 		}
 	}
-	wait(t, 150*time.Millisecond)
+	works()
 	cancel()
 	wg.Wait()
 	cp, err := s.Checkpoint(t.Context(), "shop", "customers")

@@ -225,8 +225,11 @@ func (r *run) profile(ctx context.Context, id int64) (*copernica.Profile, error)
 // person, and the way back then takes it to the shop (promise 18).
 func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record) error {
 	from, err := r.profile(ctx, guest.CopernicaID)
-	if err != nil || from == nil || !r.optedOut(from, &guest) {
+	if err != nil || from == nil || !r.cfg.Mapping.Consent().OptedOut(from.Fields[r.writer.consent]) {
 		return err
+	}
+	if _, account := r.cfg.Mapping.CustomerID(guest.Key); account && !r.optedOut(from, &guest) {
+		return nil // the shop's own word, which stands in the consent of all accounts
 	}
 	to, err := r.profile(ctx, customer.CopernicaID)
 	if err != nil || to == nil {

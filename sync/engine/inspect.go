@@ -121,19 +121,20 @@ func (r *run) openTables(ctx context.Context, tables []mapping.Table) error {
 
 // shown is a row in Copernica beside what the mapping makes of it.
 type shown struct {
-	id  int64
-	row mapping.Row
+	id      int64
+	profile int64 // below which it stands; 0: it is one
+	row     mapping.Row
 }
 
 // rowsOf lists a table's rows with ids above one.
 func (r *run) rowsOf(ctx context.Context, t mapping.Table, after int64) iter.Seq2[[]shown, error] {
-	standing := func(id int64, fields map[string]string) shown {
-		return shown{id, r.cfg.Mapping.Standing(t, fields)}
+	standing := func(id, profile int64, fields map[string]string) shown {
+		return shown{id, profile, r.cfg.Mapping.Standing(t, fields)}
 	}
 	if t == mapping.Profiles {
-		return pageOf(r.writer.db.All(ctx, after), func(p copernica.Profile) shown { return standing(p.ID, p.Fields) })
+		return pageOf(r.writer.db.All(ctx, after), func(p copernica.Profile) shown { return standing(p.ID, 0, p.Fields) })
 	}
-	return pageOf(r.writer.below[state.Entity(t)].rows.All(ctx, after), func(s copernica.Subprofile) shown { return standing(s.ID, s.Fields) })
+	return pageOf(r.writer.below[state.Entity(t)].rows.All(ctx, after), func(s copernica.Subprofile) shown { return standing(s.ID, s.Profile, s.Fields) })
 }
 
 func pageOf[T any](pages iter.Seq2[[]T, error], show func(T) shown) iter.Seq2[[]shown, error] {
@@ -237,15 +238,20 @@ func (r *run) inspectPage(ctx context.Context, e state.Entity, after, upto int64
 	for i := range rows {
 		byID[rows[i].id] = &rows[i]
 	}
+	parents, err := r.parents(ctx, known)
+	if err != nil {
+		return err
+	}
 	for _, rec := range known {
 		row := byID[rec.CopernicaID]
 		delete(byID, rec.CopernicaID)
-		if !settledRow(rec) {
-			continue
+		if !settledRow(rec) || in.Repair && r.rehearsal == nil && rec.RunID == r.row.ID {
+			continue // what this run sent again came after the list
 		}
 		found := Finding{Entity: e, Key: rec.Key, CopernicaID: rec.CopernicaID, SourceID: rec.SourceID, Repaired: in.Repair}
 		switch {
-		case row == nil:
+		case row == nil, row.profile != 0 && usable(parents[rec.Parent]) != 0 && row.profile != usable(parents[rec.Parent]):
+			// What stands below another profile than its own is not where anybody looks for it.
 			found.Deviation = Removed
 			rec.State, rec.CopernicaID = state.Removed, 0
 		case row.row.Key != rec.Key || !rec.Hash.IsZero() && r.hasher.Sum(string(e), row.row.Content()...) != rec.Hash:
@@ -278,6 +284,20 @@ func (r *run) inspectPage(ctx context.Context, e state.Entity, after, upto int64
 		return nil
 	}
 	return r.mend(ctx, again)
+}
+
+// parents returns the ledger rows of the profiles that rows stand below.
+func (r *run) parents(ctx context.Context, rows []state.Record) (map[string]state.Record, error) {
+	var keys []string
+	for _, rec := range rows {
+		if rec.Parent != "" && rec.Entity != state.Profile {
+			keys = append(keys, rec.Parent)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
 }
 
 // strange reports rows with keys of this shop that the ledger does not know at their

@@ -33,7 +33,7 @@ const (
 	// modelAttempts: a value of ours whose write had no answer is taken for somebody else's.
 	modelAttempts = true
 	// modelBuries: a row without an outcome is made below a profile that was removed since.
-	modelBuries = true
+	modelBuries = false
 	// modelParts: a row without an outcome whose order becomes somebody else's stands twice.
 	modelParts = true
 )

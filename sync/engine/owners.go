@@ -158,7 +158,9 @@ func (r *run) wait(ctx context.Context, p *page, orders []*placed, profiles map[
 // alive asks Copernica which of the profiles that get rows are still there.
 func (r *run) alive(ctx context.Context, p *page, orders []*placed, profiles map[string]state.Record) error {
 	var ids []int64
-	matters := func(o *placed) bool { return o.creates() || p.force && o.writes() }
+	// A look that finds nothing becomes a creation.
+	looks := func(it *intent) bool { return it.writes() && it.lookFirst }
+	matters := func(o *placed) bool { return o.creates() || o.has(looks) || p.force && o.writes() }
 	for _, o := range orders {
 		if o.order.owner != nil && o.order.owner.id != 0 && matters(o) {
 			ids = append(ids, o.order.owner.id)

@@ -1,0 +1,67 @@
+package engine_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/magento-copernica/syncd/internal/emulator"
+	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
+)
+
+// A row whose update had no answer is looked for; where its profile was removed meanwhile
+// nothing is made below that one, which nobody sees.
+func TestPromise15_ARowWithoutAnOutcomeIsNotMadeBelowARemovedProfile(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		customer := w.ids(1)[0]
+		order := w.order(customer, "kettle", "toaster")
+		w.both()
+		w.settle()
+		w.shop.EditOrder(order, func(o *magentotest.Order) { o.Status, o.Lines[0].Name = "processing", "a better kettle" })
+		w.settle()
+		w.account.Faults().Add(emulator.Fault{Kind: emulator.Status, Status: 502, PathContains: "/subprofile", Times: 1000})
+		_, _ = w.engine(nil).Run(w.t.Context(), engine.Orders) // it is cut short
+		w.account.Faults().Clear()
+		if err := w.account.RemoveProfile(w.profileOf(w.mapping.CustomerKey(customer)).ID); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			time.Sleep(3 * time.Hour)
+			w.run()
+			w.runOrders()
+		}
+		w.ordersInStep()
+	})
+}
+
+// A row that stands below another profile than the ledger says is not where anybody looks
+// for it: it is made anew below its own.
+func TestPromise15_ARowBelowAnotherProfileIsFound(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		ids := w.ids(2)
+		order := w.order(ids[0], "kettle")
+		w.both()
+		key, other := w.mapping.OrderKey(order), w.profileOf(w.mapping.CustomerKey(ids[1]))
+		mine := w.below(w.profileOf(w.mapping.CustomerKey(ids[0])).ID)[key]
+		strayed, err := w.account.AddSubprofile("Orders", other.ID, mine.Fields)
+		check(w, err)
+		check(w, w.account.RemoveSubprofile(mine.ID))
+		lease, err := w.store.Acquire(t.Context(), "shop", "test", time.Minute)
+		check(w, err)
+		rec := w.record(state.Order, key)
+		rec.CopernicaID = strayed
+		_, err = w.store.Commit(t.Context(), lease, state.Commit{Records: []state.Record{rec}})
+		check(w, err)
+		check(w, w.store.Release(t.Context(), lease))
+
+		var found []engine.Finding
+		_, err = w.engine(nil).Inspect(t.Context(), engine.Inspection{Repair: true, Found: func(f engine.Finding) { found = append(found, f) }})
+		check(w, err)
+		if len(found) != 1 || found[0].Deviation != engine.Removed || found[0].Key != key {
+			t.Errorf("%+v", found)
+		}
+		check(w, w.account.RemoveSubprofile(strayed))
+		w.ordersInStep()
+	})
+}
