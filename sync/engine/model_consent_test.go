@@ -20,7 +20,7 @@ type consent struct {
 	told  bool      // syncd has looked since, perhaps at this one: what follows may count as later
 	doubt bool      // the state forgot what was settled
 	hand  bool      // somebody opted in in Copernica, which the shop never learns
-	maybe bool      // a look for opt-outs may have passed over an unsettled one
+	stale bool      // an older state knows the shop's last word but one, and nothing looked since
 	inAt  time.Time // of the last opt-in in the shop
 	again bool      // an opt-out in Copernica was settled before: a new one looks the same
 }
@@ -48,6 +48,8 @@ func (m *model) shopSays(id int64, before, after int) {
 	}
 	switch {
 	case word(before) == word(after):
+	case word(after) == out && c.stale: // which may be what the older state knows
+		c.must, c.hand = "", true
 	case word(after) == out:
 		if !c.hand {
 			c.must = out
@@ -73,7 +75,7 @@ func (m *model) optedOutThere(key, shown string) {
 		}
 		return
 	}
-	c.must, c.open, c.told, c.hand, c.maybe = out, true, false, false, false
+	c.must, c.open, c.told, c.hand = out, true, false, false
 }
 
 // optedInThere is an opt-in made in Copernica.
@@ -99,7 +101,7 @@ func (m *model) removedThere(key string) {
 // lookedBack is a finished round of opt-outs from Copernica.
 func (m *model) lookedBack() {
 	for _, c := range m.consent {
-		if c.maybe = c.maybe || c.open || m.lost; c.open {
+		if c.open {
 			c.open, c.told, c.again = false, true, true
 		}
 	}
@@ -112,7 +114,7 @@ func (m *model) settled() {
 		if id, _ := m.mapping.CustomerID(key); m.spoiled[id] != "" {
 			continue // whoever cannot be delivered is not settled
 		}
-		c.open, c.told, c.doubt, c.maybe = false, false, false, false
+		c.open, c.told, c.doubt, c.stale = false, false, false, false
 		if value := shown[key]; value != in {
 			c.hand = false
 		}
@@ -123,13 +125,15 @@ func (m *model) settled() {
 func (m *model) forgot(older bool) {
 	shown := m.newsletters()
 	for key, c := range m.consent {
-		c.doubt = true
+		c.doubt, c.stale = true, c.stale || older
 		id, _ := m.mapping.CustomerID(key)
 		switch {
 		case c.must == in && shown[key] != in:
 			c.must = ""
 		case older && c.again && c.must == out && word(m.customer(id).NewsletterStatus) == in:
 			c.must = "" // an opt-out that looks like the one which the copy knows
+		case older && c.must == out && shown[key] == in:
+			c.must, c.hand = "", true // likewise in the shop
 		}
 	}
 }
@@ -175,7 +179,6 @@ func (m *model) judgeConsent() {
 		here := word(c.NewsletterStatus) == in
 		switch {
 		case book == nil: // who is erased
-		case modelForgets && book.maybe && here && !there:
 		case book.must == out && (here || there):
 			m.wrongly("an opt-out was undone", "%s: the shop says %v, Copernica %q, %+v", key, here, shown[key], *book)
 		case book.must == in && (!here || !there):

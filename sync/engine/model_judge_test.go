@@ -120,10 +120,7 @@ func (m *model) judgeRows(early bool) {
 	}
 	have = slices.DeleteFunc(have, func(p copernicatest.Profile) bool { return buried[p.Fields["customer_id"]] && (early || m.lost) })
 	want = slices.DeleteFunc(want, func(r oracle.Row) bool { return anybodys[r.Key] || buried[r.Key] })
-	if modelBuries {
-		maps.Copy(nobodys, m.buried(all))
-	}
-	if m.lost || modelParts { // where an order stood before it moved is forgotten
+	if m.lost { // where an order stood before it moved is forgotten
 		maps.Copy(nobodys, m.moved)
 	}
 	rows := func(collection string) []copernicatest.Subprofile {
@@ -216,25 +213,12 @@ func (m *model) lineLeft(data magentotest.Data, key string) bool {
 	return m.lines[key]
 }
 
-// buried are the orders with a row below a profile that was removed.
-func (m *model) buried(profiles []copernicatest.Profile) map[string]bool {
-	keys := map[string]bool{}
-	for _, collection := range []string{"Orders", "Orders_Items"} {
-		for _, s := range m.account.Subprofiles(database, collection) {
-			if !slices.ContainsFunc(profiles, func(p copernicatest.Profile) bool { return p.ID == s.Parent }) {
-				keys[s.Fields[oracle.KeyOrders]] = true
-			}
-		}
-	}
-	return keys
-}
-
 // once checks that no key of a collection has two rows, whoever's it is.
 func (m *model) once(what, collection, key string) {
 	m.t.Helper()
 	seen := map[string]int64{}
 	for _, s := range m.account.Subprofiles(database, collection) {
-		if (m.lost || modelParts) && (m.moved[s.Fields[oracle.KeyOrders]] || m.claimable(s.Fields[oracle.KeyOrders])) {
+		if m.lost && (m.moved[s.Fields[oracle.KeyOrders]] || m.claimable(s.Fields[oracle.KeyOrders])) {
 			continue
 		}
 		if other, ok := seen[s.Fields[key]]; ok && s.Fields[key] != "" {

@@ -27,15 +27,8 @@ import (
 
 // What the product does not do yet. A switch goes when it does.
 const (
-	// modelForgets: a look for opt-outs passes over profiles that the ledger does not know
-	// just then, and never comes back to them.
-	modelForgets = true
 	// modelAttempts: a value of ours whose write had no answer is taken for somebody else's.
 	modelAttempts = true
-	// modelBuries: a row without an outcome is made below a profile that was removed since.
-	modelBuries = false
-	// modelParts: a row without an outcome whose order becomes somebody else's stands twice.
-	modelParts = true
 )
 
 // checksAtOnce is how many histories rapid.Check makes, unless told otherwise.
