@@ -75,6 +75,7 @@ func TestDefaults(t *testing.T) {
 		Consent:        config.Period(15 * time.Minute),
 		WriteBack:      true,
 		Repair:         config.RepairRows,
+		Identity:       config.ByAccount,
 		Erasure:        config.EraseFlag,
 		TimeZone:       cfg.TimeZone,
 		StateDirectory: "/home/op/.local/state/syncd",

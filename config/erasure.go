@@ -28,6 +28,26 @@ func (e *Erasure) EnvDecode(value string) error {
 	}
 }
 
+// Identity says who is one person: an account of the shop, or an e-mail.
+type Identity string
+
+// The identities.
+const (
+	ByAccount Identity = "account"
+	ByEmail   Identity = "email"
+)
+
+// EnvDecode implements the decoder of envconfig.
+func (i *Identity) EnvDecode(value string) error {
+	switch by := Identity(strings.ToLower(value)); by {
+	case ByAccount, ByEmail:
+		*i = by
+		return nil
+	default:
+		return malformed(fmt.Sprintf("is %.40q: write account or email", value))
+	}
+}
+
 // Patterns are e-mails in which * stands for any characters and ? for one.
 type Patterns []string
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -141,6 +143,11 @@ func (v *visit) erasure() doctor.Finding {
 		}
 		if _, err := tombstone.New(tombstone.Config{Path: v.cfg.Tombstones, Pipeline: v.cfg.Shop, Box: box}); err != nil {
 			return doctor.Wrong("", "%s", err)
+		}
+		folder := filepath.Dir(v.cfg.Tombstones)
+		if at, err := os.Stat(folder); err != nil || !at.IsDir() {
+			return doctor.Wrong("create the folder, for the user that syncd runs as; under systemd allow it with ReadWritePaths=",
+				"SYNCD_TOMBSTONE_FILE is to be in %s, which is no folder that can be seen", folder)
 		}
 		return doctor.Good("%s, and %s keeps who was erased", v.cfg.Erasure, v.cfg.Tombstones)
 	case v.cfg.Erasure == config.EraseRemove || v.cfg.Erasure == config.EraseBlank:

@@ -217,7 +217,7 @@ func (c *claimsUndo) guest(ctx context.Context, cfg config.Config, store state.S
 	case strings.Contains(key, "@"):
 		return state.Record{}, &usageError{errors.New("name the guest by their key: `syncd lookup EMAIL` tells it")}
 	case customer:
-		return state.Record{}, &usageError{fmt.Errorf("%s is a customer: name the guest, whose key `syncd claims` lists; accounts are one as long as they have one e-mail in the shop", key)}
+		return state.Record{}, &usageError{fmt.Errorf("%s is a customer: name the guest, whose key `syncd claims` lists", key)}
 	case !guest:
 		return state.Record{}, &usageError{fmt.Errorf("%q is no key of a guest: `syncd claims` lists those of guests who are customers", key)}
 	}

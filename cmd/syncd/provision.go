@@ -85,6 +85,7 @@ func compileMapping(cfg config.Config) (*mapping.Mapping, error) {
 	if err != nil {
 		return nil, err
 	}
+	file.Identity = mapping.Identity(cfg.Identity)
 	return file.Compile(mapping.Options{Shop: cfg.Shop, Zone: cfg.TimeZone.Location()})
 }
 

@@ -322,3 +322,34 @@ func TestPromise17_ManyGuestsRegister(t *testing.T) {
 		}
 	})
 }
+
+// Who was said not to be the customer is not erased with them, though they share an e-mail.
+func TestPromise19_AnUndoneClaimKeepsTheGuest(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 20, Orders: 10}, func(_ *testing.T, w *world) {
+		y := w.yard(engine.EraseRemove)
+		const email = "family@example.test"
+		order := y.order(0, email)
+		y.runs()
+		id := w.register(email, nil)
+		y.runs()
+		if _, err := y.engine(y.tune).Unclaim(y.t.Context(), guestKey(w, email)); err != nil {
+			y.t.Fatal(err)
+		}
+		y.shop.Delete(id)
+		y.sweeps(0)
+		if _, ok := y.receipts()[y.mapping.CustomerKey(id)]; !ok {
+			y.t.Error("the customer was not erased")
+		}
+		y.shop.EditOrder(order, func(o *magentotest.Order) { o.Status = "complete" })
+		y.runs()
+		y.sweeps(0)
+		y.runs()
+		p := y.profiles()[guestKey(w, email)]
+		if rows := y.rowsOf(p.ID); p.ID == 0 || len(rows) != 2 || rows[0].Fields["status"] != "complete" {
+			y.t.Errorf("the guest is %v with %v", p, rows)
+		}
+		if _, ok := y.receipts()[guestKey(w, email)]; ok {
+			y.t.Error("the guest was erased")
+		}
+	})
+}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -215,12 +216,23 @@ func (r *run) livingGuests(ctx context.Context, p *page, orders []*placed) ([]*p
 	if err != nil {
 		return nil, err
 	}
+	guests, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, slices.Collect(maps.Keys(stones)))
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(stones, func(key string, _ time.Time) bool { return apart(guests[key]) })
 	return r.leaveErased(ctx, p, orders, func(o *placed) bool { return r.erasedGuest(o, stones) })
 }
 
 // erasedGuest reports whether an order is of a guest who is, or is to be, erased.
 func (r *run) erasedGuest(o *placed, stones map[string]time.Time) bool {
 	return o.Owner.Guest != nil && (r.anonymised(o.Owner.Guest.Email) || covered(stones, o.Owner.Key, o.created))
+}
+
+// apart reports whether an operator said of a living guest that they are not the customer
+// with their e-mail: that one's erasure is not theirs.
+func apart(guest state.Record) bool {
+	return guest.Parent != "" && guest.State != state.Claimed && guest.State != state.Missing && guest.State != state.Gone
 }
 
 // livingOwners leaves out the orders of customers that are older than their erasure.

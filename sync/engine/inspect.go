@@ -317,7 +317,10 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 		found := Finding{Deviation: Orphaned, Entity: e, Key: row.row.Key, CopernicaID: row.id}
 		if ok {
 			found.Deviation, found.SourceID, found.Chosen = Duplicated, rec.SourceID, rec.CopernicaID
-			if rec.CopernicaID == 0 {
+			switch {
+			case rec.CopernicaID == 0 && (rec.State == state.Gone || rec.State == state.Claimed):
+				found.Deviation = Orphaned // of nobody whom Copernica should have
+			case rec.CopernicaID == 0:
 				continue // its write is under way, or will find this row by its key
 			}
 			doubles = append(doubles, state.Double{Entity: e, Key: row.row.Key, CopernicaID: row.id, SeenAt: r.cfg.Now()})

@@ -216,7 +216,7 @@ func identityMark(cfg *Config) string { return "identity email " + cfg.Pipeline 
 type IdentityError struct{ Have, Want mapping.Identity }
 
 func (e *IdentityError) Error() string {
-	return fmt.Sprintf("the state was begun with `identity: %s`, and the mapping says %s: set it back, "+
+	return fmt.Sprintf("the state was begun with `identity: %s`, and it is to be %s now: set SYNCD_IDENTITY back, "+
 		"or remove this shop's profiles in Copernica and begin with a new state (SYNCD_DATABASE_URL)", e.Have, e.Want)
 }
 
