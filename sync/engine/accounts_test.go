@@ -175,7 +175,7 @@ func TestPromise18_ConsentOfSeveralAccounts(t *testing.T) {
 // Random people with few e-mails between them, on two websites: in the end each e-mail is
 // one person.
 func TestPromise17_HistoriesOfSharedEmails(t *testing.T) {
-	for n := range 12 {
+	for n := range histories(12) {
 		seed := uint64(time.Now().UnixNano()) + uint64(n)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
