@@ -68,7 +68,7 @@ func (r *run) gather(ctx context.Context, guest state.Record) error {
 	}
 	r.cfg.TestHook(PointGathered)
 	whole, err := r.gathered(ctx, guest, customer, moved)
-	if err == nil && !whole {
+	for try := 0; err == nil && !whole && try < looks; try++ {
 		// A write may have had no answer.
 		if err = r.pending(ctx); err == nil {
 			whole, err = r.gathered(ctx, guest, customer, moved)
@@ -113,7 +113,7 @@ func (r *run) keepRows(ctx context.Context, rows ...state.Record) error {
 // operator, or is gone from the shop, or something else stands below the profile.
 func (r *run) putOff(ctx context.Context, guest state.Record) error {
 	const longest = 24 * time.Hour
-	wait := time.Hour
+	wait := r.cfg.WriteTimeout
 	for range guest.Attempts {
 		wait = min(2*wait, longest)
 	}
