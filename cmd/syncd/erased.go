@@ -114,7 +114,7 @@ func (r *erasedReport) print(w io.Writer) error {
 var causeWords = map[string]string{
 	engine.CauseDeleted:    "deleted in the shop",
 	engine.CauseAnonymised: "anonymised in the shop",
-	engine.CauseTombstone:  "erased before, and brought back by a restored backup",
+	engine.CauseTombstone:  "erased before, and seen again, as after a backup was restored",
 }
 
 // words say what was done.

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/magento-copernica/syncd/state"
@@ -15,7 +16,7 @@ import (
 //   - where only the guest has a profile, it becomes the customer's: its key is
 //     rewritten, and what stands below it stays there;
 //   - where both have one, the guest's orders are made anew below the customer's
-//     (settleClaims), and then the guest's is removed.
+//     (gatherClaims), and then the guest's is removed.
 //
 // The ledger row of the guest's profile keeps the claim: it is Claimed, and its Parent is
 // the customer. From then on orders of that guest are the customer's, also when the
@@ -35,7 +36,7 @@ func settledOrRemoved(rec state.Record) bool { return settledRow(rec) || rec.Sta
 // keys of those guests.
 func (r *run) guestsOf(intents []*intent) map[string]*intent {
 	guests := map[string]*intent{}
-	if r.rehearsal != nil || !slices.Contains(r.cfg.Mapping.Tables(), mapping.Orders) {
+	if r.rehearsal != nil || !r.cfg.Mapping.HasOrders() {
 		return guests
 	}
 	for _, it := range intents {
@@ -48,14 +49,7 @@ func (r *run) guestsOf(intents []*intent) map[string]*intent {
 
 // claimGuests tells customers of the guests that they are, by the guests' keys.
 func (r *run) claimGuests(ctx context.Context, customers map[string]*intent) error {
-	if len(customers) == 0 {
-		return nil
-	}
-	keys := make([]string, 0, len(customers))
-	for key := range customers {
-		keys = append(keys, key)
-	}
-	guests, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	guests, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, slices.Collect(maps.Keys(customers)))
 	if err != nil {
 		return err
 	}

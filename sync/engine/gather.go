@@ -16,7 +16,7 @@ import (
 // those of the customers who they are, and then removes the guests' profiles. Each step
 // is found done or done again after whatever ends the run.
 func (r *run) gatherClaims(ctx context.Context) error {
-	if r.rehearsal != nil || !slices.Contains(r.cfg.Mapping.Tables(), mapping.Orders) {
+	if r.rehearsal != nil || !r.cfg.Mapping.HasOrders() {
 		return nil
 	}
 	for _, from := range r.parted {
@@ -132,15 +132,20 @@ func (r *run) moveOrders(ctx context.Context, from string) (moved []state.Record
 		if err != nil {
 			return nil, err
 		}
-		var again []source
+		var again []int64
 		for _, rec := range orders {
 			after = rec.Key
 			if rec.State != state.Removed {
 				moved = append(moved, rec)
-				again = append(again, source{rec.SourceID, rec.SourceUpdatedAt})
+				again = append(again, rec.SourceID)
 			}
 		}
-		if _, err := r.singleOrders(ctx, again, &page{}); err != nil {
+		items, err := r.ordersOf(ctx, again)
+		if err != nil {
+			return nil, err
+		}
+		p := &page{}
+		if err := r.single(ctx, p, len(items), func() error { return r.prepareOrders(ctx, p, items) }); err != nil {
 			return nil, err
 		}
 		if len(orders) < pendingAtOnce {
@@ -171,17 +176,37 @@ func (r *run) gathered(ctx context.Context, guest, customer state.Record, moved 
 			return false, err
 		}
 	}
-	if len(moved) == 0 {
+	return r.standBelow(ctx, customer, moved)
+}
+
+// standBelow reports whether Copernica shows orders and their lines below a profile.
+func (r *run) standBelow(ctx context.Context, customer state.Record, orders []state.Record) (bool, error) {
+	if len(orders) == 0 {
 		return true, nil
 	}
-	there, err := r.rowsBelow(ctx, r.cfg.Mapping.Collection(mapping.Orders), customer.CopernicaID)
+	ids := make([]int64, len(orders))
+	for i, rec := range orders {
+		ids[i] = rec.SourceID
+	}
+	lines, err := r.cfg.Store.RecordsBySource(ctx, r.cfg.Pipeline, state.Item, ids)
 	if err != nil {
 		return false, err
 	}
-	name := r.writer.below[state.Order].name
-	return !slices.ContainsFunc(moved, func(rec state.Record) bool {
-		return !slices.ContainsFunc(there, func(s copernica.Subprofile) bool { return s.Fields[name] == rec.Key })
-	}), nil
+	lines = slices.DeleteFunc(lines, func(rec state.Record) bool { return usable(rec) == 0 })
+	for table, rows := range map[mapping.Table][]state.Record{mapping.Orders: orders, mapping.Items: lines} {
+		shown, err := r.rowsBelow(ctx, r.cfg.Mapping.Collection(table), customer.CopernicaID)
+		if err != nil {
+			return false, err
+		}
+		there := make(map[string]bool, len(shown))
+		for _, s := range shown {
+			there[s.Fields[r.writer.below[state.Entity(table)].name]] = true
+		}
+		if slices.ContainsFunc(rows, func(rec state.Record) bool { return !there[rec.Key] }) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // leftBelow returns orders that the ledger has below a profile.

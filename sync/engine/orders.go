@@ -73,9 +73,11 @@ func (r *run) prepareOrders(ctx context.Context, p *page, items []magento.Item[m
 		if o.guest == nil {
 			continue
 		}
-		// Of one guest's orders the newest speaks, and they come by in that order.
+		// Of one guest's orders the newest speaks.
 		if one, ok := guests[o.guest.row.Key]; ok {
-			one.row, one.content, one.attempt = o.guest.row, o.guest.content, o.guest.attempt
+			if older := (&state.Record{SourceUpdatedAt: one.row.UpdatedAt, SourceID: one.row.SourceID}); !o.guest.olderThan(older) {
+				one.row, one.content, one.attempt = o.guest.row, o.guest.content, o.guest.attempt
+			}
 			o.guest = one
 		} else {
 			guests[o.guest.row.Key] = o.guest

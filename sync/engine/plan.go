@@ -117,8 +117,12 @@ func (it *intent) consentDue(unsettled bool) bool {
 }
 
 // olderThan reports whether Copernica acknowledged something newer. Where several
-// records make one row, equal times are decided by the later record.
+// records make one row, equal times are decided by the later record. A record that cannot
+// be read and has no time is as new as can be.
 func (it *intent) olderThan(rec *state.Record) bool {
+	if it.problem != nil && it.row.UpdatedAt.IsZero() {
+		return false
+	}
 	return it.row.UpdatedAt.Before(rec.SourceUpdatedAt) ||
 		it.row.UpdatedAt.Equal(rec.SourceUpdatedAt) && it.row.SourceID < rec.SourceID
 }

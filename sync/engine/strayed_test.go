@@ -65,3 +65,65 @@ func TestPromise15_ARowBelowAnotherProfileIsFound(t *testing.T) {
 		w.ordersInStep()
 	})
 }
+
+// Of one guest's orders the newest speaks, in whatever order they come by: a sweep goes by
+// their ids, and what is sent again comes as it was asked for.
+func TestPromise17_TheNewestOrderSpeaksInAnyOrder(t *testing.T) {
+	for name, again := range map[string]func(*world){
+		"a sweep": func(w *world) { w.sweep(engine.OrdersSweep) },
+		"a repair": func(w *world) {
+			_, err := w.engine(nil).Inspect(w.t.Context(), engine.Inspection{Repair: true})
+			check(w, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 3, func(t *testing.T, w *world) {
+				var orders []int64
+				for range 6 {
+					orders = append(orders, w.guestOrder("an@example.test", "An"))
+				}
+				w.both()
+				for i, id := range []int{2, 4, 0} { // the last to change is the first by its id
+					w.settle()
+					w.shop.EditOrder(orders[id], func(o *magentotest.Order) { o.FirstName = []string{"Ann", "Anna", "Annabel"}[i] })
+				}
+				w.both()
+				check(w, w.account.RemoveProfile(w.profileOf(w.guestKey("an@example.test")).ID))
+				lease, err := w.store.Acquire(t.Context(), "shop", "test", time.Minute)
+				check(w, err)
+				rec := w.record(state.Profile, w.guestKey("an@example.test"))
+				rec.SourceUpdatedAt, rec.State, rec.CopernicaID = time.Time{}, state.Removed, 0
+				if name == "a repair" {
+					rec = w.record(state.Profile, w.guestKey("an@example.test"))
+				}
+				_, err = w.store.Commit(t.Context(), lease, state.Commit{Records: []state.Record{rec}, Bare: []string{rec.Key}})
+				check(w, err)
+				check(w, w.store.Release(t.Context(), lease))
+				w.settle()
+				again(w)
+				w.sweep(engine.OrdersSweep)
+				w.ordersInStep()
+				if p := w.profileOf(w.guestKey("an@example.test")); p == nil || p.Fields["firstname"] != "Annabel" {
+					t.Errorf("the guest: %+v", p)
+				}
+			})
+		})
+	}
+}
+
+// A sweep meets a record that the shop fails over, and that it tells no time of: it has a
+// dead letter all the same, also when Copernica has it from before.
+func TestPromise05_ASweepMeetsAPoisonedRecordThatIsKnown(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 20, Orders: 30}, func(t *testing.T, w *world) {
+		w.both()
+		order, customer := w.shop.Data().Orders[7].ID, w.ids(9)[8]
+		w.poison([]int64{customer}, []int64{order})
+		w.settle()
+		w.sweep(engine.CustomersSweep)
+		w.sweep(engine.OrdersSweep)
+		letters := w.poisonLetters()
+		if letters[w.mapping.OrderKey(order)] != 1 || letters[w.mapping.CustomerKey(customer)] != 1 || len(letters) != 2 {
+			t.Errorf("dead letters: %v", letters)
+		}
+	})
+}

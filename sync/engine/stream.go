@@ -28,7 +28,7 @@ func knownStream(stream string, m *mapping.Mapping) error {
 	switch {
 	case !slices.Contains(Streams(), stream):
 		return fmt.Errorf("unknown stream %q: known are %s", stream, strings.Join(Streams(), " and "))
-	case stream == Orders && !slices.Contains(m.Tables(), mapping.Orders):
+	case stream == Orders && !m.HasOrders():
 		return errors.New("the mapping has no orders: add the sections orders and items, or run the customers only")
 	}
 	return nil

@@ -116,6 +116,9 @@ func (m *Mapping) OrderKey(id int64) string { return appendID(m.keys.order, id) 
 // ItemKey returns the key of the row of an order's line.
 func (m *Mapping) ItemKey(id int64) string { return appendID(m.keys.item, id) }
 
+// HasOrders reports whether the mapping fills collections with orders and their lines.
+func (m *Mapping) HasOrders() bool { return m.file.Orders != nil }
+
 // OneByEmail reports whether people with one e-mail are one, see [ByEmail].
 func (m *Mapping) OneByEmail() bool { return m.file.Identity == ByEmail }
 
