@@ -38,18 +38,7 @@ func (c *claimsList) Run(ctx context.Context, a *app) error {
 	if c.Limit < 1 {
 		return &usageError{errors.New("--limit must be at least 1")}
 	}
-	cfg, store, err := a.lookAtState(ctx, config.NeedState)
-	if err != nil {
-		return err
-	}
-	report, err := c.read(ctx, store, cfg.Shop, a.now())
-	if err := errors.Join(err, store.Close()); err != nil {
-		return err
-	}
-	if c.JSON {
-		return a.printJSON(report)
-	}
-	return report.print(a.stdout, c)
+	return show(ctx, a, c.JSON, c.read, func(r *claimsReport) error { return r.print(a.stdout, c) })
 }
 
 func (c *claimsList) read(ctx context.Context, store state.Store, shop string, now time.Time) (*claimsReport, error) {

@@ -41,18 +41,7 @@ func (c *deadList) Run(ctx context.Context, a *app) error {
 	if c.Limit < 0 {
 		return &usageError{errors.New("--limit cannot be negative")}
 	}
-	cfg, store, err := a.lookAtState(ctx, config.NeedState)
-	if err != nil {
-		return err
-	}
-	report, err := c.read(ctx, store, cfg.Shop, a.now())
-	if err := errors.Join(err, store.Close()); err != nil {
-		return err
-	}
-	if c.JSON {
-		return a.printJSON(report)
-	}
-	return report.print(a.stdout, c.Limit)
+	return show(ctx, a, c.JSON, c.read, func(r *deadReport) error { return r.print(a.stdout, c.Limit) })
 }
 
 func (c *deadList) read(ctx context.Context, store state.Store, shop string, now time.Time) (*deadReport, error) {
@@ -107,18 +96,7 @@ type deadShow struct {
 }
 
 func (c *deadShow) Run(ctx context.Context, a *app) error {
-	cfg, store, err := a.lookAtState(ctx, config.NeedState)
-	if err != nil {
-		return err
-	}
-	report, err := c.read(ctx, store, cfg.Shop, a.now())
-	if err := errors.Join(err, store.Close()); err != nil {
-		return err
-	}
-	if c.JSON {
-		return a.printJSON(report)
-	}
-	return report.print(a.stdout)
+	return show(ctx, a, c.JSON, c.read, func(r *deadInFull) error { return r.print(a.stdout) })
 }
 
 func (c *deadShow) read(ctx context.Context, store state.Store, shop string, now time.Time) (*deadInFull, error) {
@@ -197,6 +175,24 @@ func (c *deadResolve) Run(ctx context.Context, a *app) error {
 		fmt.Fprintf(a.stdout, "dead letter %d is closed: %s\n", id, why)
 	}
 	return nil
+}
+
+// show reads a report from the state and prints it, in words or as JSON.
+func show[R any](
+	ctx context.Context, a *app, asJSON bool, read func(context.Context, state.Store, string, time.Time) (R, error), words func(R) error,
+) error {
+	cfg, store, err := a.lookAtState(ctx, config.NeedState)
+	if err != nil {
+		return err
+	}
+	report, err := read(ctx, store, cfg.Shop, a.now())
+	if err := errors.Join(err, store.Close()); err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(report)
+	}
+	return words(report)
 }
 
 // lookAtState opens the state that earlier runs of this shop made. A command that looks

@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
@@ -29,18 +28,7 @@ func (c *erasedCommand) Run(ctx context.Context, a *app) error {
 	if c.Limit < 1 {
 		return &usageError{errors.New("--limit must be at least 1")}
 	}
-	cfg, store, err := a.lookAtState(ctx, config.NeedState)
-	if err != nil {
-		return err
-	}
-	report, err := c.read(ctx, store, cfg.Shop, a.now())
-	if err := errors.Join(err, store.Close()); err != nil {
-		return err
-	}
-	if c.JSON {
-		return a.printJSON(report)
-	}
-	return report.print(a.stdout)
+	return show(ctx, a, c.JSON, c.read, func(r *erasedReport) error { return r.print(a.stdout) })
 }
 
 func (c *erasedCommand) read(ctx context.Context, store state.Store, shop string, now time.Time) (*erasedReport, error) {

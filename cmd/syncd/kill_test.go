@@ -145,10 +145,16 @@ func killsAt(random *rand.Rand, traces [][]engine.Point, points []engine.Point) 
 	}
 	kills := make([][]string, len(traces))
 	for i, trace := range traces {
-		pages := trace[:max(lastOf(trace, engine.PointPassClosed), 0)] // what follows are documents
-		pages = pages[:max(lastOf(pages, engine.PointLastPage), 0)]
+		// What follows are documents; and a sweep and the way back close no pass.
+		pages := before(before(trace, engine.PointPassClosed), engine.PointLastPage)
+		place := func(p engine.Point) int {
+			if at := lastOf(pages, p); at >= 0 {
+				return at
+			}
+			return len(pages) + lastOf(trace, p) // it comes after them alone
+		}
 		slices.SortFunc(chosen[i], func(p, q engine.Point) int {
-			return cmp.Or(slices.Index(atLast(), p)-slices.Index(atLast(), q), lastOf(pages, p)-lastOf(pages, q))
+			return cmp.Or(slices.Index(atLast(), p)-slices.Index(atLast(), q), place(p)-place(q))
 		})
 		for n, p := range chosen[i] {
 			var visits []int // those that are left
@@ -180,6 +186,14 @@ func lostFirst() []engine.Point {
 func atLast() []engine.Point {
 	return append(lostFirst(), engine.PointLastPage, engine.PointClosing, engine.PointPassClosed, engine.PointTold,
 		engine.PointErasing, engine.PointEntombed, engine.PointErased)
+}
+
+// before is a trace up to where it comes by a point last; whole where it never does.
+func before(trace []engine.Point, p engine.Point) []engine.Point {
+	if at := lastOf(trace, p); at >= 0 {
+		return trace[:at]
+	}
+	return trace
 }
 
 // lastOf is where a trace comes by a point last, or -1.

@@ -286,6 +286,19 @@ func (r *run) inspectPage(ctx context.Context, e state.Entity, after, upto int64
 	return r.mend(ctx, again)
 }
 
+// nobodys reports whether a profile is of somebody whom Copernica should not have: who was
+// erased, but for the profile that the erasure emptied and left, or who has another profile.
+func (r *run) nobodys(ctx context.Context, rec state.Record, id int64) (bool, error) {
+	switch {
+	case rec.Entity != state.Profile || rec.State != state.Gone && rec.State != state.Claimed:
+		return false, nil
+	case rec.State == state.Claimed:
+		return true, nil
+	}
+	receipts, err := r.cfg.Store.Erasures(ctx, r.cfg.Pipeline, rec.Key, 1)
+	return err == nil && !slices.ContainsFunc(receipts, func(e state.Erasure) bool { return e.CopernicaID == id }), err
+}
+
 // parents returns the ledger rows of the profiles that rows stand below.
 func (r *run) parents(ctx context.Context, rows []state.Record) (map[string]state.Record, error) {
 	var keys []string
@@ -317,11 +330,15 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 		found := Finding{Deviation: Orphaned, Entity: e, Key: row.row.Key, CopernicaID: row.id}
 		if ok {
 			found.Deviation, found.SourceID, found.Chosen = Duplicated, rec.SourceID, rec.CopernicaID
-			switch {
-			case rec.CopernicaID == 0 && (rec.State == state.Gone || rec.State == state.Claimed):
-				found.Deviation = Orphaned // of nobody whom Copernica should have
-			case rec.CopernicaID == 0:
-				continue // its write is under way, or will find this row by its key
+			if rec.CopernicaID == 0 {
+				nobodys, err := r.nobodys(ctx, rec, row.id)
+				if err != nil {
+					return err
+				}
+				if !nobodys {
+					continue // its write is under way, or will find this row by its key
+				}
+				found.Deviation = Orphaned
 			}
 			doubles = append(doubles, state.Double{Entity: e, Key: row.row.Key, CopernicaID: row.id, SeenAt: r.cfg.Now()})
 		}

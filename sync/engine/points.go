@@ -43,6 +43,7 @@ const (
 	PointEntombed     Point = "entombed"      // their tombstone stands outside the state, nothing else is done
 	PointErased       Point = "erased"        // Copernica has nothing of them, the store does not know it
 	PointPassClosed   Point = "pass-closed"   // the pass is closed, the lease still held
+	PointSuspecting   Point = "suspecting"    // the shop is about to be asked about rows that its list left out
 	PointReturning    Point = "returning"     // the shop is about to hear of an opt-out
 	PointReturned     Point = "returned"      // it has, the store does not know it
 	PointHeeded       Point = "heeded"        // each list of documents has its place, before the pass
@@ -56,7 +57,7 @@ func Points() []Point {
 		PointBrought, PointOwned, PointCounted, PointPlanning, PointPlanned, PointSending, PointSendingOrder,
 		PointSendingItem, PointLooking, PointLooked, PointRemoving, PointSent, PointSentOrder, PointSentItem,
 		PointAnswered, PointConfirmed, PointCommitting, PointCommitted, PointLastPage, PointClosing, PointResumed, PointClaiming, PointGathered, PointClaimed,
-		PointErasing, PointEntombed, PointErased, PointReturning, PointReturned, PointPassClosed, PointHeeded, PointTold,
+		PointErasing, PointEntombed, PointErased, PointSuspecting, PointReturning, PointReturned, PointPassClosed, PointHeeded, PointTold,
 	}
 }
 

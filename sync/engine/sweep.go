@@ -245,6 +245,7 @@ func (r *run) missing(ctx context.Context, p *page, e state.Entity, after, upto 
 	}
 	// One more than may be missing settles the question.
 	asked := suspects[:min(int64(len(suspects)), max(limit-already, 0)+1)]
+	r.cfg.TestHook(PointSuspecting)
 	gone, err := r.absent(ctx, asked)
 	if err != nil {
 		return err
