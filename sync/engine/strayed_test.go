@@ -127,3 +127,23 @@ func TestPromise05_ASweepMeetsAPoisonedRecordThatIsKnown(t *testing.T) {
 		}
 	})
 }
+
+// A double of somebody who was erased is a person's data that nobody knows of: it is told.
+func TestPromise19_ADoubleOfTheErasedIsTold(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 20, Orders: 10}, func(t *testing.T, w *world) {
+		y := w.yard(engine.EraseRemove)
+		id := w.register("anna@example.test", nil)
+		y.runs()
+		key := w.mapping.CustomerKey(id)
+		double, err := w.account.AddProfile(database, w.profileOf(key).Fields)
+		check(w, err)
+		y.shop.Delete(id)
+		y.sweeps(0)
+		var found []engine.Finding
+		_, err = y.engine(y.tune).Inspect(t.Context(), engine.Inspection{Repair: true, Found: func(f engine.Finding) { found = append(found, f) }})
+		check(w, err)
+		if len(found) != 1 || found[0].Deviation != engine.Orphaned || found[0].CopernicaID != double || found[0].Key != key {
+			t.Errorf("found %+v", found)
+		}
+	})
+}
