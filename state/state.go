@@ -38,9 +38,9 @@ type Store interface {
 	Checkpoint(ctx context.Context, pipeline, stream string) (Checkpoint, error)
 	// Records returns the ledger rows of the given keys that exist, by key.
 	Records(ctx context.Context, pipeline string, e Entity, keys []string) (map[string]Record, error)
-	// RecordsByCopernicaID returns the ledger rows that have a Copernica id, by key. There
-	// is one as a rule: Copernica gives an id once.
-	RecordsByCopernicaID(ctx context.Context, pipeline string, e Entity, id int64) ([]Record, error)
+	// RecordsByCopernicaID returns the ledger rows that have one of some Copernica ids, by
+	// key. There is one of each as a rule: Copernica gives an id once.
+	RecordsByCopernicaID(ctx context.Context, pipeline string, e Entity, ids ...int64) ([]Record, error)
 	// RecordsBySource returns the ledger rows of an entity whose SourceID is one of the
 	// given ones, in the order of their keys: of an order's id its lines, for one.
 	RecordsBySource(ctx context.Context, pipeline string, e Entity, sourceIDs []int64) ([]Record, error)
@@ -59,6 +59,13 @@ type Store interface {
 	// than after, in the order of their keys, at most limit of them; with open only those
 	// that still have a Copernica id.
 	Claims(ctx context.Context, pipeline string, open bool, after string, limit int) ([]Record, error)
+	// ClaimsOf returns the rows of guests' profiles in the state Claimed whose Parent is one
+	// of the given keys, in the order of their own keys.
+	ClaimsOf(ctx context.Context, pipeline string, parents []string) ([]Record, error)
+	// ResolvedRecords returns rows in the state Refused whose dead letter was closed, and
+	// that have no open one: those after the given one, in the order of entity and key, at
+	// most limit of them.
+	ResolvedRecords(ctx context.Context, pipeline string, after RecordRef, limit int) ([]Record, error)
 	// MissingRecords returns rows in the state Missing, by key, at most limit of them.
 	MissingRecords(ctx context.Context, pipeline string, e Entity, limit int) ([]Record, error)
 	// RecordsByNumber returns the ledger rows that have an order number, in the order of
@@ -109,8 +116,8 @@ type Store interface {
 	SaveRun(ctx context.Context, r Run) error
 	// Run returns one run; ErrNoRun says that the pipeline has none with this id.
 	Run(ctx context.Context, pipeline string, id int64) (Run, error)
-	// Runs returns the newest runs of a pipeline first.
-	Runs(ctx context.Context, pipeline string, limit int) ([]Run, error)
+	// Runs returns the runs that a filter lets through, the newest first.
+	Runs(ctx context.Context, pipeline string, f RunFilter) ([]Run, error)
 	// PruneRuns deletes runs that began before a time and returns how many. The newest
 	// ones of each stream stay, keep of them, and so do those still running and those that
 	// a ledger row, a dead letter or a receipt names. It asks for no lease.
@@ -290,6 +297,13 @@ type Run struct {
 	Counters         Counters
 }
 
+// RunFilter selects runs. Zero fields let everything through, but for Limit.
+type RunFilter struct {
+	Stream string
+	Before int64 // only those with lower ids, which began earlier
+	Limit  int   // at most so many; zero and below: none
+}
+
 // DeadLetter is a record that could not be delivered. The payload is not stored.
 type DeadLetter struct {
 	ID               int64
@@ -312,7 +326,7 @@ type DeadLetter struct {
 // LetterFilter selects dead letters. Zero fields let everything through, but for Limit.
 type LetterFilter struct {
 	Entity   Entity
-	Key      string
+	Keys     []string // only of records with one of these
 	Cause    string
 	Open     bool // only open ones
 	Resolved bool // only closed ones

@@ -210,7 +210,7 @@ func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord
 			r.Erased = append(r.Erased, newReceipt(e))
 		}
 	}
-	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Entity: ref.Entity, Key: ref.Key, Limit: everyLetter})
+	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Entity: ref.Entity, Keys: []string{ref.Key}, Limit: everyLetter})
 	if err != nil {
 		return nil, err
 	}

@@ -280,30 +280,32 @@ func (s *sweeps) tell(p *pace, r schedule.Result, now time.Time) {
 	clear(p.found)
 }
 
-// consentRuns is how far back the last round of the consent sweep is looked for.
-const consentRuns = 2000
+// consentRuns is how far back the last round of the consent sweep is looked for, in runs
+// of that sweep, and runsAtOnce how many of them are read at once: mostly all it takes.
+const consentRuns, runsAtOnce = 2000, 50
 
 // consentPeriod is how long a round of the consent sweep takes: as long as asked for, or
 // so long that it gets a tenth of the time, by what the last whole round cost.
 func consentPeriod(ctx context.Context, store state.Store, cfg config.Config) (time.Duration, error) {
-	runs, err := store.Runs(ctx, cfg.Shop, consentRuns)
-	if err != nil {
-		return 0, err
-	}
 	var cost time.Duration
+	filter := state.RunFilter{Stream: engine.ConsentSweep, Limit: runsAtOnce}
 	rounds := 0
-	for _, run := range runs { // the newest first
-		if run.Stream != engine.ConsentSweep || run.Ended.IsZero() {
-			continue
+	for read := 0; rounds < 2 && read < consentRuns; read += runsAtOnce {
+		runs, err := store.Runs(ctx, cfg.Shop, filter)
+		if err != nil {
+			return 0, err
 		}
-		if run.Outcome == state.Done && run.Counters.Read > 0 {
-			rounds++
+		for _, run := range runs { // the newest first
+			filter.Before = run.ID
+			if run.Outcome == state.Done && run.Counters.Read > 0 {
+				rounds++
+			}
+			if rounds == 1 && !run.Ended.IsZero() {
+				cost += run.Ended.Sub(run.Started)
+			}
 		}
-		if rounds > 1 {
+		if len(runs) < runsAtOnce {
 			break
-		}
-		if rounds == 1 {
-			cost += run.Ended.Sub(run.Started)
 		}
 	}
 	return max(time.Duration(cfg.Consent), (consentRest+1)*cost), nil

@@ -15,6 +15,15 @@ const (
 	SelectByParent      = selectByParent
 	SelectClaims        = selectClaims
 	SelectOpenClaims    = selectOpenClaims
+	SelectClaimsOf      = selectClaimsOf
+	SelectInCopernica   = selectInCopernica
+	SelectHighest       = selectHighest
+	SelectMissing       = selectMissing
+	SelectPending       = selectPending
+	SelectEmails        = selectEmails
+	SelectEmailsOf      = selectEmailsOf
+	SelectErasuresOf    = selectErasuresOf
+	SelectResolved      = selectResolved
 	SelectTombstones    = selectTombstones
 	MoveBelow           = moveBelow
 	BareBelow           = bareBelow

@@ -81,7 +81,7 @@ func TestPromise09_AnswerOfACommitIsLost(t *testing.T) {
 			if err != nil || len(letters) != 1 || letters[0].Attempts != 3 {
 				t.Errorf("letters counted twice: %+v, %v", letters, err)
 			}
-			runs, err := s.Runs(ctx, "shop", 10)
+			runs, err := s.Runs(ctx, "shop", state.RunFilter{Limit: 10})
 			if err != nil || len(runs) != 1 || runs[0].ID != run {
 				t.Errorf("runs %+v, %v", runs, err)
 			}

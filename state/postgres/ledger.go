@@ -31,10 +31,10 @@ const (
 
 	selectByCopernicaID = `
 		SELECT r.*
-		FROM (
+		FROM unnest($3::bigint[]) AS c (id)
+		CROSS JOIN LATERAL (
 			SELECT ` + recordColumns + `
-			FROM syncd.records AS r
-			WHERE r.pipeline = $1 AND r.entity = $2 AND r.copernica_id = $3 AND r.copernica_id <> 0
+			FROM syncd.records AS r WHERE r.pipeline = $1 AND r.entity = $2 AND r.copernica_id = c.id AND r.copernica_id <> 0
 			OFFSET 0
 		) AS r
 		ORDER BY r.key`
@@ -87,8 +87,13 @@ const (
 		SELECT coalesce(max(copernica_id), 0) FROM syncd.records WHERE pipeline = $1 AND entity = $2 AND copernica_id <> 0`
 
 	selectEmails = `
-		SELECT e.hash, e.key, e.website, e.claims FROM syncd.emails AS e
-		WHERE e.pipeline = $1 AND e.hash = ANY ($2::bytea[]) AND e.hash IS NOT NULL
+		SELECT e.*
+		FROM unnest($2::bytea[]) AS h (hash)
+		CROSS JOIN LATERAL (
+			SELECT e.hash, e.key, e.website, e.claims
+			FROM syncd.emails AS e WHERE e.pipeline = $1 AND e.hash = h.hash AND e.hash IS NOT NULL
+			OFFSET 0
+		) AS e
 		ORDER BY e.key`
 
 	// What was acknowledged is not named, so it stays.
@@ -123,24 +128,26 @@ func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, ke
 	return found, nil
 }
 
-// RecordsByCopernicaID returns the ledger rows that have a Copernica id, by key.
-func (s *Store) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, id int64) (rows []state.Record, err error) {
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectByCopernicaID, pipeline, string(e), id)
-		return err
-	})
-	return rows, err
+// RecordsByCopernicaID returns the ledger rows that have one of some Copernica ids, by
+// key.
+func (s *Store) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, ids ...int64) ([]state.Record, error) {
+	return s.byIDs(ctx, selectByCopernicaID, pipeline, e, ids)
 }
 
 // RecordsBySource returns the ledger rows of an entity that come from the given records
 // of the shop, in the order of their keys.
-func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.Entity, sourceIDs []int64) (rows []state.Record, err error) {
-	wanted := slices.Compact(slices.Sorted(slices.Values(sourceIDs)))
+func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.Entity, sourceIDs []int64) ([]state.Record, error) {
+	return s.byIDs(ctx, selectBySource, pipeline, e, sourceIDs)
+}
+
+// byIDs reads the ledger rows of an entity that a list of ids leads to.
+func (s *Store) byIDs(ctx context.Context, query, pipeline string, e state.Entity, ids []int64) (rows []state.Record, err error) {
+	wanted := slices.Compact(slices.Sorted(slices.Values(ids)))
 	if len(wanted) == 0 {
 		return nil, ctx.Err()
 	}
 	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectBySource, pipeline, string(e), wanted)
+		rows, err = collect(ctx, q, scanRecord, query, pipeline, string(e), wanted)
 		return err
 	})
 	return rows, err

@@ -34,8 +34,27 @@ const (
 		d.id, d.pipeline, d.stream, d.entity, d.key, d.source_id, d.cause, d.message, d.fix, d.content, d.run_id, d.attempts,
 		d.first_seen, d.last_seen, d.resolved, d.resolution`
 
+	// The letters of the records $2, in the place of all.
+	lettersOf = `
+		unnest($2::text[]) AS k (key)
+		CROSS JOIN LATERAL (
+			SELECT * FROM syncd.dead_letters AS l WHERE l.pipeline = $1 AND l.key = k.key OFFSET 0
+		) AS d`
+
 	selectLetter = `
 		SELECT ` + letterColumns + ` FROM syncd.dead_letters AS d WHERE d.pipeline = $1 AND d.id = $2`
+
+	// Refused rows that have letters, and none that is open.
+	selectResolved = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.state = 'refused' AND (r.entity, r.key) > ($2, $3)
+			AND EXISTS (SELECT FROM syncd.dead_letters AS d WHERE d.pipeline = $1 AND d.key = r.key AND d.entity = r.entity OFFSET 0)
+			AND NOT EXISTS (
+				SELECT FROM syncd.dead_letters AS d
+				WHERE d.pipeline = $1 AND d.entity = r.entity AND d.key = r.key AND d.resolved IS NULL OFFSET 0)
+		ORDER BY r.entity, r.key
+		LIMIT $4`
 
 	lockLetters = `
 		SELECT ` + letterColumns + ` FROM syncd.dead_letters AS d WHERE d.pipeline = $1 AND d.id = ANY ($2::bigint[])
@@ -103,11 +122,15 @@ func (s *Store) commitLetters(ctx context.Context, tx pgx.Tx, pipeline string, c
 
 // Letters returns the dead letters that a filter lets through, the last seen first.
 func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilter) (letters []state.DeadLetter, err error) {
-	if f.Key != "" && state.ValidKey(f.Key) != nil { // no other key was ever stored
-		return nil, ctx.Err()
-	}
 	var where strings.Builder
-	args := []any{pipeline}
+	from, args := "syncd.dead_letters AS d", []any{pipeline}
+	if len(f.Keys) > 0 {
+		wanted := stored(f.Keys)
+		if len(wanted) == 0 {
+			return nil, ctx.Err()
+		}
+		from, args = lettersOf, append(args, wanted)
+	}
 	only := func(column, value string) {
 		if value != "" {
 			args = append(args, text(value))
@@ -115,7 +138,6 @@ func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilt
 		}
 	}
 	only("entity", string(f.Entity))
-	only("key", f.Key)
 	only("cause", f.Cause)
 	if f.Open {
 		where.WriteString(" AND d.resolved IS NULL")
@@ -124,13 +146,22 @@ func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilt
 		where.WriteString(" AND d.resolved IS NOT NULL")
 	}
 	args = append(args, max(f.Limit, 0))
-	query := fmt.Sprintf("SELECT %s FROM syncd.dead_letters AS d WHERE d.pipeline = $1%s ORDER BY d.last_seen DESC, d.id DESC LIMIT $%d",
-		letterColumns, &where, len(args))
+	query := fmt.Sprintf("SELECT %s FROM %s WHERE d.pipeline = $1%s ORDER BY d.last_seen DESC, d.id DESC LIMIT $%d",
+		letterColumns, from, &where, len(args))
 	err = s.read(ctx, fmt.Sprintf("read the dead letters of %q", pipeline), func(q queryer) (err error) {
 		letters, err = collect(ctx, q, scanLetter, query, args...)
 		return err
 	})
 	return letters, err
+}
+
+// ResolvedRecords returns refused rows whose dead letter was closed, after one.
+func (s *Store) ResolvedRecords(ctx context.Context, pipeline string, after state.RecordRef, limit int) (rows []state.Record, err error) {
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectResolved, pipeline, string(after.Entity), after.Key, max(limit, 0))
+		return err
+	})
+	return rows, err
 }
 
 // LetterGroups returns the open dead letters by cause, the largest group first.

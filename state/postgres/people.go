@@ -35,6 +35,17 @@ const (
 		ORDER BY r.key
 		LIMIT $3`
 
+	selectClaimsOf = `
+		SELECT r.*
+		FROM unnest($2::text[]) AS p (key)
+		CROSS JOIN LATERAL (
+			SELECT ` + recordColumns + `
+			FROM syncd.records AS r
+			WHERE r.pipeline = $1 AND r.entity = 'profile' AND r.state = 'claimed' AND r.parent = p.key
+			OFFSET 0
+		) AS r
+		ORDER BY r.key`
+
 	// What stands below the profiles $2: their orders, and the lines of those that are theirs
 	// too. Rows are named by their places, so that a server which has not counted them yet
 	// goes there, and does not read them all: whoever writes rows holds the lease, so none
@@ -67,7 +78,12 @@ const (
 			hash = NULL, consent_source = NULL, consent_written = NULL, refused = NULL` + below
 
 	selectTombstones = `
-		SELECT t.person, t.at FROM syncd.tombstones AS t WHERE t.pipeline = $1 AND t.person = ANY ($2::bytea[])`
+		SELECT t.*
+		FROM unnest($2::bytea[]) AS p (person)
+		CROSS JOIN LATERAL (
+			SELECT t.person, t.at FROM syncd.tombstones AS t WHERE t.pipeline = $1 AND t.person = p.person
+			OFFSET 0
+		) AS t`
 
 	upsertTombstones = `
 		INSERT INTO syncd.tombstones AS t (pipeline, person, at)
@@ -82,9 +98,19 @@ const (
 			WITH ORDINALITY AS u (key, cause, policy, copernica_id, orders, items, at, run_id, n)
 		ORDER BY u.n`
 
+	erasureColumns = `
+		e.id, e.pipeline, e.key, e.cause, e.policy, e.copernica_id, e.orders, e.items, e.at, e.run_id`
+
 	selectErasures = `
-		SELECT e.id, e.pipeline, e.key, e.cause, e.policy, e.copernica_id, e.orders, e.items, e.at, e.run_id
-		FROM syncd.erasures AS e WHERE e.pipeline = $1 AND $2 IN ('', e.key) ORDER BY e.id DESC LIMIT $3`
+		SELECT ` + erasureColumns + ` FROM syncd.erasures AS e WHERE e.pipeline = $1 ORDER BY e.id DESC LIMIT $2`
+
+	selectErasuresOf = `
+		SELECT e.*
+		FROM (
+			SELECT ` + erasureColumns + ` FROM syncd.erasures AS e WHERE e.pipeline = $1 AND e.key = $3
+			OFFSET 0
+		) AS e
+		ORDER BY e.id DESC LIMIT $2`
 
 	countErasures = `
 		SELECT policy, count(*) FROM syncd.erasures WHERE pipeline = $1 GROUP BY policy`
@@ -93,7 +119,12 @@ const (
 		SELECT t.person, t.at FROM syncd.tombstones AS t WHERE t.pipeline = $1 AND t.person > $2 ORDER BY t.person LIMIT $3`
 
 	selectEmailsOf = `
-		SELECT e.hash, e.key, e.website, e.claims FROM syncd.emails AS e WHERE e.pipeline = $1 AND e.key = ANY ($2::text[])`
+		SELECT e.*
+		FROM unnest($2::text[]) AS k (key)
+		CROSS JOIN LATERAL (
+			SELECT e.hash, e.key, e.website, e.claims FROM syncd.emails AS e WHERE e.pipeline = $1 AND e.key = k.key
+			OFFSET 0
+		) AS e`
 )
 
 // RecordsByParent returns the ledger rows of a profile's orders whose key lies above
@@ -118,6 +149,19 @@ func (s *Store) Claims(ctx context.Context, pipeline string, open bool, after st
 	}
 	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
 		rows, err = collect(ctx, q, scanRecord, query, pipeline, after, max(limit, 0))
+		return err
+	})
+	return rows, err
+}
+
+// ClaimsOf returns the rows of guests who are one of some customers, by key.
+func (s *Store) ClaimsOf(ctx context.Context, pipeline string, parents []string) (rows []state.Record, err error) {
+	wanted := stored(parents)
+	if len(wanted) == 0 {
+		return nil, ctx.Err()
+	}
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectClaimsOf, pipeline, wanted)
 		return err
 	})
 	return rows, err
@@ -263,8 +307,12 @@ func asked(list []state.Hash) [][]byte {
 
 // Erasures returns the newest receipts first.
 func (s *Store) Erasures(ctx context.Context, pipeline, key string, limit int) (all []state.Erasure, err error) {
-	if key != "" && state.ValidKey(key) != nil { // no other key was ever stored
-		return nil, ctx.Err()
+	query, args := selectErasures, []any{pipeline, max(limit, 0)}
+	if key != "" {
+		if state.ValidKey(key) != nil { // no other key was ever stored
+			return nil, ctx.Err()
+		}
+		query, args = selectErasuresOf, append(args, key)
 	}
 	err = s.read(ctx, fmt.Sprintf("read the erasures of %q", pipeline), func(q queryer) (err error) {
 		all, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Erasure, error) {
@@ -275,7 +323,7 @@ func (s *Store) Erasures(ctx context.Context, pipeline, key string, limit int) (
 			err := row.Scan(&e.ID, &e.Pipeline, &e.Key, &e.Cause, &e.Policy, &e.CopernicaID, &e.Orders, &e.Items, &at, &e.RunID)
 			e.At = moment(at)
 			return e, err
-		}, selectErasures, pipeline, key, max(limit, 0))
+		}, query, args...)
 		return err
 	})
 	return all, err

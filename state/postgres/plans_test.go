@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -48,15 +49,33 @@ func TestLookUpsReadTheirIndex(t *testing.T) {
 		}
 		return list
 	}
+	hashes := func(n int) [][]byte {
+		list := make([][]byte, n)
+		for i := range list {
+			list[i] = fmt.Appendf(nil, "%016d", 6*i)
+		}
+		return list
+	}
 	conn := connect(t, address)
-	for _, when := range []string{"SELECT", "VACUUM syncd.records", "ANALYZE syncd.records"} {
+	pgtest.Exec(t, address, rest)
+	for _, when := range []string{"SELECT", "VACUUM", "ANALYZE"} {
 		pgtest.Exec(t, address, when)
 		for name, ask := range map[string]struct {
 			query, index string
 			args         []any
 		}{
 			"300 keys":           {postgres.SelectRecords, "records_pkey", []any{"shop", "order", keys}},
-			"a Copernica id":     {postgres.SelectByCopernicaID, "records_by_copernica_id", []any{"shop", "order", 1017}},
+			"300 Copernica ids":  {postgres.SelectByCopernicaID, "records_by_copernica_id", []any{"shop", "order", ids(300)}},
+			"ids of Copernica":   {postgres.SelectInCopernica, "records_by_copernica_id", []any{"shop", "order", 100, 900, 100}},
+			"the highest id":     {postgres.SelectHighest, "records_by_copernica_id", []any{"shop", "order"}},
+			"missing rows":       {postgres.SelectMissing, "records_missing", []any{"shop", "order", 100}},
+			"rows to come":       {postgres.SelectPending, "records_pending", []any{"shop", time.Now(), 100}},
+			"refusals for good":  {postgres.SelectResolved, "records_refused", []any{"shop", "", "", 100}},
+			"300 e-mails":        {postgres.SelectEmails, "emails_by_hash", []any{"shop", hashes(300)}},
+			"of 300 customers":   {postgres.SelectEmailsOf, "emails_pkey", []any{"shop", keys}},
+			"300 tombstones":     {postgres.SelectTombstones, "tombstones_pkey", []any{"shop", hashes(300)}},
+			"receipts of one":    {postgres.SelectErasuresOf, "erasures_by_key", []any{"shop", 1, "shop-c17"}},
+			"claims of 300":      {postgres.SelectClaimsOf, "records_claimed_by", []any{"shop", keys}},
 			"rows to forget":     {postgres.ForgetRecords, "records_pending", []any{"shop", slices.Repeat([]string{"order"}, 300), keys}},
 			"100 orders' lines":  {postgres.SelectBySource, "records_by_source", []any{"shop", "order", ids(100)}},
 			"300 orders' lines":  {postgres.SelectBySource, "records_by_source", []any{"shop", "order", ids(300)}},
@@ -81,6 +100,18 @@ func TestLookUpsReadTheirIndex(t *testing.T) {
 		}
 	}
 }
+
+// rest is what there is beside the ledger.
+const rest = `
+	INSERT INTO syncd.runs (pipeline, stream, holder, fence, outcome, problem, counters)
+		SELECT 'shop', CASE WHEN i % 5 = 0 THEN 'orders' ELSE 'customers' END, '', 1, 'done', '', '{}' FROM generate_series(1, 2000) AS i;
+	INSERT INTO syncd.dead_letters (pipeline, stream, entity, key, source_id, cause, message, fix, run_id, attempts, resolved, resolution)
+		SELECT 'shop', '', 'order', 'shop-o' || i, i, 'cause ' || i % 3, '', '', 1, 1, CASE WHEN i % 2 = 0 THEN now() END, '' FROM generate_series(1, 2000) AS i;
+	INSERT INTO syncd.erasures (pipeline, key, cause, policy, copernica_id, orders, items, at, run_id)
+		SELECT 'shop', 'shop-c' || i, '', 'remove', i, 1, 1, now(), 1 FROM generate_series(1, 2000) AS i;
+	INSERT INTO syncd.emails (pipeline, key, hash, website, claims)
+		SELECT 'shop', 'shop-o' || i, convert_to(lpad(i::text, 16, '0'), 'UTF8'), 1, true FROM generate_series(1, 2000) AS i;
+	INSERT INTO syncd.tombstones (pipeline, person, at) SELECT pipeline, hash, now() FROM syncd.emails`
 
 // text is a plan as the server prints it.
 func text(t *testing.T, rows pgx.Rows) string {

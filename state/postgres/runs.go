@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -29,7 +31,11 @@ const (
 		SELECT ` + runColumns + ` FROM syncd.runs AS r WHERE r.pipeline = $1 AND r.id = $2`
 
 	selectRuns = `
-		SELECT ` + runColumns + ` FROM syncd.runs AS r WHERE r.pipeline = $1 ORDER BY r.id DESC LIMIT $2`
+		SELECT ` + runColumns + ` FROM syncd.runs AS r WHERE r.pipeline = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3`
+
+	selectRunsOf = `
+		SELECT ` + runColumns + ` FROM syncd.runs AS r
+		WHERE r.pipeline = $1 AND r.id < $2 AND r.stream = $4 ORDER BY r.id DESC LIMIT $3`
 
 	selectOldRuns = `
 		SELECT r.id FROM (
@@ -102,10 +108,14 @@ func (s *Store) Run(ctx context.Context, pipeline string, id int64) (r state.Run
 	return r, err
 }
 
-// Runs returns the newest runs of a pipeline first.
-func (s *Store) Runs(ctx context.Context, pipeline string, limit int) (runs []state.Run, err error) {
+// Runs returns the runs that a filter lets through, the newest first.
+func (s *Store) Runs(ctx context.Context, pipeline string, f state.RunFilter) (runs []state.Run, err error) {
+	query, args := selectRuns, []any{pipeline, cmp.Or(f.Before, math.MaxInt64), max(f.Limit, 0)}
+	if f.Stream != "" {
+		query, args = selectRunsOf, append(args, f.Stream)
+	}
 	err = s.read(ctx, fmt.Sprintf("read the runs of %q", pipeline), func(q queryer) (err error) {
-		runs, err = collect(ctx, q, scanRun, selectRuns, pipeline, max(limit, 0))
+		runs, err = collect(ctx, q, scanRun, query, args...)
 		return err
 	})
 	return runs, err

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,18 @@ func hash(b []byte) state.Hash {
 	var h state.Hash
 	copy(h[:], b)
 	return h
+}
+
+// stored keeps the keys that can have been stored, once each and in order.
+func stored(keys []string) []string {
+	out := make([]string, 0, len(keys))
+	for _, key := range keys {
+		if state.ValidKey(key) == nil {
+			out = append(out, key)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // text makes words from a peer fit for a column in every store: valid UTF-8 and

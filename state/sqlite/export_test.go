@@ -4,12 +4,31 @@ import "context"
 
 // The queries that must not read the whole ledger, for SQLite to explain.
 const (
-	SelectByParent   = selectByParent
-	SelectClaims     = selectClaims
-	SelectOpenClaims = selectOpenClaims
-	SelectTombstones = selectTombstones
-	MoveBelow        = moveBelow
-	BareBelow        = bareBelow
+	SelectRecords       = selectRecords
+	SelectByCopernicaID = selectByCopernicaID
+	SelectBySource      = selectBySource
+	SelectBetween       = selectBetween
+	SelectInCopernica   = selectInCopernica
+	SelectHighest       = selectHighest
+	SelectMissing       = selectMissing
+	SelectPending       = selectPending
+	SelectEmails        = selectEmails
+	SelectEmailsOf      = selectEmailsOf
+	SelectByParent      = selectByParent
+	SelectClaims        = selectClaims
+	SelectOpenClaims    = selectOpenClaims
+	SelectClaimsOf      = selectClaimsOf
+	SelectTombstones    = selectTombstones
+	SelectErasuresOf    = selectErasuresOf
+	SelectRuns          = selectRuns
+	SelectRunsOf        = selectRunsOf
+	SelectResolved      = selectResolved
+	SelectGroups        = selectGroups
+	CountRecords        = countRecords
+	CountLetters        = countLetters
+	CountErasures       = countErasures
+	MoveBelow           = moveBelow
+	BareBelow           = bareBelow
 )
 
 // Pragma returns a setting of the connection that writes.

@@ -23,8 +23,9 @@ const (
 
 	selectByCopernicaID = `
 		SELECT ` + recordColumns + `
-		FROM records AS r
-		WHERE r.pipeline = ? AND r.entity = ? AND r.copernica_id = ? AND r.copernica_id <> 0
+		FROM json_each(?) AS c
+		CROSS JOIN records AS r INDEXED BY records_by_copernica_id
+			ON r.pipeline = ? AND r.entity = ? AND r.copernica_id = c.value AND r.copernica_id <> 0
 		ORDER BY r.key`
 
 	// Without being told SQLite may take the order of the keys for the better index.
@@ -61,9 +62,10 @@ const (
 		WHERE r.pipeline = ? AND r.number = ? AND r.number <> ''
 		ORDER BY r.key, r.entity`
 
+	// Without being told SQLite reads the whole ledger.
 	selectPending = `
 		SELECT ` + recordColumns + `
-		FROM records AS r
+		FROM records AS r INDEXED BY records_pending
 		WHERE r.pipeline = ? AND r.state IN ('planned', 'unknown') AND (r.next_attempt IS NULL OR r.next_attempt <= ?)
 		ORDER BY r.next_attempt, r.planned_at, r.entity, r.key
 		LIMIT ?`
@@ -93,12 +95,7 @@ const (
 // Records returns the ledger rows of the given keys that exist, by key.
 func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, keys []string) (map[string]state.Record, error) {
 	found := make(map[string]state.Record, len(keys))
-	wanted := make([]string, 0, len(keys))
-	for _, key := range keys {
-		if state.ValidKey(key) == nil { // no other key was ever stored
-			wanted = append(wanted, key)
-		}
-	}
+	wanted := stored(keys)
 	if len(wanted) == 0 {
 		return found, ctx.Err()
 	}
@@ -116,19 +113,21 @@ func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, ke
 	return found, nil
 }
 
-// RecordsByCopernicaID returns the ledger rows that have a Copernica id, by key.
-func (s *Store) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, id int64) ([]state.Record, error) {
-	rows, err := collect(ctx, s.reader, scanRecord, selectByCopernicaID, pipeline, string(e), id)
-	if err != nil {
-		return nil, explain(ctx, "read the ledger", err)
-	}
-	return rows, nil
+// RecordsByCopernicaID returns the ledger rows that have one of some Copernica ids, by
+// key.
+func (s *Store) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, ids ...int64) ([]state.Record, error) {
+	return s.byIDs(ctx, selectByCopernicaID, pipeline, e, ids)
 }
 
 // RecordsBySource returns the ledger rows of an entity that come from the given records
 // of the shop, in the order of their keys.
 func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.Entity, sourceIDs []int64) ([]state.Record, error) {
-	wanted := slices.Compact(slices.Sorted(slices.Values(sourceIDs)))
+	return s.byIDs(ctx, selectBySource, pipeline, e, sourceIDs)
+}
+
+// byIDs reads the ledger rows of an entity that a list of ids leads to.
+func (s *Store) byIDs(ctx context.Context, query, pipeline string, e state.Entity, ids []int64) ([]state.Record, error) {
+	wanted := slices.Compact(slices.Sorted(slices.Values(ids)))
 	if len(wanted) == 0 {
 		return nil, ctx.Err()
 	}
@@ -136,7 +135,7 @@ func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.En
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger: %w", err)
 	}
-	rows, err := collect(ctx, s.reader, scanRecord, selectBySource, string(list), pipeline, string(e))
+	rows, err := collect(ctx, s.reader, scanRecord, query, string(list), pipeline, string(e))
 	if err != nil {
 		return nil, explain(ctx, "read the ledger", err)
 	}

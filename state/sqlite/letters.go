@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,6 +47,20 @@ const (
 		) AS g
 		ORDER BY g.letters DESC, g.cause`
 
+	// Refused rows that have letters, and none that is open.
+	selectResolved = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_refused
+		WHERE r.pipeline = ?1 AND r.state = 'refused' AND (r.entity, r.key) > (?2, ?3)
+			AND EXISTS (
+				SELECT 1 FROM dead_letters AS d INDEXED BY dead_letters_by_key
+				WHERE d.pipeline = ?1 AND d.key = r.key AND d.entity = r.entity)
+			AND NOT EXISTS (
+				SELECT 1 FROM dead_letters AS d INDEXED BY dead_letters_open
+				WHERE d.pipeline = ?1 AND d.entity = r.entity AND d.key = r.key AND d.resolved IS NULL)
+		ORDER BY r.entity, r.key
+		LIMIT ?4`
+
 	closeLetter = `
 		UPDATE dead_letters SET resolved = ?, resolution = ? WHERE id = ?`
 )
@@ -88,7 +103,7 @@ func (s *Store) commitLetters(ctx context.Context, tx *sql.Tx, pipeline string, 
 // Letters returns the dead letters that a filter lets through, the last seen first.
 func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilter) ([]state.DeadLetter, error) {
 	var where strings.Builder
-	args := []any{pipeline}
+	from, args := "dead_letters AS d", []any{pipeline}
 	only := func(condition string, values ...any) {
 		where.WriteString(" AND " + condition)
 		args = append(args, values...)
@@ -96,8 +111,17 @@ func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilt
 	if f.Entity != "" {
 		only("d.entity = ?", string(f.Entity))
 	}
-	if f.Key != "" {
-		only("d.key = ?", f.Key)
+	if len(f.Keys) > 0 {
+		wanted := stored(f.Keys)
+		if len(wanted) == 0 {
+			return nil, ctx.Err()
+		}
+		list, err := json.Marshal(wanted)
+		if err != nil {
+			return nil, fmt.Errorf("read the dead letters of %q: %w", pipeline, err)
+		}
+		from += " INDEXED BY dead_letters_by_key"
+		only("d.key IN (SELECT value FROM json_each(?))", string(list))
 	}
 	if f.Cause != "" {
 		only("d.cause = ?", text(f.Cause))
@@ -109,12 +133,21 @@ func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilt
 		only("d.resolved IS NOT NULL")
 	}
 	letters, err := collect(ctx, s.reader, scanLetter,
-		"SELECT "+letterColumns+" FROM dead_letters AS d WHERE d.pipeline = ?"+where.String()+" ORDER BY d.last_seen DESC, d.id DESC LIMIT ?",
+		"SELECT "+letterColumns+" FROM "+from+" WHERE d.pipeline = ?"+where.String()+" ORDER BY d.last_seen DESC, d.id DESC LIMIT ?",
 		append(args, max(f.Limit, 0))...)
 	if err != nil {
 		return nil, explain(ctx, fmt.Sprintf("read the dead letters of %q", pipeline), err)
 	}
 	return letters, nil
+}
+
+// ResolvedRecords returns refused rows whose dead letter was closed, after one.
+func (s *Store) ResolvedRecords(ctx context.Context, pipeline string, after state.RecordRef, limit int) ([]state.Record, error) {
+	rows, err := collect(ctx, s.reader, scanRecord, selectResolved, pipeline, string(after.Entity), after.Key, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
 }
 
 // LetterGroups returns the open dead letters by cause, the largest group first.

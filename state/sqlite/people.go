@@ -34,6 +34,13 @@ const (
 		ORDER BY r.key
 		LIMIT ?`
 
+	selectClaimsOf = `
+		SELECT ` + recordColumns + `
+		FROM json_each(?) AS p
+		CROSS JOIN records AS r INDEXED BY records_claimed_by
+			ON r.pipeline = ? AND r.entity = 'profile' AND r.state = 'claimed' AND r.parent = p.value
+		ORDER BY r.key`
+
 	// What stands below the profile ?2: its orders, and their lines that are its own too.
 	// SQLite looks rows up by a list of names only where that is one SELECT, and reads the
 	// whole ledger elsewhere.
@@ -66,9 +73,16 @@ const (
 		INSERT INTO erasures (pipeline, key, cause, policy, copernica_id, orders, items, at, run_id)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
+	erasureColumns = `
+		e.id, e.pipeline, e.key, e.cause, e.policy, e.copernica_id, e.orders, e.items, e.at, e.run_id`
+
 	selectErasures = `
-		SELECT e.id, e.pipeline, e.key, e.cause, e.policy, e.copernica_id, e.orders, e.items, e.at, e.run_id
-		FROM erasures AS e WHERE e.pipeline = ? AND ? IN ('', e.key) ORDER BY e.id DESC LIMIT ?`
+		SELECT ` + erasureColumns + `
+		FROM erasures AS e INDEXED BY erasures_by_pipeline WHERE e.pipeline = ? ORDER BY e.id DESC LIMIT ?`
+
+	selectErasuresOf = `
+		SELECT ` + erasureColumns + `
+		FROM erasures AS e INDEXED BY erasures_by_key WHERE e.pipeline = ? AND e.key = ? ORDER BY e.id DESC LIMIT ?`
 
 	countErasures = `
 		SELECT policy, count(*) FROM erasures WHERE pipeline = ? GROUP BY policy`
@@ -102,6 +116,23 @@ func (s *Store) Claims(ctx context.Context, pipeline string, open bool, after st
 		query = selectOpenClaims
 	}
 	rows, err := collect(ctx, s.reader, scanRecord, query, pipeline, after, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
+// ClaimsOf returns the rows of guests who are one of some customers, by key.
+func (s *Store) ClaimsOf(ctx context.Context, pipeline string, parents []string) ([]state.Record, error) {
+	wanted := stored(parents)
+	if len(wanted) == 0 {
+		return nil, ctx.Err()
+	}
+	list, err := json.Marshal(wanted)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	rows, err := collect(ctx, s.reader, scanRecord, selectClaimsOf, string(list), pipeline)
 	if err != nil {
 		return nil, explain(ctx, "read the ledger", err)
 	}
@@ -193,12 +224,11 @@ func (s *Store) TombstonesAfter(ctx context.Context, pipeline string, after stat
 // EmailsOf returns what is known of the e-mails of the given keys.
 func (s *Store) EmailsOf(ctx context.Context, pipeline string, keys []string) (map[string]state.Email, error) {
 	found := make(map[string]state.Email)
-	wanted := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return state.ValidKey(key) != nil })
+	wanted := stored(keys)
 	if len(wanted) == 0 {
 		return found, ctx.Err()
 	}
-	slices.Sort(wanted)
-	list, err := json.Marshal(slices.Compact(wanted))
+	list, err := json.Marshal(wanted)
 	if err != nil {
 		return nil, fmt.Errorf("look up e-mails: %w", err)
 	}
@@ -226,8 +256,12 @@ func asked(list []state.Hash) []string {
 
 // Erasures returns the newest receipts first.
 func (s *Store) Erasures(ctx context.Context, pipeline, key string, limit int) ([]state.Erasure, error) {
-	if key != "" && state.ValidKey(key) != nil { // no other key was ever stored
-		return nil, ctx.Err()
+	query, args := selectErasures, []any{pipeline}
+	if key != "" {
+		if state.ValidKey(key) != nil { // no other key was ever stored
+			return nil, ctx.Err()
+		}
+		query, args = selectErasuresOf, append(args, key)
 	}
 	all, err := collect(ctx, s.reader, func(row scanner) (state.Erasure, error) {
 		var (
@@ -237,7 +271,7 @@ func (s *Store) Erasures(ctx context.Context, pipeline, key string, limit int) (
 		err := row.Scan(&e.ID, &e.Pipeline, &e.Key, &e.Cause, &e.Policy, &e.CopernicaID, &e.Orders, &e.Items, &at, &e.RunID)
 		e.At = moment(at)
 		return e, err
-	}, selectErasures, pipeline, key, max(limit, 0))
+	}, query, append(args, max(limit, 0))...)
 	if err != nil {
 		return nil, explain(ctx, fmt.Sprintf("read the erasures of %q", pipeline), err)
 	}

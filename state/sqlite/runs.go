@@ -1,11 +1,13 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -28,7 +30,12 @@ const (
 		SELECT ` + runColumns + ` FROM runs AS r WHERE r.pipeline = ? AND r.id = ?`
 
 	selectRuns = `
-		SELECT ` + runColumns + ` FROM runs AS r WHERE r.pipeline = ? ORDER BY r.id DESC LIMIT ?`
+		SELECT ` + runColumns + ` FROM runs AS r INDEXED BY runs_by_pipeline
+		WHERE r.pipeline = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?`
+
+	selectRunsOf = `
+		SELECT ` + runColumns + ` FROM runs AS r INDEXED BY runs_by_stream
+		WHERE r.pipeline = ? AND r.stream = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?`
 
 	// The rows of the ledger are read through only once there is a run to delete.
 	selectOldRuns = `
@@ -103,9 +110,13 @@ func (s *Store) Run(ctx context.Context, pipeline string, id int64) (state.Run, 
 	return r, explain(ctx, fmt.Sprintf("read run %d", id), err)
 }
 
-// Runs returns the newest runs of a pipeline first.
-func (s *Store) Runs(ctx context.Context, pipeline string, limit int) ([]state.Run, error) {
-	runs, err := collect(ctx, s.reader, scanRun, selectRuns, pipeline, max(limit, 0))
+// Runs returns the runs that a filter lets through, the newest first.
+func (s *Store) Runs(ctx context.Context, pipeline string, f state.RunFilter) ([]state.Run, error) {
+	query, args := selectRuns, []any{pipeline}
+	if f.Stream != "" {
+		query, args = selectRunsOf, append(args, f.Stream)
+	}
+	runs, err := collect(ctx, s.reader, scanRun, query, append(args, cmp.Or(f.Before, math.MaxInt64), max(f.Limit, 0))...)
 	if err != nil {
 		return nil, explain(ctx, fmt.Sprintf("read the runs of %q", pipeline), err)
 	}

@@ -181,7 +181,7 @@ func (f *fixture) snapshot(t *testing.T, keys []string, hashes []state.Hash) sna
 	s.Records, errs[1] = f.Records(ctx, shop, state.Profile, keys)
 	s.Emails, errs[2] = f.Emails(ctx, shop, hashes)
 	s.Letters, errs[3] = f.Letters(ctx, shop, state.LetterFilter{Open: true, Limit: 100})
-	s.Runs, errs[4] = f.Runs(ctx, shop, 100)
+	s.Runs, errs[4] = f.Runs(ctx, shop, state.RunFilter{Limit: 100})
 	s.Overview, errs[5] = f.Overview(ctx, shop)
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 		"SaveRun": func(ctx context.Context) error {
 			return f.SaveRun(ctx, state.Run{ID: 1, Pipeline: shop, Outcome: state.Done})
 		},
-		"Runs": func(ctx context.Context) error { _, err := f.Runs(ctx, shop, 1); return err },
+		"Runs": func(ctx context.Context) error { _, err := f.Runs(ctx, shop, state.RunFilter{Limit: 1}); return err },
 		"PruneRuns": func(ctx context.Context) error {
 			_, err := f.PruneRuns(ctx, shop, f.clock.Now(), 1)
 			return err
@@ -86,7 +86,25 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 			_, err := f.RecordsByParent(ctx, shop, "", "", 1)
 			return err
 		},
-		"Claims": func(ctx context.Context) error { _, err := f.Claims(ctx, shop, true, "", 1); return err },
+		"Claims":           func(ctx context.Context) error { _, err := f.Claims(ctx, shop, true, "", 1); return err },
+		"ClaimsOf":         func(ctx context.Context) error { _, err := f.ClaimsOf(ctx, shop, []string{"a"}); return err },
+		"ClaimsOf of none": func(ctx context.Context) error { _, err := f.ClaimsOf(ctx, shop, nil); return err },
+		"ResolvedRecords": func(ctx context.Context) error {
+			_, err := f.ResolvedRecords(ctx, shop, state.RecordRef{}, 1)
+			return err
+		},
+		"RecordsByCopernicaID": func(ctx context.Context) error {
+			_, err := f.RecordsByCopernicaID(ctx, shop, state.Profile, 1)
+			return err
+		},
+		"RecordsByCopernicaID of none": func(ctx context.Context) error {
+			_, err := f.RecordsByCopernicaID(ctx, shop, state.Profile)
+			return err
+		},
+		"Letters of none": func(ctx context.Context) error {
+			_, err := f.Letters(ctx, shop, state.LetterFilter{Keys: []string{""}, Limit: 1})
+			return err
+		},
 		"Commit of what stands below": func(ctx context.Context) error {
 			_, err := f.Commit(ctx, l, state.Commit{Moves: []state.Move{{From: "a", To: "b"}}, Bare: []string{"b"}})
 			return err
@@ -229,7 +247,7 @@ func testTorn(t *testing.T, f *fixture) {
 	if next.Fence <= l.Fence {
 		t.Errorf("fence %d after %d", next.Fence, l.Fence)
 	}
-	runs, err := f.Runs(ctx, shop, 1)
+	runs, err := f.Runs(ctx, shop, state.RunFilter{Limit: 1})
 	if err != nil || len(runs) != 1 || runs[0].ID != run || runs[0].Outcome != state.Abandoned {
 		t.Errorf("the run of the dead process: %+v, %v", runs, err)
 	}

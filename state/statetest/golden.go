@@ -106,7 +106,7 @@ func golden(t *testing.T, f *fixture, p state.Pipeline, cp state.Checkpoint, r s
 		r.ID = id
 		runs[i] = r
 	}
-	started, err := f.Runs(ctx, p.Name, 3)
+	started, err := f.Runs(ctx, p.Name, state.RunFilter{Limit: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func golden(t *testing.T, f *fixture, p state.Pipeline, cp state.Checkpoint, r s
 		t.Fatal(err)
 	}
 	same(t, "e-mails", []state.Email{e}, emails[e.Hash])
-	saves, err := f.Runs(ctx, p.Name, 3)
+	saves, err := f.Runs(ctx, p.Name, state.RunFilter{Limit: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

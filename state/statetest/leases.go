@@ -340,7 +340,7 @@ func testAbandoned(t *testing.T, f *fixture) {
 
 	outcomes := make(map[int64]state.RunOutcome)
 	for _, p := range []string{shop, other} {
-		runs, err := f.Runs(ctx, p, 10)
+		runs, err := f.Runs(ctx, p, state.RunFilter{Limit: 10})
 		if err != nil {
 			t.Fatal(err)
 		}

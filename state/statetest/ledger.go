@@ -147,7 +147,7 @@ func testEmptyInputs(t *testing.T, f *fixture) {
 	if rows, err := f.Pending(ctx, "never-opened", f.clock.Now(), 10); err != nil || len(rows) != 0 {
 		t.Errorf("pending of nothing: %v, %v", rows, err)
 	}
-	if runs, err := f.Runs(ctx, "never-opened", 10); err != nil || len(runs) != 0 {
+	if runs, err := f.Runs(ctx, "never-opened", state.RunFilter{Limit: 10}); err != nil || len(runs) != 0 {
 		t.Errorf("runs of nothing: %v, %v", runs, err)
 	}
 	if letters, err := f.Letters(ctx, "never-opened", state.LetterFilter{Open: true, Limit: 10}); err != nil || len(letters) != 0 {

@@ -2,6 +2,7 @@ package statetest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func testLetterWords(t *testing.T, f *fixture) {
 	}
 	f.commit(t, l, state.Commit{Letters: []state.DeadLetter{d}, Run: &state.Run{ID: run, Stream: stream, Outcome: state.Failed, Problem: bad}})
 	got := f.letters(t)[0]
-	runs, err := f.Runs(ctx, shop, 1)
+	runs, err := f.Runs(ctx, shop, state.RunFilter{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func testRuns(t *testing.T, f *fixture) {
 		}
 		ids = append(ids, id)
 	}
-	runs, err := f.Runs(ctx, shop, 2)
+	runs, err := f.Runs(ctx, shop, state.RunFilter{Limit: 2})
 	if err != nil || len(runs) != 2 {
 		t.Fatalf("%v, %v", runs, err)
 	}
@@ -158,11 +159,36 @@ func testRuns(t *testing.T, f *fixture) {
 	if runs[1].ID != ids[3] {
 		t.Errorf("after %d comes %d", runs[0].ID, runs[1].ID)
 	}
+	apart, err := f.StartRun(ctx, state.Run{Pipeline: shop, Stream: "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ask := range map[string]struct {
+		filter state.RunFilter
+		want   []int64
+	}{
+		"all":                           {state.RunFilter{Limit: 3}, []int64{apart, ids[4], ids[3]}},
+		"before one":                    {state.RunFilter{Before: ids[3], Limit: 2}, []int64{ids[2], ids[1]}},
+		"of a stream":                   {state.RunFilter{Stream: stream, Limit: 2}, []int64{ids[4], ids[3]}},
+		"of a stream before one":        {state.RunFilter{Stream: stream, Before: ids[1], Limit: 9}, []int64{ids[0]}},
+		"before the first":              {state.RunFilter{Before: ids[0], Limit: 9}, nil},
+		"of a stream before another's":  {state.RunFilter{Stream: "orders", Before: apart, Limit: 9}, nil},
+		"of a stream that never worked": {state.RunFilter{Stream: "sweeps", Limit: 9}, nil},
+	} {
+		runs, err := f.Runs(ctx, shop, ask.filter)
+		var got []int64
+		for _, r := range runs {
+			got = append(got, r.ID)
+		}
+		if err != nil || !slices.Equal(got, ask.want) {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, ask.want)
+		}
+	}
 	want.Outcome, want.Ended, want.Problem, want.Counters.Read = state.Paused, f.clock.ms().Add(time.Second), "budget", 12
 	if err := f.SaveRun(ctx, want); err != nil {
 		t.Fatal(err)
 	}
-	if runs, err = f.Runs(ctx, shop, 1); err != nil {
+	if runs, err = f.Runs(ctx, shop, state.RunFilter{Stream: stream, Limit: 1}); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "saved", want, runs[0])
@@ -172,11 +198,11 @@ func testRuns(t *testing.T, f *fixture) {
 	}
 	same(t, "by its id", want, one)
 	for _, limit := range []int{0, -1} {
-		if runs, err = f.Runs(ctx, shop, limit); err != nil || len(runs) != 0 {
+		if runs, err = f.Runs(ctx, shop, state.RunFilter{Limit: limit}); err != nil || len(runs) != 0 {
 			t.Errorf("limit %d: %v, %v", limit, runs, err)
 		}
 	}
-	if runs, err = f.Runs(ctx, other, 10); err != nil || len(runs) != 0 {
+	if runs, err = f.Runs(ctx, other, state.RunFilter{Limit: 10}); err != nil || len(runs) != 0 {
 		t.Errorf("runs of the other pipeline: %v, %v", runs, err)
 	}
 }

@@ -117,6 +117,16 @@ func testByCopernicaID(t *testing.T, f *fixture) {
 	}
 }
 
+func testByCopernicaIDs(t *testing.T, f *fixture) {
+	f.commit(t, f.acquire(t), state.Commit{Records: []state.Record{acknowledged("c", 9), acknowledged("b", 7), acknowledged("a", 8), acknowledged("d", 7), acknowledged("e", 0)}})
+	for want, ids := range map[string][]int64{"a b d": {1007, 1008, 1007, 1006, 0}, "c": {1009}, "": nil} {
+		rows, err := f.RecordsByCopernicaID(t.Context(), shop, state.Profile, ids...)
+		if got := keysIn(rows); err != nil || got != want {
+			t.Errorf("%v: %q, %v, want %q", ids, got, err, want)
+		}
+	}
+}
+
 func testEmails(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	l := f.acquire(t)

@@ -85,11 +85,13 @@ func testLetterFilter(t *testing.T, f *fixture) {
 		"cause":              {state.LetterFilter{Cause: "refused", Limit: 10}, "a c a"},
 		"odd cause":          {state.LetterFilter{Cause: "it's 100%", Limit: 10}, "d"},
 		"open of a cause":    {state.LetterFilter{Cause: "refused", Open: true, Limit: 10}, "a c"},
-		"key":                {state.LetterFilter{Key: "a", Limit: 10}, "a a a"},
-		"key and entity":     {state.LetterFilter{Entity: state.Profile, Key: "a", Limit: 10}, "a a"},
+		"key":                {state.LetterFilter{Keys: []string{"a"}, Limit: 10}, "a a a"},
+		"key and entity":     {state.LetterFilter{Entity: state.Profile, Keys: []string{"a"}, Limit: 10}, "a a"},
 		"entity":             {state.LetterFilter{Entity: "another", Limit: 10}, "a"},
-		"a key no store has": {state.LetterFilter{Key: "a\x00", Limit: 10}, ""},
-		"nothing of it":      {state.LetterFilter{Key: "a", Cause: "too_long", Limit: 10}, ""},
+		"keys":               {state.LetterFilter{Keys: []string{"d", "a", "x", "a"}, Open: true, Limit: 10}, "a a d"},
+		"keys, limit":        {state.LetterFilter{Keys: []string{"d", "a", "b"}, Limit: 3}, "a a d"},
+		"a key no store has": {state.LetterFilter{Keys: []string{"a\x00"}, Limit: 10}, ""},
+		"nothing of it":      {state.LetterFilter{Keys: []string{"a"}, Cause: "too_long", Limit: 10}, ""},
 	} {
 		if got := f.filtered(t, shop, test.filter); got != test.want {
 			t.Errorf("%s: %q, not %q", name, got, test.want)
@@ -101,6 +103,57 @@ func testLetterFilter(t *testing.T, f *fixture) {
 	if got := f.filtered(t, "never-opened", state.LetterFilter{Limit: 10}); got != "" {
 		t.Errorf("a pipeline that was never opened has %q", got)
 	}
+}
+
+func testResolvedRecords(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	l := f.acquire(t)
+	refused := func(e state.Entity, key string) state.Record {
+		return state.Record{Entity: e, Key: key, SourceID: 7, State: state.Refused, Refused: hashOf(1)}
+	}
+	var c state.Commit
+	for _, key := range []string{"b", "a", "open", "arrives", "again", "kept"} {
+		c.Records = append(c.Records, refused(state.Profile, key))
+		c.Letters = append(c.Letters, refusal(key, "refused"))
+	}
+	c.Records = append(c.Records, refused(state.Order, "o"), refused(state.Order, "a"), refused(state.Profile, "no letter"))
+	c.Letters = append(c.Letters, state.DeadLetter{Entity: state.Order, Key: "o", Cause: "refused"})
+	f.commit(t, l, c)
+	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Records: []state.Record{refused(state.Profile, "theirs")}})
+	letters, err := f.Letters(ctx, shop, state.LetterFilter{Keys: []string{"a", "b", "o", "arrives", "again"}, Open: true, Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range letters {
+		if err := f.ResolveLetters(ctx, shop, []int64{d.ID}, "never mind"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.commit(t, l, state.Commit{
+		Records: []state.Record{acknowledged("arrives", 1), refused(state.Profile, "again")}, Letters: []state.DeadLetter{refusal("again", "refused")},
+	})
+	ask := func(name, pipeline string, after state.RecordRef, limit int, want string) {
+		t.Helper()
+		rows, err := f.ResolvedRecords(ctx, pipeline, after, limit)
+		if got := keysIn(rows); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+	}
+	first := state.RecordRef{}
+	ask("by entity and key", shop, first, 10, "o a b")
+	ask("at most so many", shop, first, 2, "o a")
+	ask("after an order", shop, state.RecordRef{Entity: state.Order, Key: "o"}, 10, "a b")
+	ask("after a profile", shop, state.RecordRef{Entity: state.Profile, Key: "a"}, 10, "b")
+	ask("after the last", shop, state.RecordRef{Entity: state.Profile, Key: "b"}, 10, "")
+	ask("none wanted", shop, first, 0, "")
+	ask("less than none wanted", shop, first, -1, "")
+	ask("another pipeline", other, first, 10, "")
+	ask("a pipeline never opened", "never-opened", first, 10, "")
+	rows, err := f.ResolvedRecords(ctx, shop, first, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "a row in full", []state.Record{refused(state.Order, "o")}, rows)
 }
 
 func testLetterGroups(t *testing.T, f *fixture) {

@@ -121,6 +121,43 @@ func testClaims(t *testing.T, f *fixture) {
 	same(t, "counts", map[state.RecordState]int64{state.Claimed: 3, state.Acknowledged: 2}, f.counts(t)[state.Profile])
 }
 
+func testClaimsOf(t *testing.T, f *fixture) {
+	l := f.acquire(t)
+	of := func(parent, key string) state.Record { return under(parent, claimed(key, 0)) }
+	full := fill[state.Record](t, 1)
+	full.Entity, full.State, full.Key, full.Parent = state.Profile, state.Claimed, "shop-g9", "shop-c9"
+	stray := of("shop-c1", "shop-o1")
+	stray.Entity = state.Order
+	f.commit(t, l, state.Commit{Records: []state.Record{
+		of("shop-c1", "shop-g2"), of("shop-c1", "shop-g10"), of("shop-c2", "shop-g1"), of("shop-c3", "shop-g3"), full, stray,
+		under("shop-c1", acknowledged("shop-g4", 4)), // undone
+	}})
+	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Records: []state.Record{of("shop-c1", "shop-g7")}})
+	ask := func(name, pipeline, want string, parents ...string) {
+		t.Helper()
+		rows, err := f.ClaimsOf(t.Context(), pipeline, parents)
+		if got := keysIn(rows); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+	}
+	ask("of one", shop, "shop-g10 shop-g2", "shop-c1")
+	ask("of some, by key", shop, "shop-g1 shop-g10 shop-g2", "shop-c2", "shop-c1", "shop-c2", "shop-c8")
+	ask("of who claimed nobody", shop, "", "shop-c8")
+	ask("of nobody", shop, "")
+	ask("of no key", shop, "shop-g3", "", "shop\x00", "shop-c3")
+	ask("another pipeline", other, "shop-g7", "shop-c1")
+	ask("a pipeline never opened", "never-opened", "", "shop-c1")
+	rows, err := f.ClaimsOf(t.Context(), shop, []string{"shop-c9"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "a row in full", []state.Record{full}, rows)
+
+	f.commit(t, l, state.Commit{Records: []state.Record{of("shop-c2", "shop-g2"), under("", acknowledged("shop-g10", 10))}})
+	ask("given to another, and undone", shop, "", "shop-c1")
+	ask("that of the other", shop, "shop-g1 shop-g2", "shop-c2")
+}
+
 // families are the rows of two guests, one of whom ordered twice, and of what must not
 // change with them.
 func families() []state.Record {

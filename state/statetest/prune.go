@@ -23,7 +23,7 @@ func testPruneRuns(t *testing.T, f *fixture) {
 	}
 	prune := func(day, keep int, want ...int64) {
 		t.Helper()
-		runs, err := f.Runs(ctx, shop, 1000)
+		runs, err := f.Runs(ctx, shop, state.RunFilter{Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func testPruneRuns(t *testing.T, f *fixture) {
 		if err != nil || n != int64(len(runs)-len(want)) {
 			t.Errorf("%d of %d runs deleted, %v; want %d", n, len(runs), err, len(runs)-len(want))
 		}
-		if runs, err = f.Runs(ctx, shop, 1000); err != nil {
+		if runs, err = f.Runs(ctx, shop, state.RunFilter{Limit: 1000}); err != nil {
 			t.Fatal(err)
 		}
 		left := make([]int64, len(runs))

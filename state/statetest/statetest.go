@@ -84,6 +84,7 @@ func (s Suite) Run(t *testing.T) {
 		{"ledger/pending", testPending},
 		{"ledger/highest id", testHighestID},
 		{"ledger/by copernica id", testByCopernicaID},
+		{"ledger/by copernica ids", testByCopernicaIDs},
 		{"ledger/by source", testBySource},
 		{"ledger/between ids of the shop", testBetween},
 		{"ledger/between ids of Copernica", testInCopernica},
@@ -100,6 +101,7 @@ func (s Suite) Run(t *testing.T) {
 
 		{"people/orders of a profile", testByParent},
 		{"people/claims", testClaims},
+		{"people/claims of customers", testClaimsOf},
 		{"people/rows below a profile", testBelow},
 		{"people/rows that moved are found", testMovedAreFound},
 		{"people/many orders move", testMoveOfMany},
@@ -119,6 +121,7 @@ func (s Suite) Run(t *testing.T) {
 		{"letters/one", testLetter},
 		{"letters/filter", testLetterFilter},
 		{"letters/groups", testLetterGroups},
+		{"letters/rows whose letter was closed", testResolvedRecords},
 		{"letters/resolved by an operator", testResolve},
 		{"letters/resolved all or none", testResolveAtomic},
 

@@ -190,7 +190,7 @@ func found(t *testing.T, s state.Store) left {
 	note(err)
 	got.Doubles, err = s.Doubles(ctx, shop, state.Profile, "shop-c1")
 	note(err)
-	got.Runs, err = s.Runs(ctx, shop, 10)
+	got.Runs, err = s.Runs(ctx, shop, state.RunFilter{Limit: 10})
 	note(err)
 	got.Letters, err = s.Letters(ctx, shop, state.LetterFilter{Open: true, Limit: 10})
 	note(err)

@@ -189,7 +189,7 @@ func (r *run) refusedBack(rec *state.Record, err error) state.DeadLetter {
 // closeLetters resolves the letters of opt-outs that the shop has taken at last.
 func (r *run) closeLetters(ctx context.Context, keys []string) error {
 	for _, key := range keys {
-		open, err := r.cfg.Store.Letters(ctx, r.cfg.Pipeline, state.LetterFilter{Entity: state.Consent, Key: key, Open: true, Limit: 1})
+		open, err := r.cfg.Store.Letters(ctx, r.cfg.Pipeline, state.LetterFilter{Entity: state.Consent, Keys: []string{key}, Open: true, Limit: 1})
 		if err != nil {
 			return err
 		}

@@ -17,11 +17,11 @@ import (
 // burial is the erasure of a batch.
 type burial struct {
 	*run
-	at      time.Time                   // by the shop's clock: the tombstones'
-	letters map[state.RecordRef][]int64 // that are open
-	guests  map[string][]state.Record   // who were customers, by those
-	stones  map[string]time.Time        // of those who were erased before, by key
-	emails  map[string]state.Email      // by key
+	at      time.Time                 // by the shop's clock: the tombstones'
+	letters bool                      // whether some were open when it began
+	guests  map[string][]state.Record // who were customers, by those
+	stones  map[string]time.Time      // of those who were erased before, by key
+	emails  map[string]state.Email    // by key
 
 	mu      sync.Mutex // held for what follows, and for commits
 	done    int
@@ -37,20 +37,26 @@ func (r *run) burial(ctx context.Context) (*burial, error) {
 	if err := r.openTables(ctx, r.inUse(over)); err != nil {
 		return nil, err
 	}
-	b := &burial{run: r, letters: map[state.RecordRef][]int64{}, guests: map[string][]state.Record{}}
-	if b.at, err = r.cfg.Shop.Clock(ctx); err != nil {
-		return nil, err
-	}
-	open, err := r.cfg.Store.Letters(ctx, r.cfg.Pipeline, state.LetterFilter{Open: true, Limit: math.MaxInt32})
-	for _, d := range open {
-		entity := d.Entity
-		if entity == state.Consent {
-			entity = state.Profile
-		}
-		ref := state.RecordRef{Entity: entity, Key: d.Key}
-		b.letters[ref] = append(b.letters[ref], d.ID)
-	}
+	b := &burial{run: r, letters: len(over.OpenLetters) > 0, guests: map[string][]state.Record{}}
+	b.at, err = r.cfg.Shop.Clock(ctx)
 	return b, err
+}
+
+// lettersOf returns the ids of the open dead letters of rows.
+func (b *burial) lettersOf(ctx context.Context, rows []state.Record) (ids []int64, err error) {
+	if !b.letters || len(rows) == 0 {
+		return nil, nil
+	}
+	open, err := b.cfg.Store.Letters(ctx, b.cfg.Pipeline, state.LetterFilter{Keys: keysOf(rows), Open: true, Limit: math.MaxInt32})
+	for _, d := range open {
+		if d.Entity == state.Consent {
+			d.Entity = state.Profile
+		}
+		if slices.ContainsFunc(rows, func(rec state.Record) bool { return rec.Entity == d.Entity && rec.Key == d.Key }) {
+			ids = append(ids, d.ID)
+		}
+	}
+	return ids, err
 }
 
 // failed is what an operator hears of people whom Copernica does not let go.
@@ -97,26 +103,19 @@ func each[T any](ctx context.Context, b *burial, all []T, erase func(context.Con
 var errUnsettled = errors.New("a write has no outcome yet")
 
 // customers erases customers.
-func (b *burial) customers(ctx context.Context, gone []verdict) (err error) {
+func (b *burial) customers(ctx context.Context, gone []verdict) error {
 	wanted := map[string]bool{}
 	var keys []string
 	for _, v := range gone {
 		wanted[v.rec.Key] = true
 		keys = append(keys, v.rec.Key)
 	}
-	for after := ""; ; {
-		claims, err := b.cfg.Store.Claims(ctx, b.cfg.Pipeline, false, after, rowsAtOnce)
-		if err != nil {
-			return err
-		}
-		for _, guest := range claims {
-			if after = guest.Key; wanted[guest.Parent] {
-				b.guests[guest.Parent] = append(b.guests[guest.Parent], guest)
-			}
-		}
-		if len(claims) < rowsAtOnce {
-			break
-		}
+	claims, err := b.cfg.Store.ClaimsOf(ctx, b.cfg.Pipeline, keys)
+	if err != nil {
+		return err
+	}
+	for _, guest := range claims {
+		b.guests[guest.Parent] = append(b.guests[guest.Parent], guest)
 	}
 	if b.emails, err = b.cfg.Store.EmailsOf(ctx, b.cfg.Pipeline, keys); err != nil {
 		return err

@@ -140,20 +140,20 @@ func (b *burial) record(ctx context.Context, c state.Commit, rows []state.Record
 			return err
 		}
 	}
-	for _, rec := range rows {
-		ref := state.RecordRef{Entity: rec.Entity, Key: rec.Key}
-		for _, id := range b.letters[ref] {
-			err := b.cfg.Store.ResolveLetters(saving, b.cfg.Pipeline, []int64{id}, "erased")
-			if err != nil && !errors.Is(err, state.ErrResolved) {
-				return err
-			}
+	letters, err := b.lettersOf(saving, rows)
+	if err != nil {
+		return err
+	}
+	for _, id := range letters {
+		err := b.cfg.Store.ResolveLetters(saving, b.cfg.Pipeline, []int64{id}, "erased")
+		if err != nil && !errors.Is(err, state.ErrResolved) {
+			return err
 		}
-		delete(b.letters, ref)
 	}
 	b.row.Counters.Erased += people
 	b.count()
 	c.Run = &b.row
-	_, err := b.cfg.Store.Commit(saving, b.tenure.current(), c)
+	_, err = b.cfg.Store.Commit(saving, b.tenure.current(), c)
 	return err
 }
 

@@ -97,20 +97,30 @@ func (r *run) noList(list copernica.UnsubscribeList, err error) {
 // ledger knows since when. A row with a write that has no outcome yet is no exception:
 // consent is decided anew when it has one, by what the shop then says.
 func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList, entries []copernica.Unsubscribe) error {
-	var people []clicked
+	var profiles []int64
 	nobodys := 0
 	for _, u := range entries {
 		if u.Profile == 0 || u.At.IsZero() {
 			nobodys++
 			continue
 		}
-		rows, err := r.whoIs(ctx, u.Profile)
-		if err != nil {
-			return err
-		}
-		for _, rec := range rows {
-			if u.Later(rec.UnsubscribedAt) {
+		profiles = append(profiles, u.Profile)
+	}
+	whose, err := r.whoseAre(ctx, profiles)
+	if err != nil {
+		return err
+	}
+	var people []clicked
+	place := map[string]int{} // in people
+	for _, u := range entries {
+		for _, rec := range whose[u.Profile] {
+			switch i, twice := place[rec.Key]; {
+			case u.At.IsZero(), !u.Later(rec.UnsubscribedAt):
+			case !twice:
+				place[rec.Key] = len(people)
 				people = append(people, clicked{rec, u.At})
+			case u.At.After(people[i].at):
+				people[i].at = u.At
 			}
 		}
 	}
@@ -127,25 +137,21 @@ type clicked struct {
 	at  time.Time
 }
 
-// whoIs returns the ledger rows of a profile's person; of one who was claimed, and whose
-// profile is about to go, that of who they are.
-func (r *run) whoIs(ctx context.Context, profile int64) ([]state.Record, error) {
-	found, err := r.cfg.Store.RecordsByCopernicaID(ctx, r.cfg.Pipeline, state.Profile, profile)
+// whoseAre returns the ledger rows of the persons of profiles, by those; of one who was
+// claimed, and whose profile is about to go, that of who they are.
+func (r *run) whoseAre(ctx context.Context, profiles []int64) (map[int64][]state.Record, error) {
+	found, err := r.cfg.Store.RecordsByCopernicaID(ctx, r.cfg.Pipeline, state.Profile, profiles...)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	var keys []string
-	for _, rec := range found {
-		keys = append(keys, rec.Key)
-	}
-	rows, whose, err := r.behind(ctx, keys)
+	rows, whose, err := r.behind(ctx, keysOf(found))
 	if err != nil {
 		return nil, err
 	}
-	var people []state.Record
-	for _, key := range keys {
-		if rec, ok := rows[cmp.Or(whose[key], key)]; ok && rec.State != state.Claimed {
-			people = append(people, rec)
+	people := map[int64][]state.Record{}
+	for _, f := range found {
+		if rec, ok := rows[cmp.Or(whose[f.Key], f.Key)]; ok && rec.State != state.Claimed {
+			people[f.CopernicaID] = append(people[f.CopernicaID], rec)
 		}
 	}
 	return people, nil

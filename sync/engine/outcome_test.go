@@ -370,7 +370,7 @@ func TestPromise07_ARunsProblemHoldsNoValue(t *testing.T) {
 		if _, err := w.engine(nil).Run(t.Context(), engine.Customers); err == nil {
 			t.Fatal("no error")
 		}
-		runs, err := w.store.Runs(t.Context(), "shop", 1)
+		runs, err := w.store.Runs(t.Context(), "shop", state.RunFilter{Limit: 1})
 		check(w, err)
 		if p := runs[0].Problem; !strings.Contains(p, "%fieldValue") || strings.Contains(p, "jan") {
 			t.Errorf("problem %q", p)

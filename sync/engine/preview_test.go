@@ -107,7 +107,7 @@ func (w *world) remains() []any {
 		w.t.Fatal(err)
 	}
 	o.Lease = nil
-	runs, err := w.store.Runs(w.t.Context(), "shop", 1000)
+	runs, err := w.store.Runs(w.t.Context(), "shop", state.RunFilter{Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

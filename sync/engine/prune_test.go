@@ -25,7 +25,7 @@ func TestOldRunsAreDeleted(t *testing.T) {
 		}
 		kept := func(want int) {
 			t.Helper()
-			runs, err := w.store.Runs(t.Context(), "shop", 1000)
+			runs, err := w.store.Runs(t.Context(), "shop", state.RunFilter{Limit: 1000})
 			if err != nil {
 				t.Fatal(err)
 			}

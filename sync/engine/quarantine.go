@@ -100,7 +100,7 @@ func (r *run) reopen(ctx context.Context, intents []*intent) error {
 		if it.problem == nil || !it.known || it.before.Refused != it.attempt || !poisoned(it.problem) {
 			continue
 		}
-		open, err := r.cfg.Store.Letters(ctx, r.cfg.Pipeline, state.LetterFilter{Entity: it.entity, Key: it.row.Key, Open: true, Limit: 1})
+		open, err := r.cfg.Store.Letters(ctx, r.cfg.Pipeline, state.LetterFilter{Entity: it.entity, Keys: []string{it.row.Key}, Open: true, Limit: 1})
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"math"
-	"slices"
 
 	"github.com/magento-copernica/syncd/state"
 )
@@ -20,41 +17,23 @@ func (e *Engine) ResolvedLetters(ctx context.Context, stream string) ([]Finding,
 	if err := knownStream(stream, e.cfg.Mapping); err != nil {
 		return nil, err
 	}
-	closed, err := e.cfg.Store.Letters(ctx, e.cfg.Pipeline, state.LetterFilter{Resolved: true, Limit: math.MaxInt32})
-	if err != nil || len(closed) == 0 {
-		return nil, err
-	}
-	open, err := e.cfg.Store.Letters(ctx, e.cfg.Pipeline, state.LetterFilter{Open: true, Limit: math.MaxInt32})
-	if err != nil {
-		return nil, err
-	}
-	waiting := map[state.RecordRef]bool{}
-	for _, d := range open {
-		waiting[state.RecordRef{Entity: d.Entity, Key: d.Key}] = true
-	}
-	keys := map[state.Entity][]string{}
-	for _, d := range closed {
-		if came := (&run{cfg: &e.cfg}).cameBy(d.Entity, d.Key); came == stream && !waiting[state.RecordRef{Entity: d.Entity, Key: d.Key}] {
-			keys[d.Entity] = append(keys[d.Entity], d.Key)
-		}
-	}
+	r := &run{cfg: &e.cfg}
 	var found []Finding
-	for entity, list := range keys {
-		slices.Sort(list)
-		for some := range slices.Chunk(slices.Compact(list), rowsAtOnce) {
-			rows, err := e.cfg.Store.Records(ctx, e.cfg.Pipeline, entity, some)
-			if err != nil {
-				return nil, err
-			}
-			for key, rec := range rows {
-				if rec.State == state.Refused {
-					found = append(found, Finding{Deviation: Resolved, Entity: entity, Key: key, SourceID: rec.SourceID, CopernicaID: rec.CopernicaID})
-				}
+	for after := (state.RecordRef{}); ; {
+		rows, err := e.cfg.Store.ResolvedRecords(ctx, e.cfg.Pipeline, after, rowsAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range rows {
+			after = state.RecordRef{Entity: rec.Entity, Key: rec.Key}
+			if r.cameBy(rec.Entity, rec.Key) == stream {
+				found = append(found, Finding{
+					Deviation: Resolved, Entity: rec.Entity, Key: rec.Key, SourceID: rec.SourceID, CopernicaID: rec.CopernicaID,
+				})
 			}
 		}
+		if len(rows) < rowsAtOnce {
+			return found, nil
+		}
 	}
-	slices.SortFunc(found, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Entity, b.Entity), cmp.Compare(a.Key, b.Key))
-	})
-	return found, nil
 }

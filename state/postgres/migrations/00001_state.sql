@@ -75,6 +75,7 @@ CREATE TABLE syncd.records (
 -- Few rows are open at any time, so this index stays small.
 CREATE INDEX records_pending ON syncd.records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_missing ON syncd.records (pipeline, entity, key) WHERE state = 'missing';
+CREATE INDEX records_refused ON syncd.records (pipeline, entity, key) WHERE state = 'refused';
 CREATE INDEX records_by_copernica_id ON syncd.records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 -- What is asked for stands first, so that a server which has not counted the rows yet never
 -- takes this index for that of the keys.
@@ -85,6 +86,7 @@ CREATE INDEX records_by_number ON syncd.records (number, pipeline) WHERE number 
 -- What stands below a profile: its orders, and through them their lines.
 CREATE INDEX records_by_parent ON syncd.records (parent, pipeline, key) WHERE entity = 'order';
 CREATE INDEX records_claimed ON syncd.records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
+CREATE INDEX records_claimed_by ON syncd.records (parent, pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_open ON syncd.records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
 
 CREATE TABLE syncd.emails (
@@ -121,6 +123,8 @@ CREATE TABLE syncd.erasures (
 );
 
 CREATE INDEX erasures_by_pipeline ON syncd.erasures (pipeline, id);
+CREATE INDEX erasures_by_key ON syncd.erasures (pipeline, key, id);
+CREATE INDEX erasures_by_policy ON syncd.erasures (pipeline, policy);
 
 -- Rows in Copernica with the key of a row of the ledger, and which are others.
 CREATE TABLE syncd.doubles (
@@ -171,6 +175,8 @@ CREATE TABLE syncd.dead_letters (
 -- At most one letter of a record is open.
 CREATE UNIQUE INDEX dead_letters_open ON syncd.dead_letters (pipeline, entity, key) WHERE resolved IS NULL;
 CREATE INDEX dead_letters_newest ON syncd.dead_letters (pipeline, last_seen, id) WHERE resolved IS NULL;
+-- What each run counts by cause, and all that it needs for it.
+CREATE INDEX dead_letters_by_cause ON syncd.dead_letters (pipeline, cause, last_seen, id, first_seen) WHERE resolved IS NULL;
 CREATE INDEX dead_letters_by_key ON syncd.dead_letters (pipeline, key);
 
 CREATE TABLE syncd.marks (

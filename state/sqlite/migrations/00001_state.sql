@@ -65,6 +65,7 @@ CREATE TABLE records (
 -- Few rows are open at any time, so this index stays small.
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_missing ON records (pipeline, entity, key) WHERE state = 'missing';
+CREATE INDEX records_refused ON records (pipeline, entity, key) WHERE state = 'refused';
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
 -- Only orders have a number.
@@ -73,6 +74,7 @@ CREATE INDEX records_by_number ON records (pipeline, number) WHERE number <> '';
 -- What stands below a profile: its orders, and through them their lines.
 CREATE INDEX records_by_parent ON records (pipeline, parent, key) WHERE entity = 'order';
 CREATE INDEX records_claimed ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
+CREATE INDEX records_claimed_by ON records (pipeline, parent, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_open ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
 
 CREATE TABLE emails (
@@ -109,6 +111,8 @@ CREATE TABLE erasures (
 ) STRICT;
 
 CREATE INDEX erasures_by_pipeline ON erasures (pipeline, id);
+CREATE INDEX erasures_by_key ON erasures (pipeline, key, id);
+CREATE INDEX erasures_by_policy ON erasures (pipeline, policy);
 
 -- Rows in Copernica with the key of a row of the ledger, and which are others.
 CREATE TABLE doubles (
@@ -159,6 +163,8 @@ CREATE TABLE dead_letters (
 -- At most one letter of a record is open.
 CREATE UNIQUE INDEX dead_letters_open ON dead_letters (pipeline, entity, key) WHERE resolved IS NULL;
 CREATE INDEX dead_letters_newest ON dead_letters (pipeline, last_seen, id) WHERE resolved IS NULL;
+-- What each run counts by cause, and all that it needs for it.
+CREATE INDEX dead_letters_by_cause ON dead_letters (pipeline, cause, last_seen, id, first_seen, resolved) WHERE resolved IS NULL;
 CREATE INDEX dead_letters_by_key ON dead_letters (pipeline, key);
 
 -- How many rows of the ledger stand where, kept by the database itself: counting a

@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 08:10:19');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 08:10:19');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 10:58:50');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 10:58:50');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f133cc1e16dc4cdda6357f9f9da3aa5985993c7092cead5b3697cc85992e689be5ced8bcf3d4fb63091edfe13d5d3921b6c2d34054822875f101419d711a');
+INSERT INTO sealed VALUES ('hash_key', x'011766f1338caf823d5faf67e01a2fff18fca25988d3d64aa36c5e79ae0871be3940113b060b4cd69bbcc7bf9473e004bc2f110baf6ec9f28406345fe81ec35ed4');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10011080');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10396107');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -177,19 +177,24 @@ INSERT INTO resyncs VALUES (1, 'shop', 'customers', 1795162500250, 1795162560250
 INSERT INTO resyncs VALUES (2, 'shop', 'orders', NULL, NULL, '[]', '[7,9]', 0, 1795162680250, 'open', NULL);
 CREATE INDEX records_pending ON records (pipeline, next_attempt) WHERE state IN ('planned', 'unknown');
 CREATE INDEX records_missing ON records (pipeline, entity, key) WHERE state = 'missing';
+CREATE INDEX records_refused ON records (pipeline, entity, key) WHERE state = 'refused';
 CREATE INDEX records_by_copernica_id ON records (pipeline, entity, copernica_id) WHERE copernica_id <> 0;
 CREATE INDEX records_by_source ON records (pipeline, entity, source_id);
 CREATE INDEX records_by_number ON records (pipeline, number) WHERE number <> '';
 CREATE INDEX records_by_parent ON records (pipeline, parent, key) WHERE entity = 'order';
 CREATE INDEX records_claimed ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
+CREATE INDEX records_claimed_by ON records (pipeline, parent, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_open ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
 CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
 CREATE INDEX erasures_by_pipeline ON erasures (pipeline, id);
+CREATE INDEX erasures_by_key ON erasures (pipeline, key, id);
+CREATE INDEX erasures_by_policy ON erasures (pipeline, policy);
 CREATE INDEX runs_by_stream ON runs (pipeline, stream, id);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
 CREATE INDEX runs_running ON runs (pipeline, fence) WHERE outcome = 'running';
 CREATE UNIQUE INDEX dead_letters_open ON dead_letters (pipeline, entity, key) WHERE resolved IS NULL;
 CREATE INDEX dead_letters_newest ON dead_letters (pipeline, last_seen, id) WHERE resolved IS NULL;
+CREATE INDEX dead_letters_by_cause ON dead_letters (pipeline, cause, last_seen, id, first_seen, resolved) WHERE resolved IS NULL;
 CREATE INDEX dead_letters_by_key ON dead_letters (pipeline, key);
 CREATE TRIGGER records_inserted AFTER INSERT ON records BEGIN
     INSERT INTO record_counts (pipeline, entity, state, rows) VALUES (new.pipeline, new.entity, new.state, 1)
