@@ -42,7 +42,7 @@ func TestModelHistoriesEndInStep(t *testing.T) {
 		replay(t, text)
 		return
 	}
-	playModel(t, histories(100)) // the soak plays more
+	playModel(t, histories(500)) // the soak plays more
 }
 
 // playModel plays n drawn histories, in parts beside each other.
