@@ -97,14 +97,40 @@ func URL(tb testing.TB, t Template) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	name := "test_" + strings.ToLower(rand.Text()[:12])
-	if err := Execute(tb.Context(), admin, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
-		tb.Fatal(err)
-	}
+	name := create(tb, admin, from)
 	if t.Clean != "" {
 		binary.reuse(tb, t, withDatabase(admin, name))
 		return withDatabase(admin, name)
 	}
+	drop(tb, admin, name)
+	return withDatabase(admin, name)
+}
+
+// Copy returns the address of a copy of a database that nobody works in, as a backup and
+// its restoration make one. It goes with the test.
+func Copy(tb testing.TB, url string) string {
+	tb.Helper()
+	admin, err := binary.start()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	name := create(tb, admin, path.Base(databaseOf(url)))
+	drop(tb, admin, name)
+	return withDatabase(admin, name)
+}
+
+// create makes a database from another one and returns its name.
+func create(tb testing.TB, admin, from string) string {
+	tb.Helper()
+	name := "test_" + strings.ToLower(rand.Text()[:12])
+	if err := Execute(tb.Context(), admin, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
+		tb.Fatal(err)
+	}
+	return name
+}
+
+// drop has a database go with the test.
+func drop(tb testing.TB, admin, name string) {
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
@@ -112,7 +138,6 @@ func URL(tb testing.TB, t Template) string {
 			tb.Errorf("drop the test's database: %v", err)
 		}
 	})
-	return withDatabase(admin, name)
 }
 
 // Shared returns the cluster of this test binary, for tests that need roles and

@@ -32,6 +32,21 @@ func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 	}
 }
 
+// A copy is what the database was, and both go on by themselves.
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t, pgtest.Template{})
+	pgtest.Exec(t, url, "CREATE TABLE t AS SELECT 1 AS n")
+	copied := pgtest.Copy(t, url)
+	pgtest.Exec(t, url, "INSERT INTO t VALUES (2)")
+	pgtest.Exec(t, copied, "INSERT INTO t VALUES (3), (4)")
+	for address, want := range map[string]int{url: 2, copied: 3} {
+		if rows := pgtest.Query(t, address, "SELECT n FROM t"); len(rows) != want {
+			t.Errorf("rows %v", rows)
+		}
+	}
+}
+
 // A server that is killed comes back at the same address with what was committed.
 func TestKillAndStart(t *testing.T) {
 	t.Parallel()

@@ -3,54 +3,13 @@ package engine_test
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
-	"github.com/magento-copernica/syncd/state/sqlite"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
-
-// onDisk gives the world a state in a file.
-func (y *yard) onDisk(path string) {
-	y.t.Helper()
-	if err := y.store.Close(); err != nil {
-		y.t.Fatal(err)
-	}
-	store, err := sqlite.Open(y.t.Context(), sqlite.Config{Path: path, EncryptionKey: fmt.Sprintf("%064d", 7), Now: time.Now})
-	if err != nil {
-		y.t.Fatal(err)
-	}
-	y.store = store
-}
-
-// copyState copies a state that is closed for it.
-func (y *yard) copyState(from, to string) {
-	y.t.Helper()
-	if err := y.store.Close(); err != nil {
-		y.t.Fatal(err)
-	}
-	data, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, data, 0o600)
-	}
-	if err != nil {
-		y.t.Fatal(err)
-	}
-	y.newStateAt(to)
-}
-
-func (y *yard) newStateAt(path string) {
-	y.t.Helper()
-	store, err := sqlite.Open(y.t.Context(), sqlite.Config{Path: path, EncryptionKey: fmt.Sprintf("%064d", 7), Now: time.Now})
-	if err != nil {
-		y.t.Fatal(err)
-	}
-	y.store = store
-}
 
 // crowd is people who are going to be erased, by how.
 type crowd struct {
@@ -110,22 +69,18 @@ func (y *yard) stir(c *crowd, status string) {
 func TestPromise19_FiveHundredPeopleStayErased(t *testing.T) {
 	for policy, each := range map[engine.ErasurePolicy]int{engine.EraseRemove: 170, engine.EraseBlank: 25} {
 		t.Run(string(policy), func(t *testing.T) {
-			inShop(t, magentotest.Config{Customers: 60, Orders: 60}, func(t *testing.T, w *world) {
-				dir := t.TempDir()
+			inStores(t, magentotest.Config{Customers: 60, Orders: 60}, func(t *testing.T, w *world) {
 				persons, err := state.NewHasher(bytes.Repeat([]byte{7}, state.HasherKeySize))
 				if err != nil {
 					t.Fatal(err)
 				}
 				y := w.yard(policy)
 				y.persons, y.pageSize = persons, 200
-				live, backup := filepath.Join(dir, "live.db"), filepath.Join(dir, "backup.db")
-				y.onDisk(live)
 				c := y.gather(each)
 				y.runs()
 				y.runs() // claims are gathered
 				here := len(y.profiles())
-				y.copyState(live, backup) // the copy that will be restored
-				y.copyState(backup, live)
+				y.backUp()
 
 				all := int64(3*each + 10)
 				y.leave(c)
@@ -170,7 +125,7 @@ func TestPromise19_FiveHundredPeopleStayErased(t *testing.T) {
 				gone("a repair")
 
 				// An older state, which knows them all as they were.
-				y.copyState(backup, filepath.Join(dir, "restored.db"))
+				y.restore()
 				y.stir(c, "stirred again")
 				y.runs()
 				gone("a restored state ran")
@@ -186,11 +141,7 @@ func TestPromise19_FiveHundredPeopleStayErased(t *testing.T) {
 				}
 
 				// No state at all: a backfill, with nothing but the tombstones.
-				y.copyState(backup, filepath.Join(dir, "unused.db"))
-				if err := y.store.Close(); err != nil {
-					t.Fatal(err)
-				}
-				y.newStateAt(filepath.Join(dir, "new.db"))
+				y.reopen("new")
 				y.runs()
 				y.stir(c, "stirred once more")
 				y.runs()
@@ -216,29 +167,25 @@ func TestPromise19_FiveHundredPeopleStayErased(t *testing.T) {
 // knows nobody who is gone: the orders that somebody placed as a guest, and that keep the
 // e-mail in the shop, make a guest of them again.
 func TestPromise19_WhatIsLostWithoutATombstoneFile(t *testing.T) {
-	inShop(t, magentotest.Config{Customers: 30, Orders: 20}, func(t *testing.T, w *world) {
-		dir := t.TempDir()
+	inStores(t, magentotest.Config{Customers: 30, Orders: 20}, func(t *testing.T, w *world) {
 		y := w.yard(engine.EraseRemove)
 		y.graves = nil
-		live, backup := filepath.Join(dir, "live.db"), filepath.Join(dir, "backup.db")
-		y.onDisk(live)
 		c := y.gather(3)
 		y.runs()
 		y.runs()
-		y.copyState(live, backup)
-		y.copyState(backup, live)
+		y.backUp()
 		y.leave(c)
 		y.runs()
 		y.sweeps(0)
 		y.nobodyIs(c.emails...)
-		y.copyState(backup, filepath.Join(dir, "restored.db"))
+		y.restore()
 		y.stir(c, "stirred")
 		y.runs()
 		y.sweeps(0)
 		y.sweeps(0)
 		y.nobodyIs(c.emails...)
 
-		y.newState()
+		y.reopen("new")
 		y.runs()
 		people := y.profiles()
 		for i, email := range c.emails {
@@ -253,24 +200,20 @@ func TestPromise19_WhatIsLostWithoutATombstoneFile(t *testing.T) {
 // A restored state finds people gone once more, and knows when they were erased: what they
 // did since is theirs.
 func TestPromise19_ARestoredStateLeavesWhoCameBack(t *testing.T) {
-	inShop(t, magentotest.Config{Customers: 30, Orders: 20}, func(t *testing.T, w *world) {
+	inStores(t, magentotest.Config{Customers: 30, Orders: 20}, func(t *testing.T, w *world) {
 		const email = "came.back@example.test"
-		dir := t.TempDir()
 		y := w.yard(engine.EraseRemove)
-		live, backup := filepath.Join(dir, "live.db"), filepath.Join(dir, "backup.db")
-		y.onDisk(live)
 		id := y.customer(email)
 		y.order(id, "")
 		y.runs()
-		y.copyState(live, backup)
-		y.copyState(backup, live)
+		y.backUp()
 		y.shop.Delete(id)
 		y.sweeps(0)
 		y.nobodyIs(email)
 		y.settle()
 		anew := y.order(0, email)
 		y.runs()
-		y.copyState(backup, filepath.Join(dir, "restored.db"))
+		y.restore()
 		y.sweeps(0)
 		y.runs()
 		y.sweeps(0)
@@ -286,7 +229,7 @@ func TestPromise19_ARestoredStateLeavesWhoCameBack(t *testing.T) {
 // A tombstone file that was lost is made whole again, and one that knows more than the
 // state is taken up.
 func TestPromise19_StateAndFileAreMerged(t *testing.T) {
-	inShop(t, magentotest.Config{Customers: 40}, func(t *testing.T, w *world) {
+	inStores(t, magentotest.Config{Customers: 40}, func(t *testing.T, w *world) {
 		y := w.yard(engine.EraseRemove)
 		y.runs()
 		for _, id := range y.ids(5) {

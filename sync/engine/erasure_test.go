@@ -342,7 +342,7 @@ func TestPromise19_AnUnconfirmedAccountErasesNoGuest(t *testing.T) {
 func TestPromise19_WhoOrdersAgainStartsAnew(t *testing.T) {
 	for _, policy := range []engine.ErasurePolicy{engine.EraseRemove, engine.EraseBlank} {
 		t.Run(string(policy), func(t *testing.T) {
-			inShop(t, magentotest.Config{Customers: 20, Orders: 10}, func(_ *testing.T, w *world) {
+			inStores(t, magentotest.Config{Customers: 20, Orders: 10}, func(_ *testing.T, w *world) {
 				y := w.yard(policy)
 				const email = "comes.back@example.test"
 				id := y.customer(email)
@@ -516,7 +516,7 @@ func TestPromise19_OnlyWhatWeMadeIsErased(t *testing.T) {
 
 // The dead letters of who is erased are closed, and replaying them brings nobody.
 func TestPromise19_DeadLettersOfTheErasedAreClosed(t *testing.T) {
-	inShop(t, magentotest.Config{Customers: 30, Orders: 10}, func(t *testing.T, w *world) {
+	inStores(t, magentotest.Config{Customers: 30, Orders: 10}, func(t *testing.T, w *world) {
 		y := w.yard(engine.EraseRemove)
 		id, other := y.customer(" "), y.customer("")
 		order := y.order(id, "")

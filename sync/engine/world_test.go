@@ -13,8 +13,6 @@ import (
 	"time"
 	_ "time/tzdata"
 
-	"go.uber.org/goleak"
-
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/internal/httpx"
@@ -26,8 +24,6 @@ import (
 	"github.com/magento-copernica/syncd/sync/engine"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const database = copernicatest.DatabaseName
 
@@ -46,6 +42,7 @@ type world struct {
 	pageSize     int
 	api          int                                       // version of Copernica's; 0: 4
 	path         string                                    // of the state; empty: in memory
+	states       shelf                                     // in the place of a path; nil: none
 	jitter       func() float64                            // of back-offs; nil: random
 	wire         func(http.RoundTripper) http.RoundTripper // around each peer; nil: nothing
 }
