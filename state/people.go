@@ -24,6 +24,23 @@ type Tombstone struct {
 	At     time.Time
 }
 
+// Taken counts the tombstones that were taken up from outside the state, and of which no
+// commit has told since: their receipts were lost with another state. One person may have
+// several.
+type Taken struct {
+	Stones         int64
+	First          time.Time // when the first of them was taken up
+	Oldest, Latest time.Time // when the people were erased
+}
+
+// OptOut says that an opt-out made in Copernica was settled: both sides say so.
+type OptOut struct {
+	Key       string    // of the profile
+	Source    string    // where it was made, e.g. the profile or one of Copernica's lists
+	At        time.Time // when it was made, as far as Copernica tells; zero: it does not
+	SettledAt time.Time
+}
+
 // Erasure is the receipt of an erasure, without personal data.
 type Erasure struct {
 	ID       int64

@@ -66,6 +66,10 @@ type Store interface {
 	// that have no open one: those after the given one, in the order of entity and key, at
 	// most limit of them.
 	ResolvedRecords(ctx context.Context, pipeline string, after RecordRef, limit int) ([]Record, error)
+	// Unclaimed returns the rows of profiles whose claim was undone, which have a Parent and
+	// stand for themselves, whose key is greater than after, in the order of their keys, at
+	// most limit of them.
+	Unclaimed(ctx context.Context, pipeline, after string, limit int) ([]Record, error)
 	// MissingRecords returns rows in the state Missing, by key, at most limit of them.
 	MissingRecords(ctx context.Context, pipeline string, e Entity, limit int) ([]Record, error)
 	// RecordsByNumber returns the ledger rows that have an order number, in the order of
@@ -95,8 +99,14 @@ type Store interface {
 	// empty key of all.
 	Erasures(ctx context.Context, pipeline, key string, limit int) ([]Erasure, error)
 
+	// OptOuts returns the newest opt-outs first that were made in Copernica and settled
+	// with the shop, of the profile with a key.
+	OptOuts(ctx context.Context, pipeline, key string, limit int) ([]OptOut, error)
+
 	// Doubles returns the doubles of a ledger row that were seen, by id.
 	Doubles(ctx context.Context, pipeline string, e Entity, key string) ([]Double, error)
+	// DoublesByID returns the doubles with a Copernica id that were seen, by key.
+	DoublesByID(ctx context.Context, pipeline string, e Entity, id int64) ([]Double, error)
 
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
 	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, and nothing else: what
@@ -222,6 +232,11 @@ type Commit struct {
 	// its ID and Pipeline are the store's to set.
 	Tombstones []Tombstone
 	Erasures   []Erasure
+	// OptOuts are added; one without a SettledAt is of now. Nameless then lists profiles of
+	// whose people nothing is kept but rows, tombstones and receipts: their e-mails and
+	// opt-outs are deleted.
+	OptOuts  []OptOut
+	Nameless []string
 	// Doubles are upserted by what names them. Those of an entity that were last seen before
 	// the time in Faded are forgotten first.
 	Doubles []Double
@@ -382,5 +397,7 @@ type Overview struct {
 	Records     map[Entity]map[RecordState]int64
 	OpenLetters map[string]int64 // by cause
 	Erased      map[string]int64 // receipts by policy
+	OptOuts     map[string]int64 // made in Copernica and settled with the shop, by source
+	Taken       Taken            // tombstones without a receipt
 	LastRuns    []Run            // the newest of each stream
 }

@@ -98,6 +98,16 @@ func ValidCommit(l Lease, c Commit) error {
 			return fmt.Errorf("erasure of %q: %w", e.Key, err)
 		}
 	}
+	for _, o := range c.OptOuts {
+		if err := ValidKey(o.Key); err != nil {
+			return fmt.Errorf("opt-out of %q: %w", o.Key, err)
+		}
+	}
+	for _, key := range c.Nameless {
+		if err := ValidKey(key); err != nil {
+			return fmt.Errorf("what is kept of %q: %w", key, err)
+		}
+	}
 	for _, d := range c.Doubles {
 		if err := ValidKey(d.Key); err != nil {
 			return fmt.Errorf("double of %q: %w", d.Key, err)

@@ -15,6 +15,10 @@ const (
 		SELECT d.entity, d.key, d.copernica_id, d.seen_at FROM syncd.doubles AS d
 		WHERE d.pipeline = $1 AND d.entity = $2 AND d.key = $3 ORDER BY d.copernica_id`
 
+	selectDoublesByID = `
+		SELECT d.entity, d.key, d.copernica_id, d.seen_at FROM syncd.doubles AS d
+		WHERE d.pipeline = $1 AND d.entity = $2 AND d.copernica_id = $3 ORDER BY d.key`
+
 	upsertDoubles = `
 		INSERT INTO syncd.doubles (pipeline, entity, key, copernica_id, seen_at)
 		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) AS u
@@ -29,6 +33,15 @@ func (s *Store) Doubles(ctx context.Context, pipeline string, e state.Entity, ke
 	if state.ValidKey(key) != nil { // no other key was ever stored
 		return nil, ctx.Err()
 	}
+	return s.doubles(ctx, selectDoubles, pipeline, text(string(e)), key)
+}
+
+// DoublesByID returns the doubles with a Copernica id that were seen, by key.
+func (s *Store) DoublesByID(ctx context.Context, pipeline string, e state.Entity, id int64) ([]state.Double, error) {
+	return s.doubles(ctx, selectDoublesByID, pipeline, text(string(e)), id)
+}
+
+func (s *Store) doubles(ctx context.Context, query string, args ...any) (all []state.Double, err error) {
 	err = s.read(ctx, "read the doubles", func(q queryer) (err error) {
 		all, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Double, error) {
 			var (
@@ -39,7 +52,7 @@ func (s *Store) Doubles(ctx context.Context, pipeline string, e state.Entity, ke
 			err := row.Scan(&kind, &d.Key, &d.CopernicaID, &seen)
 			d.Entity, d.SeenAt = state.Entity(kind), moment(seen)
 			return d, err
-		}, selectDoubles, pipeline, text(string(e)), key)
+		}, query, args...)
 		return err
 	})
 	return all, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/magento-copernica/syncd/state"
 )
@@ -45,6 +46,7 @@ func (s *Store) Overview(ctx context.Context, pipeline string) (o state.Overview
 			Records:     make(map[state.Entity]map[state.RecordState]int64),
 			OpenLetters: make(map[string]int64),
 			Erased:      make(map[string]int64),
+			OptOuts:     make(map[string]int64),
 		}
 		conn, err := s.pool.Acquire(ctx)
 		if err != nil {
@@ -115,12 +117,20 @@ func (s *Store) overview(ctx context.Context, tx pgx.Tx, pipeline string, o *sta
 	if err != nil {
 		return err
 	}
-	if rows, err = tx.Query(ctx, countErasures, pipeline); err != nil {
-		return err
+	for query, sum := range map[string]map[string]int64{countErasures: o.Erased, countOptOuts: o.OptOuts} {
+		if rows, err = tx.Query(ctx, query, pipeline); err != nil {
+			return err
+		}
+		_, err = pgx.ForEachRow(rows, []any{&cause, &n}, func() error {
+			sum[cause] = n
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
-	_, err = pgx.ForEachRow(rows, []any{&cause, &n}, func() error {
-		o.Erased[cause] = n
-		return nil
-	})
+	var first, oldest, latest pgtype.Timestamptz
+	err = tx.QueryRow(ctx, countTaken, pipeline).Scan(&o.Taken.Stones, &first, &oldest, &latest)
+	o.Taken.First, o.Taken.Oldest, o.Taken.Latest = moment(first), moment(oldest), moment(latest)
 	return err
 }

@@ -46,6 +46,13 @@ const (
 		) AS r
 		ORDER BY r.key`
 
+	selectUnclaimed = `
+		SELECT ` + recordColumns + `
+		FROM syncd.records AS r
+		WHERE r.pipeline = $1 AND r.entity = 'profile' AND r.parent <> '' AND r.state NOT IN ('claimed', 'missing', 'gone') AND r.key > $2
+		ORDER BY r.key
+		LIMIT $3`
+
 	// What stands below the profiles $2: their orders, and the lines of those that are theirs
 	// too. Rows are named by their places, so that a server which has not counted them yet
 	// goes there, and does not read them all: whoever writes rows holds the lease, so none
@@ -88,7 +95,15 @@ const (
 	upsertTombstones = `
 		INSERT INTO syncd.tombstones AS t (pipeline, person, at)
 		SELECT $1, u.person, max(u.at) FROM unnest($2::bytea[], $3::timestamptz[]) AS u (person, at) GROUP BY u.person
-		ON CONFLICT (pipeline, person) DO UPDATE SET at = greatest(t.at, excluded.at)`
+		ON CONFLICT (pipeline, person) DO UPDATE SET at = greatest(t.at, excluded.at), taken_at = NULL`
+
+	takeTombstones = `
+		INSERT INTO syncd.tombstones AS t (pipeline, person, at, taken_at)
+		SELECT $1, u.person, max(u.at), $4 FROM unnest($2::bytea[], $3::timestamptz[]) AS u (person, at) GROUP BY u.person
+		ON CONFLICT (pipeline, person) DO UPDATE SET at = excluded.at, taken_at = excluded.taken_at WHERE excluded.at > t.at`
+
+	countTaken = `
+		SELECT count(*), min(taken_at), min(at), max(at) FROM syncd.tombstones WHERE pipeline = $1 AND taken_at IS NOT NULL`
 
 	// Ids grow in the order in which the receipts were given.
 	insertErasures = `
@@ -111,6 +126,23 @@ const (
 			OFFSET 0
 		) AS e
 		ORDER BY e.id DESC LIMIT $2`
+
+	// Ids grow in the order in which they were given.
+	insertOptOuts = `
+		INSERT INTO syncd.opt_outs (pipeline, key, source, at, settled_at)
+		SELECT $1, u.key, u.source, u.at, u.settled_at
+		FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY AS u (key, source, at, settled_at, n)
+		ORDER BY u.n`
+
+	selectOptOuts = `
+		SELECT o.key, o.source, o.at, o.settled_at
+		FROM syncd.opt_outs AS o WHERE o.pipeline = $1 AND o.key = $2 ORDER BY o.id DESC LIMIT $3`
+
+	countOptOuts = `
+		SELECT source, count(*) FROM syncd.opt_outs WHERE pipeline = $1 GROUP BY source`
+
+	deleteEmails  = `DELETE FROM syncd.emails WHERE pipeline = $1 AND key = ANY ($2::text[])`
+	deleteOptOuts = `DELETE FROM syncd.opt_outs WHERE pipeline = $1 AND key = ANY ($2::text[])`
 
 	countErasures = `
 		SELECT policy, count(*) FROM syncd.erasures WHERE pipeline = $1 GROUP BY policy`
@@ -167,6 +199,16 @@ func (s *Store) ClaimsOf(ctx context.Context, pipeline string, parents []string)
 	return rows, err
 }
 
+// Unclaimed returns the rows of profiles whose claim was undone and whose key lies above
+// after, by key.
+func (s *Store) Unclaimed(ctx context.Context, pipeline, after string, limit int) (rows []state.Record, err error) {
+	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scanRecord, selectUnclaimed, pipeline, after, max(limit, 0))
+		return err
+	})
+	return rows, err
+}
+
 // commitBelow moves and strips what stands below profiles.
 func commitBelow(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit) error {
 	if len(c.Moves) > 0 {
@@ -186,12 +228,40 @@ func commitBelow(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit
 	return err
 }
 
-// commitErasures writes tombstones and receipts.
+// commitErasures writes tombstones, receipts and opt-outs, and takes away what is not kept
+// of who was erased.
 func (s *Store) commitErasures(ctx context.Context, tx pgx.Tx, pipeline string, c state.Commit) error {
-	if err := addTombstones(ctx, tx, pipeline, c.Tombstones); err != nil || len(c.Erasures) == 0 {
-		return err
+	if len(c.Tombstones) > 0 {
+		if _, err := tx.Exec(ctx, upsertTombstones, pipeline, persons(c.Tombstones), ends(c.Tombstones)); err != nil {
+			return err
+		}
 	}
 	now := s.now()
+	if len(c.OptOuts) > 0 {
+		_, err := tx.Exec(ctx, insertOptOuts, pipeline,
+			column(c.OptOuts, func(o state.OptOut) string { return o.Key }),
+			column(c.OptOuts, func(o state.OptOut) string { return text(o.Source) }),
+			times(c.OptOuts, func(o state.OptOut) time.Time { return o.At }),
+			times(c.OptOuts, func(o state.OptOut) time.Time {
+				if o.SettledAt.IsZero() {
+					return now
+				}
+				return o.SettledAt
+			}))
+		if err != nil {
+			return err
+		}
+	}
+	if len(c.Nameless) > 0 {
+		for _, query := range []string{deleteEmails, deleteOptOuts} {
+			if _, err := tx.Exec(ctx, query, pipeline, stored(c.Nameless)); err != nil {
+				return err
+			}
+		}
+	}
+	if len(c.Erasures) == 0 {
+		return nil
+	}
 	_, err := tx.Exec(ctx, insertErasures, pipeline,
 		column(c.Erasures, func(e state.Erasure) string { return e.Key }),
 		column(c.Erasures, func(e state.Erasure) string { return text(e.Cause) }),
@@ -209,14 +279,12 @@ func (s *Store) commitErasures(ctx context.Context, tx pgx.Tx, pipeline string, 
 	return err
 }
 
-func addTombstones(ctx context.Context, tx pgx.Tx, pipeline string, stones []state.Tombstone) error {
-	if len(stones) == 0 {
-		return nil
-	}
-	_, err := tx.Exec(ctx, upsertTombstones, pipeline,
-		digests(stones, func(t state.Tombstone) state.Hash { return t.Person }),
-		times(stones, func(t state.Tombstone) time.Time { return t.At }))
-	return err
+func persons(stones []state.Tombstone) [][]byte {
+	return digests(stones, func(t state.Tombstone) state.Hash { return t.Person })
+}
+
+func ends(stones []state.Tombstone) pgtype.FlatArray[pgtype.Timestamptz] {
+	return times(stones, func(t state.Tombstone) time.Time { return t.At })
 }
 
 // AddTombstones takes up tombstones that were kept outside the state.
@@ -229,7 +297,11 @@ func (s *Store) AddTombstones(ctx context.Context, pipeline string, stones []sta
 		if _, err := readPipeline(ctx, tx, selectPipeline, pipeline); err != nil {
 			return err
 		}
-		return addTombstones(ctx, tx, pipeline, stones)
+		if len(stones) == 0 {
+			return nil
+		}
+		_, err := tx.Exec(ctx, takeTombstones, pipeline, persons(stones), ends(stones), s.now())
+		return err
 	})
 }
 
@@ -324,6 +396,26 @@ func (s *Store) Erasures(ctx context.Context, pipeline, key string, limit int) (
 			e.At = moment(at)
 			return e, err
 		}, query, args...)
+		return err
+	})
+	return all, err
+}
+
+// OptOuts returns the settled opt-outs of a profile, the newest first.
+func (s *Store) OptOuts(ctx context.Context, pipeline, key string, limit int) (all []state.OptOut, err error) {
+	if state.ValidKey(key) != nil { // no other key was ever stored
+		return nil, ctx.Err()
+	}
+	err = s.read(ctx, fmt.Sprintf("read the opt-outs of %q", pipeline), func(q queryer) (err error) {
+		all, err = collect(ctx, q, func(row pgx.CollectableRow) (state.OptOut, error) {
+			var (
+				o           state.OptOut
+				at, settled pgtype.Timestamptz
+			)
+			err := row.Scan(&o.Key, &o.Source, &at, &settled)
+			o.At, o.SettledAt = moment(at), moment(settled)
+			return o, err
+		}, selectOptOuts, pipeline, key, max(limit, 0))
 		return err
 	})
 	return all, err

@@ -61,7 +61,7 @@ func lent(tb testing.TB) string {
 	tb.Helper()
 	return pgtest.URL(tb, pgtest.Template{Name: "lent state", Prepare: migrate, Clean: `
 		DELETE FROM syncd.sealed; DELETE FROM syncd.commits; DELETE FROM syncd.leases; DELETE FROM syncd.checkpoints;
-		DELETE FROM syncd.records; DELETE FROM syncd.record_counts; DELETE FROM syncd.emails; DELETE FROM syncd.tombstones; DELETE FROM syncd.erasures; DELETE FROM syncd.doubles;
+		DELETE FROM syncd.records; DELETE FROM syncd.record_counts; DELETE FROM syncd.emails; DELETE FROM syncd.tombstones; DELETE FROM syncd.erasures; DELETE FROM syncd.opt_outs; DELETE FROM syncd.doubles;
 		DELETE FROM syncd.resyncs; DELETE FROM syncd.runs; DELETE FROM syncd.dead_letters; DELETE FROM syncd.marks; DELETE FROM syncd.pipelines`})
 }
 

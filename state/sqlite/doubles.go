@@ -14,6 +14,10 @@ const (
 		SELECT d.entity, d.key, d.copernica_id, d.seen_at FROM doubles AS d
 		WHERE d.pipeline = ? AND d.entity = ? AND d.key = ? ORDER BY d.copernica_id`
 
+	selectDoublesByID = `
+		SELECT d.entity, d.key, d.copernica_id, d.seen_at FROM doubles AS d
+		WHERE d.pipeline = ? AND d.entity = ? AND d.copernica_id = ? ORDER BY d.key`
+
 	upsertDouble = `
 		INSERT INTO doubles (pipeline, entity, key, copernica_id, seen_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (pipeline, entity, key, copernica_id) DO UPDATE SET seen_at = excluded.seen_at`
@@ -27,6 +31,15 @@ func (s *Store) Doubles(ctx context.Context, pipeline string, e state.Entity, ke
 	if state.ValidKey(key) != nil { // no other key was ever stored
 		return nil, ctx.Err()
 	}
+	return s.doubles(ctx, selectDoubles, pipeline, string(e), key)
+}
+
+// DoublesByID returns the doubles with a Copernica id that were seen, by key.
+func (s *Store) DoublesByID(ctx context.Context, pipeline string, e state.Entity, id int64) ([]state.Double, error) {
+	return s.doubles(ctx, selectDoublesByID, pipeline, string(e), id)
+}
+
+func (s *Store) doubles(ctx context.Context, query string, args ...any) ([]state.Double, error) {
 	all, err := collect(ctx, s.reader, func(row scanner) (state.Double, error) {
 		var (
 			d    state.Double
@@ -36,7 +49,7 @@ func (s *Store) Doubles(ctx context.Context, pipeline string, e state.Entity, ke
 		err := row.Scan(&kind, &d.Key, &d.CopernicaID, &seen)
 		d.Entity, d.SeenAt = state.Entity(kind), moment(seen)
 		return d, err
-	}, selectDoubles, pipeline, string(e), key)
+	}, query, args...)
 	if err != nil {
 		return nil, explain(ctx, "read the doubles", err)
 	}

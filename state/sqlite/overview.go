@@ -42,6 +42,7 @@ func (s *Store) Overview(ctx context.Context, pipeline string) (state.Overview, 
 		Records:     make(map[state.Entity]map[state.RecordState]int64),
 		OpenLetters: make(map[string]int64),
 		Erased:      make(map[string]int64),
+		OptOuts:     make(map[string]int64),
 	}
 	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err == nil {
@@ -108,13 +109,21 @@ func (s *Store) overview(ctx context.Context, tx *sql.Tx, pipeline string, o *st
 	for _, c := range letters {
 		o.OpenLetters[c.cause] = c.n
 	}
-	erased, err := collect(ctx, tx, func(row scanner) (count, error) {
-		var c count
-		err := row.Scan(&c.cause, &c.n)
-		return c, err
-	}, countErasures, pipeline)
-	for _, c := range erased {
-		o.Erased[c.cause] = c.n
+	for query, sum := range map[string]map[string]int64{countErasures: o.Erased, countOptOuts: o.OptOuts} {
+		counts, err := collect(ctx, tx, func(row scanner) (count, error) {
+			var c count
+			err := row.Scan(&c.cause, &c.n)
+			return c, err
+		}, query, pipeline)
+		if err != nil {
+			return err
+		}
+		for _, c := range counts {
+			sum[c.cause] = c.n
+		}
 	}
+	var first, oldest, latest sql.NullInt64
+	err = tx.QueryRowContext(ctx, countTaken, pipeline).Scan(&o.Taken.Stones, &first, &oldest, &latest)
+	o.Taken.First, o.Taken.Oldest, o.Taken.Latest = moment(first), moment(oldest), moment(latest)
 	return err
 }

@@ -41,6 +41,13 @@ const (
 			ON r.pipeline = ? AND r.entity = 'profile' AND r.state = 'claimed' AND r.parent = p.value
 		ORDER BY r.key`
 
+	selectUnclaimed = `
+		SELECT ` + recordColumns + `
+		FROM records AS r INDEXED BY records_unclaimed
+		WHERE r.pipeline = ? AND r.entity = 'profile' AND r.parent <> '' AND r.state NOT IN ('claimed', 'missing', 'gone') AND r.key > ?
+		ORDER BY r.key
+		LIMIT ?`
+
 	// What stands below the profile ?2: its orders, and their lines that are its own too.
 	// SQLite looks rows up by a list of names only where that is one SELECT, and reads the
 	// whole ledger elsewhere.
@@ -66,8 +73,15 @@ const (
 		FROM json_each(?) AS h CROSS JOIN tombstones AS t ON t.pipeline = ? AND t.person = unhex(h.value)`
 
 	upsertTombstone = `
-		INSERT INTO tombstones (pipeline, person, at) VALUES (?, ?, ?)
-		ON CONFLICT (pipeline, person) DO UPDATE SET at = max(at, excluded.at)`
+		INSERT INTO tombstones (pipeline, person, at, taken_at) VALUES (?, ?, ?, NULL)
+		ON CONFLICT (pipeline, person) DO UPDATE SET at = max(at, excluded.at), taken_at = NULL`
+
+	takeTombstone = `
+		INSERT INTO tombstones (pipeline, person, at, taken_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (pipeline, person) DO UPDATE SET at = excluded.at, taken_at = excluded.taken_at WHERE excluded.at > at`
+
+	countTaken = `
+		SELECT count(*), min(taken_at), min(at), max(at) FROM tombstones WHERE pipeline = ? AND taken_at IS NOT NULL`
 
 	insertErasure = `
 		INSERT INTO erasures (pipeline, key, cause, policy, copernica_id, orders, items, at, run_id)
@@ -83,6 +97,19 @@ const (
 	selectErasuresOf = `
 		SELECT ` + erasureColumns + `
 		FROM erasures AS e INDEXED BY erasures_by_key WHERE e.pipeline = ? AND e.key = ? ORDER BY e.id DESC LIMIT ?`
+
+	insertOptOut = `
+		INSERT INTO opt_outs (pipeline, key, source, at, settled_at) VALUES (?, ?, ?, ?, ?)`
+
+	selectOptOuts = `
+		SELECT o.key, o.source, o.at, o.settled_at
+		FROM opt_outs AS o INDEXED BY opt_outs_by_key WHERE o.pipeline = ? AND o.key = ? ORDER BY o.id DESC LIMIT ?`
+
+	countOptOuts = `
+		SELECT source, count(*) FROM opt_outs WHERE pipeline = ? GROUP BY source`
+
+	deleteEmail   = `DELETE FROM emails WHERE pipeline = ? AND key = ?`
+	deleteOptOuts = `DELETE FROM opt_outs WHERE pipeline = ? AND key = ?`
 
 	countErasures = `
 		SELECT policy, count(*) FROM erasures WHERE pipeline = ? GROUP BY policy`
@@ -139,6 +166,16 @@ func (s *Store) ClaimsOf(ctx context.Context, pipeline string, parents []string)
 	return rows, nil
 }
 
+// Unclaimed returns the rows of profiles whose claim was undone and whose key lies above
+// after, by key.
+func (s *Store) Unclaimed(ctx context.Context, pipeline, after string, limit int) ([]state.Record, error) {
+	rows, err := collect(ctx, s.reader, scanRecord, selectUnclaimed, pipeline, after, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, "read the ledger", err)
+	}
+	return rows, nil
+}
+
 // commitBelow moves and strips what stands below profiles.
 func commitBelow(ctx context.Context, tx *sql.Tx, pipeline string, c state.Commit) error {
 	err := each(ctx, tx, moveBelow, c.Moves, func(m state.Move) []any { return []any{pipeline, m.From, m.To} })
@@ -148,23 +185,35 @@ func commitBelow(ctx context.Context, tx *sql.Tx, pipeline string, c state.Commi
 	return each(ctx, tx, bareBelow, c.Bare, func(key string) []any { return []any{pipeline, key} })
 }
 
-// commitErasures writes tombstones and receipts.
+// commitErasures writes tombstones, receipts and opt-outs, and takes away what is not kept
+// of who was erased.
 func (s *Store) commitErasures(ctx context.Context, tx *sql.Tx, pipeline string, c state.Commit) error {
-	if err := addTombstones(ctx, tx, pipeline, c.Tombstones); err != nil {
+	err := each(ctx, tx, upsertTombstone, c.Tombstones, func(t state.Tombstone) []any {
+		return []any{pipeline, digest(t.Person), stamp(t.At)}
+	})
+	if err != nil {
 		return err
 	}
 	now := s.now()
+	err = each(ctx, tx, insertOptOut, c.OptOuts, func(o state.OptOut) []any {
+		if o.SettledAt.IsZero() {
+			o.SettledAt = now
+		}
+		return []any{pipeline, o.Key, text(o.Source), stamp(o.At), stamp(o.SettledAt)}
+	})
+	if err != nil {
+		return err
+	}
+	for _, query := range []string{deleteEmail, deleteOptOuts} {
+		if err := each(ctx, tx, query, c.Nameless, func(key string) []any { return []any{pipeline, key} }); err != nil {
+			return err
+		}
+	}
 	return each(ctx, tx, insertErasure, c.Erasures, func(e state.Erasure) []any {
 		if e.At.IsZero() {
 			e.At = now
 		}
 		return []any{pipeline, e.Key, text(e.Cause), text(e.Policy), e.CopernicaID, e.Orders, e.Items, stamp(e.At), e.RunID}
-	})
-}
-
-func addTombstones(ctx context.Context, tx *sql.Tx, pipeline string, stones []state.Tombstone) error {
-	return each(ctx, tx, upsertTombstone, stones, func(t state.Tombstone) []any {
-		return []any{pipeline, digest(t.Person), stamp(t.At)}
 	})
 }
 
@@ -178,7 +227,10 @@ func (s *Store) AddTombstones(ctx context.Context, pipeline string, stones []sta
 		if err := opened(ctx, tx, pipeline); err != nil {
 			return err
 		}
-		return addTombstones(ctx, tx, pipeline, stones)
+		now := s.now()
+		return each(ctx, tx, takeTombstone, stones, func(t state.Tombstone) []any {
+			return []any{pipeline, digest(t.Person), stamp(t.At), stamp(now)}
+		})
 	})
 }
 
@@ -274,6 +326,26 @@ func (s *Store) Erasures(ctx context.Context, pipeline, key string, limit int) (
 	}, query, append(args, max(limit, 0))...)
 	if err != nil {
 		return nil, explain(ctx, fmt.Sprintf("read the erasures of %q", pipeline), err)
+	}
+	return all, nil
+}
+
+// OptOuts returns the settled opt-outs of a profile, the newest first.
+func (s *Store) OptOuts(ctx context.Context, pipeline, key string, limit int) ([]state.OptOut, error) {
+	if state.ValidKey(key) != nil { // no other key was ever stored
+		return nil, ctx.Err()
+	}
+	all, err := collect(ctx, s.reader, func(row scanner) (state.OptOut, error) {
+		var (
+			o           state.OptOut
+			at, settled sql.NullInt64
+		)
+		err := row.Scan(&o.Key, &o.Source, &at, &settled)
+		o.At, o.SettledAt = moment(at), moment(settled)
+		return o, err
+	}, selectOptOuts, pipeline, key, max(limit, 0))
+	if err != nil {
+		return nil, explain(ctx, fmt.Sprintf("read the opt-outs of %q", pipeline), err)
 	}
 	return all, nil
 }

@@ -38,6 +38,14 @@ func testDoubles(t *testing.T, f *fixture) {
 	expect("another pipeline", other, state.Profile, "shop-c1", seen(state.Profile, "shop-c1", 3, 1))
 	expect("a pipeline never opened", "never-opened", state.Profile, "shop-c1")
 
+	for id, want := range map[int64][]state.Double{9: {seen(state.Profile, "shop-c1", 9, 2)}, 5: nil, 3: nil} {
+		got, err := f.DoublesByID(ctx, shop, state.Profile, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "by its id", want, got)
+	}
+
 	// What a look did not show is forgotten, before what the same commit notes.
 	f.commit(t, l, state.Commit{
 		Faded:   map[state.Entity]time.Time{state.Profile: at(2)},

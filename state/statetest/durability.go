@@ -105,6 +105,13 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 			_, err := f.Letters(ctx, shop, state.LetterFilter{Keys: []string{""}, Limit: 1})
 			return err
 		},
+		"Unclaimed": func(ctx context.Context) error { _, err := f.Unclaimed(ctx, shop, "", 1); return err },
+		"OptOuts":   func(ctx context.Context) error { _, err := f.OptOuts(ctx, shop, "", 1); return err },
+		"OptOuts nobody's": func(ctx context.Context) error {
+			_, err := f.OptOuts(ctx, shop, "a\x00", 1)
+			return err
+		},
+		"DoublesByID": func(ctx context.Context) error { _, err := f.DoublesByID(ctx, shop, state.Profile, 1); return err },
 		"Commit of what stands below": func(ctx context.Context) error {
 			_, err := f.Commit(ctx, l, state.Commit{Moves: []state.Move{{From: "a", To: "b"}}, Bare: []string{"b"}})
 			return err

@@ -184,6 +184,111 @@ func testAllTombstones(t *testing.T, f *fixture) {
 	}
 }
 
+// What was taken up from outside is told apart until a commit tells of the person.
+func testTaken(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	l := f.acquire(t)
+	taken := func(pipeline string) state.Taken {
+		t.Helper()
+		o, err := f.Overview(ctx, pipeline)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o.Taken
+	}
+	take := func(stones ...state.Tombstone) {
+		t.Helper()
+		if err := f.AddTombstones(ctx, shop, stones); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stone := func(n byte, minute int) state.Tombstone { return state.Tombstone{Person: hashOf(n), At: at(minute)} }
+	f.commit(t, l, state.Commit{Tombstones: []state.Tombstone{stone(1, 5)}})
+	same(t, "of a commit", state.Taken{}, taken(shop))
+	first := f.clock.ms()
+	take(stone(1, 4), stone(2, 7), stone(3, 2))
+	same(t, "taken up", state.Taken{Stones: 2, First: first, Oldest: at(2), Latest: at(7)}, taken(shop))
+	f.clock.advance(time.Minute)
+	take(stone(2, 7), stone(3, 1), stone(1, 9))
+	same(t, "taken up again", state.Taken{Stones: 3, First: first, Oldest: at(2), Latest: at(9)}, taken(shop))
+	f.commit(t, l, state.Commit{Tombstones: []state.Tombstone{stone(2, 7), stone(3, 1)}})
+	same(t, "told of since", state.Taken{Stones: 1, First: first.Add(time.Minute), Oldest: at(9), Latest: at(9)}, taken(shop))
+	for _, pipeline := range []string{other, "never-opened"} {
+		same(t, "of "+pipeline, state.Taken{}, taken(pipeline))
+	}
+}
+
+func testOptOuts(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	l := f.acquire(t)
+	full := fill[state.OptOut](t, 1)
+	everyFieldSet(t, full)
+	bare := state.OptOut{Key: "shop-c3"}
+	odd := state.OptOut{Key: "shop-c3", Source: "a\x00b\xff", SettledAt: at(1)}
+	f.commit(t, l, state.Commit{OptOuts: []state.OptOut{full, bare}})
+	f.commit(t, l, state.Commit{OptOuts: []state.OptOut{odd}})
+	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{OptOuts: []state.OptOut{{Key: "shop-c9", SettledAt: at(2)}}})
+	expect := func(name, pipeline, key string, limit int, want ...state.OptOut) {
+		t.Helper()
+		got, err := f.OptOuts(ctx, pipeline, key, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, name, want, got)
+	}
+	bare.SettledAt, odd.Source = f.clock.ms(), "a\uFFFDb\uFFFD"
+	expect("every field", shop, full.Key, 10, full)
+	expect("the newest first", shop, "shop-c3", 10, odd, bare)
+	expect("at most so many", shop, "shop-c3", 1, odd)
+	expect("none wanted", shop, "shop-c3", 0)
+	expect("less than none wanted", shop, "shop-c3", -1)
+	expect("of somebody else", shop, "shop-c9", 10)
+	expect("of no key", shop, "", 10)
+	expect("of what is no key", shop, "a\x00", 10)
+	expect("another pipeline", other, "shop-c9", 10, state.OptOut{Key: "shop-c9", SettledAt: at(2)})
+	expect("a pipeline never opened", "never-opened", "shop-c3", 10)
+	o, err := f.Overview(ctx, shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "counted by source", map[string]int64{full.Source: 1, "": 1, odd.Source: 1}, o.OptOuts)
+	if _, err := f.Commit(ctx, l, state.Commit{OptOuts: []state.OptOut{{Key: "shop-c5"}, {}}}); err == nil {
+		t.Error("an opt-out of nobody was kept")
+	}
+	expect("nothing of what was refused", shop, "shop-c5", 10)
+}
+
+// Of who was erased no e-mail is kept, and no opt-out.
+func testNameless(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	l := f.acquire(t)
+	f.commit(t, l, state.Commit{
+		Records: []state.Record{acknowledged("shop-c1", 1)},
+		Emails:  []state.Email{{Key: "shop-c1", Hash: hashOf(1)}, {Key: "shop-c2", Hash: hashOf(1)}},
+		OptOuts: []state.OptOut{{Key: "shop-c1"}, {Key: "shop-c2"}},
+	})
+	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Emails: []state.Email{{Key: "shop-c1", Hash: hashOf(1)}}})
+	f.commit(t, l, state.Commit{Nameless: []string{"shop-c1", "shop-c7"}})
+	for pipeline, want := range map[string]string{shop: "shop-c2", other: "shop-c1"} {
+		found, err := f.Emails(ctx, pipeline, []state.Hash{hashOf(1)})
+		if err != nil || len(found[hashOf(1)]) != 1 || found[hashOf(1)][0].Key != want {
+			t.Errorf("e-mails of %s: %v, %v", pipeline, found, err)
+		}
+	}
+	for key, want := range map[string]int{"shop-c1": 0, "shop-c2": 1} {
+		left, err := f.OptOuts(ctx, shop, key, 10)
+		if err != nil || len(left) != want {
+			t.Errorf("opt-outs of %s: %+v, %v", key, left, err)
+		}
+	}
+	if _, ok := f.record(t, "shop-c1"); !ok {
+		t.Error("the row went along")
+	}
+	if _, err := f.Commit(ctx, l, state.Commit{Nameless: []string{""}}); err == nil {
+		t.Error("nobody was accepted")
+	}
+}
+
 func testEmailsOf(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	one, two := state.Email{Key: "shop-c1", Hash: hashOf(1), Website: 2, Claims: true}, state.Email{Key: "shop-c2", Website: 1}

@@ -258,6 +258,9 @@ func testOverview(t *testing.T, f *fixture) {
 		},
 	})
 	f.commit(t, l, state.Commit{Records: []state.Record{acknowledged("shop-c7", 7)}})
+	if err := f.AddTombstones(ctx, shop, []state.Tombstone{{Person: hashOf(1), At: at(1)}}); err != nil {
+		t.Fatal(err)
+	}
 	theirs := f.acquireFor(t, other, "them")
 	f.commit(t, theirs, state.Commit{Records: []state.Record{acknowledged("shop-c1", 1)}, Letters: []state.DeadLetter{refusal("x", "y")}})
 
@@ -270,6 +273,8 @@ func testOverview(t *testing.T, f *fixture) {
 		},
 		OpenLetters: map[string]int64{"too_long": 2, "refused": 1},
 		Erased:      map[string]int64{},
+		OptOuts:     map[string]int64{},
+		Taken:       state.Taken{Stones: 1, First: f.clock.ms(), Oldest: at(1), Latest: at(1)},
 		LastRuns:    []state.Run{last[2], last[0]},
 	}
 	got, err := f.Overview(ctx, shop)
@@ -299,6 +304,7 @@ func testOverviewEmpty(t *testing.T, f *fixture) {
 			Records:     map[state.Entity]map[state.RecordState]int64{},
 			OpenLetters: map[string]int64{},
 			Erased:      map[string]int64{},
+			OptOuts:     map[string]int64{},
 		}
 		if name == shop {
 			want.Pipeline.Target = shop + " database"

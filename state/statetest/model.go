@@ -267,6 +267,14 @@ func (m *model) compare(t *testing.T, f *fixture, step int) {
 		return r.Entity == state.Profile && r.State == state.Claimed && (!open || r.CopernicaID != 0)
 	}), claims)
 
+	unclaimed, err := f.Unclaimed(ctx, shop, "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "claims undone", m.rows(func(r state.Record) bool {
+		return r.Entity == state.Profile && r.Parent != "" && r.State != state.Claimed && r.State != state.Missing && r.State != state.Gone
+	}), unclaimed)
+
 	attempts := make(map[state.RecordRef]int)
 	for _, d := range f.letters(t) {
 		attempts[state.RecordRef{Entity: d.Entity, Key: d.Key}] = d.Attempts

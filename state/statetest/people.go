@@ -158,6 +158,40 @@ func testClaimsOf(t *testing.T, f *fixture) {
 	ask("that of the other", shop, "shop-g1 shop-g2", "shop-c2")
 }
 
+// Whose claim was undone is told apart from who is a customer.
+func testUnclaimed(t *testing.T, f *fixture) {
+	missing := under("shop-c1", acknowledged("shop-c5", 5))
+	missing.State = state.Missing
+	whose := under("shop-c2", acknowledged("shop-g4", 4))
+	f.commit(t, f.acquire(t), state.Commit{Records: []state.Record{
+		claimed("shop-g3", 0), under("shop-c1", acknowledged("shop-g2", 2)), missing, whose, acknowledged("shop-c1", 1), order(1, "1"),
+	}})
+	f.commit(t, f.acquireFor(t, other, "me"), state.Commit{Records: []state.Record{claimed("shop-g9", 9), under("shop-c1", acknowledged("shop-g8", 8))}})
+	for name, test := range map[string]struct {
+		pipeline, after string
+		limit           int
+		want            string
+	}{
+		"by key":                  {shop, "", 10, "shop-g2 shop-g4"},
+		"at most so many":         {shop, "", 1, "shop-g2"},
+		"after one":               {shop, "shop-g2", 10, "shop-g4"},
+		"none wanted":             {shop, "", 0, ""},
+		"less than none wanted":   {shop, "", -1, ""},
+		"another pipeline":        {other, "", 10, "shop-g8"},
+		"a pipeline never opened": {"never-opened", "", 10, ""},
+	} {
+		rows, err := f.Unclaimed(t.Context(), test.pipeline, test.after, test.limit)
+		if got := keysIn(rows); err != nil || got != test.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, test.want)
+		}
+	}
+	rows, err := f.Unclaimed(t.Context(), shop, "shop-g2", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "a row in full", []state.Record{whose}, rows)
+}
+
 // families are the rows of two guests, one of whom ordered twice, and of what must not
 // change with them.
 func families() []state.Record {

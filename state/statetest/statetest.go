@@ -102,6 +102,7 @@ func (s Suite) Run(t *testing.T) {
 		{"people/orders of a profile", testByParent},
 		{"people/claims", testClaims},
 		{"people/claims of customers", testClaimsOf},
+		{"people/claims undone", testUnclaimed},
 		{"people/rows below a profile", testBelow},
 		{"people/rows that moved are found", testMovedAreFound},
 		{"people/many orders move", testMoveOfMany},
@@ -109,7 +110,10 @@ func (s Suite) Run(t *testing.T) {
 		{"people/tombstones no store can keep", testTombstoneErrors},
 		{"people/erasures", testErasures},
 		{"people/all tombstones", testAllTombstones},
+		{"people/tombstones without a receipt", testTaken},
 		{"people/e-mails by key", testEmailsOf},
+		{"people/opt-outs", testOptOuts},
+		{"people/nothing is kept of a name", testNameless},
 		{"people/an erasure is kept whole", testErasureAtomic},
 
 		{"doubles/seen and forgotten", testDoubles},

@@ -26,6 +26,10 @@ import (
 // hand none in the lists.
 const Unsubscribes = "unsubscribes"
 
+// OptOutInProfile is where an opt-out was made that the profile itself shows; of any other
+// it is the list of Copernica's that told.
+const OptOutInProfile = "profile"
+
 // WriteBack takes the opt-outs that were made in Copernica since it last ran to the
 // shop; the first time all that there are.
 func (e *Engine) WriteBack(ctx context.Context) (Report, error) {
@@ -114,6 +118,7 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 					rec.UnsubscribedAt = at
 				}
 				commit.Records = append(commit.Records, rec)
+				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: rec.Key, Source: OptOutInProfile, At: p.ModifiedAt(), SettledAt: r.cfg.Now()})
 				mended = append(mended, rec.Key)
 				r.row.Counters.OptOutsReturned++
 			case refusal(err):

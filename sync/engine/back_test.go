@@ -62,6 +62,10 @@ func TestPromise18_AnOptOutInCopernicaReachesTheShop(t *testing.T) {
 		if report.Counters.OptOutsReturned != 2 || w.subscribed(ids[0]) || w.subscribed(ids[1]) || !w.subscribed(ids[2]) {
 			w.t.Errorf("%+v", report.Counters)
 		}
+		told, err := w.store.OptOuts(w.t.Context(), "shop", w.mapping.CustomerKey(ids[0]), 10)
+		if err != nil || len(told) != 1 || told[0].Source != engine.OptOutInProfile || told[0].At.IsZero() || told[0].SettledAt.Before(told[0].At) {
+			w.t.Errorf("what is kept of it: %+v, %v", told, err)
+		}
 		// The echo: the shop's own updated_at moved, and there is nothing to say.
 		w.settle()
 		if echo := w.run(); echo.Counters.Read < 2 || echo.Counters.TargetCalls != 0 {

@@ -192,7 +192,7 @@ func (b *burial) eraseAccount(ctx context.Context, v verdict) error {
 		}
 	}
 	b.cfg.TestHook(PointErased)
-	c := state.Commit{Records: []state.Record{b.dated(buried(v.rec, state.Gone))}}
+	c := state.Commit{Records: []state.Record{b.dated(buried(v.rec, state.Gone))}, Nameless: []string{v.rec.Key}}
 	if v.rec.CopernicaID != 0 {
 		c.Bare = []string{v.rec.Key}
 	}

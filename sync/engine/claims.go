@@ -36,7 +36,7 @@ func settledOrRemoved(rec state.Record) bool { return settledRow(rec) || rec.Sta
 // keys of those guests.
 func (r *run) guestsOf(intents []*intent) map[string]*intent {
 	guests := map[string]*intent{}
-	if r.rehearsal != nil || !r.cfg.Mapping.HasOrders() {
+	if r.rehearsal.judges() || !r.cfg.Mapping.HasOrders() {
 		return guests
 	}
 	for _, it := range intents {

@@ -46,6 +46,7 @@ func (b *burial) erase(ctx context.Context, v verdict, guests []state.Record) er
 	c := state.Commit{Tombstones: stones, Erasures: []state.Erasure{receipt}}
 	for _, rec := range profiles {
 		c.Bare = append(c.Bare, rec.Key)
+		c.Nameless = append(c.Nameless, rec.Key)
 		c.Records = append(c.Records, b.dated(buried(rec, state.Gone)))
 	}
 	return b.record(ctx, c, slices.Concat(profiles, orders, items), 1)

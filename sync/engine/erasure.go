@@ -55,7 +55,7 @@ type Graves interface {
 const (
 	CauseDeleted    = "deleted"    // the shop no longer has the record
 	CauseAnonymised = "anonymised" // the shop replaced the e-mail
-	CauseTombstone  = "tombstone"  // they had been erased before this state, or the shop, was restored
+	CauseTombstone  = "tombstone"  // they had been erased before, and what came by of them again is no newer
 )
 
 // erasing is what an engine keeps of Erasure.

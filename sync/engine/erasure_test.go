@@ -229,6 +229,10 @@ func TestPromise19_EachPolicyDoesWhatItSays(t *testing.T) {
 						y.t.Errorf("receipt of %s: %+v", key, receipt)
 					}
 				}
+				emails, err := y.store.EmailsOf(y.t.Context(), "shop", []string{y.mapping.CustomerKey(deleted), y.mapping.CustomerKey(anonymised), y.mapping.CustomerKey(stays)})
+				if kept := map[bool]int{true: 3, false: 1}[policy == engine.EraseFlag]; err != nil || len(emails) != kept || emails[y.mapping.CustomerKey(stays)].Hash.IsZero() {
+					y.t.Errorf("e-mails that the state knows: %v, %v", emails, err)
+				}
 				// Who stays keeps everything but the order that the shop no longer has.
 				left := people[y.mapping.CustomerKey(stays)]
 				want := map[engine.ErasurePolicy]int{engine.EraseFlag: 4, engine.EraseRemove: 2, engine.EraseBlank: 4}[policy]

@@ -118,7 +118,7 @@ func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList,
 			case u.At.IsZero(), !u.Later(rec.UnsubscribedAt):
 			case !twice:
 				place[rec.Key] = len(people)
-				people = append(people, clicked{rec, u.At})
+				people = append(people, clicked{rec, u.At, list})
 			case u.At.After(people[i].at):
 				people[i].at = u.At
 			}
@@ -133,8 +133,9 @@ func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList,
 
 // clicked is somebody who unsubscribed, by a list.
 type clicked struct {
-	rec state.Record
-	at  time.Time
+	rec  state.Record
+	at   time.Time
+	list copernica.UnsubscribeList // that told
 }
 
 // whoseAre returns the ledger rows of the persons of profiles, by those; of one who was
@@ -183,6 +184,7 @@ func (r *run) settleOptOuts(ctx context.Context, people []clicked) error {
 				r.row.Counters.Refused++
 			case !known:
 				r.row.Counters.OptOutsReturned++
+				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: p.rec.Key, Source: string(p.list), At: p.at, SettledAt: r.cfg.Now()})
 				fallthrough
 			default:
 				mended = append(mended, p.rec.Key)

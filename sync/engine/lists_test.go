@@ -58,6 +58,10 @@ func TestPromise18_AClickReachesBothSidesWhateverItDoesToTheProfile(t *testing.T
 						w.t.Errorf("%d opt-outs returned", n)
 					}
 					w.isOut(ids[0])
+					source := map[string]string{"publisher": "publisher", "suite": "ms"}[name]
+					if told, err := w.store.OptOuts(w.t.Context(), "shop", w.mapping.CustomerKey(ids[0]), 10); err != nil || len(told) != 1 || told[0].Source != source || told[0].At.IsZero() {
+						w.t.Errorf("what is kept of it: %+v, %v", told, err)
+					}
 					w.settle()
 					w.run()
 					w.isOut(ids[0])

@@ -184,6 +184,50 @@ func TestPreviewsAgreeWithRunsInRandomHistories(t *testing.T) {
 	}
 }
 
+// Guests who turn out to be customers are foreseen: the profile that only gets another key,
+// and the orders that move (promise 17).
+func TestPromise17_APreviewForeseesClaims(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 20, Orders: 10}, func(t *testing.T, w *world) {
+		waits := func(c *magentotest.Customer) { c.Confirmation = "0123456789abcdef" }
+		var waiting []int64
+		for i := range 3 {
+			email := fmt.Sprintf("both.%d@example.test", i)
+			waiting = append(waiting, w.register(email, waits))
+			for range 4 {
+				w.guestOrder(email, "Anna")
+			}
+			w.guestOrder(fmt.Sprintf("alone.%d@example.test", i), "Ben")
+			w.guestOrder(fmt.Sprintf("alone.%d@example.test", i), "Ben")
+		}
+		w.both()
+		w.settle()
+		for i, id := range waiting {
+			w.shop.Edit(id, func(c *magentotest.Customer) { c.Confirmation = "" })
+			w.register(fmt.Sprintf("alone.%d@example.test", i), nil)
+		}
+		w.guestOrder("both.0@example.test", "Anna") // recognised by the orders
+		w.settle()
+		for _, rows := range []int{0, 50} {
+			all := w.preview(engine.PreviewRequest{Streams: engine.Streams(), Rows: rows})
+			if n := all[0].Counters; n.Claimed != 6 || n.Updated != 3 || n.Created != 3*2*4 || n.Removed != 3 {
+				t.Errorf("%d rows compared: %+v", rows, n)
+			}
+			if rows == 0 {
+				continue
+			}
+			people, orders := w.run(), w.runOrders()
+			w.agrees(all[0], people)
+			w.agrees(all[1], orders)
+			for i, r := range []engine.Report{people, orders} {
+				if calls := r.Counters.TargetCalls; all[i].Calls < calls-calls/20 || all[i].Calls > calls+calls/10+5 {
+					t.Errorf("%s took %d calls, %d were foreseen", r.Stream, calls, all[i].Calls)
+				}
+			}
+		}
+		w.ordersInStep()
+	})
+}
+
 // The first rows come with the names of the fields that would change.
 func TestAPreviewNamesTheFieldsThatWouldChange(t *testing.T) {
 	inShop(t, magentotest.Config{Customers: 60, Orders: 20}, func(t *testing.T, w *world) {

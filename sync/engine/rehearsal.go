@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -72,6 +73,10 @@ func (x *rehearsal) outcome(r *run, it *intent) result {
 	}
 	looks := it.lookFirst || it.sendConsent && it.action == update
 	x.calls++
+	over := it.takesOver()
+	if over != 0 {
+		x.calls++
+	}
 	if looks {
 		x.looks++
 		x.calls++
@@ -91,8 +96,14 @@ func (x *rehearsal) outcome(r *run, it *intent) result {
 			}
 			return result{err: err}
 		}
+	case over != 0:
+		it.action = update
 	}
-	res := it.acknowledged(x.id(it))
+	id := over
+	if id == 0 || it.action == create {
+		id = x.id(it)
+	}
+	res := it.acknowledged(id)
 	switch {
 	case !written:
 	case it.action == create:
@@ -108,6 +119,34 @@ func (x *rehearsal) outcome(r *run, it *intent) result {
 	}
 	return res
 }
+
+// takesOver is the id of the guest's profile that becomes a customer's own; 0: none does.
+func (it *intent) takesOver() int64 {
+	if it.claim == nil || it.action != create {
+		return 0
+	}
+	return usable(it.claim.guest)
+}
+
+// judges reports whether a rehearsal only compares.
+func (x *rehearsal) judges() bool { return x != nil && x.found != nil }
+
+// gather finishes a claim whose orders have moved: they are read back, and the guest's
+// profile is removed.
+func (x *rehearsal) gather(ctx context.Context, r *run, guest state.Record) error {
+	x.calls += gatherCalls + int64(len(r.writer.db.Schema().Collections))
+	r.row.Counters.Removed++
+	guest.CopernicaID = 0
+	_, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{
+		Moves: []state.Move{{From: guest.Key, To: guest.Parent}}, Records: []state.Record{guest},
+	})
+	return err
+}
+
+// gatherCalls are those that finish a claim: the profile is read, what moved is looked at
+// in both tables, and the profile is read for an opt-out and removed. Another one reads
+// what is below it in each collection.
+const gatherCalls = 5
 
 // id is the one that a row has, or an imagined one.
 func (x *rehearsal) id(it *intent) int64 {
@@ -129,6 +168,9 @@ func (x *rehearsal) compare(r *run, it *intent, looks bool) (written, kept bool,
 	_, calls := r.cfg.Calls()
 	began := r.cfg.Now()
 	seen, err := r.writer.look(r.writes, it, it.copernicaID())
+	if err == nil && seen == nil && it.takesOver() != 0 {
+		seen, err = r.writer.guest(r.writes, it)
+	}
 	_, now := r.cfg.Calls()
 	x.shown += now - calls
 	x.took += r.cfg.Now().Sub(began)

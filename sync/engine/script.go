@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,7 @@ type script struct {
 	emails      map[state.Hash][]state.Email
 	altered     map[state.RecordRef]state.Record // rows as a repair would make them
 	stones      map[state.Hash]time.Time         // kept outside the state
+	moves       map[string]string                // where what stood below a profile stands
 	adopting    bool
 }
 
@@ -61,13 +63,14 @@ type imagined struct {
 	updated    time.Time
 	hash       state.Hash
 	state      state.RecordState
+	parent     string
 }
 
 func newScript(s state.Store, now func() time.Time) *script {
 	return &script{
 		Store: s, now: now,
 		checkpoints: map[string]state.Checkpoint{}, profiles: map[string]imagined{}, emails: map[state.Hash][]state.Email{},
-		altered: map[state.RecordRef]state.Record{}, stones: map[state.Hash]time.Time{},
+		altered: map[state.RecordRef]state.Record{}, stones: map[state.Hash]time.Time{}, moves: map[string]string{},
 	}
 }
 
@@ -124,17 +127,62 @@ func (s *script) Records(ctx context.Context, pipeline string, e state.Entity, k
 		}
 	}
 	if e != state.Profile {
+		for key, rec := range found {
+			found[key] = s.moved(rec)
+		}
 		return found, nil
 	}
 	for _, key := range keys {
 		if p, ok := s.profiles[key]; ok {
-			rec := found[key]
-			rec.Entity, rec.Key, rec.SourceID, rec.CopernicaID = e, key, p.source, p.id
-			rec.SourceUpdatedAt, rec.Hash, rec.State = p.updated, p.hash, p.state
-			found[key] = rec
+			found[key] = p.of(key, found[key])
 		}
 	}
 	return found, nil
+}
+
+// of is the row of a profile as it is imagined.
+func (p imagined) of(key string, rec state.Record) state.Record {
+	rec.Entity, rec.Key, rec.SourceID, rec.CopernicaID = state.Profile, key, p.source, p.id
+	rec.SourceUpdatedAt, rec.Hash, rec.State, rec.Parent = p.updated, p.hash, p.state, p.parent
+	return rec
+}
+
+// moved is a row below the profile that it is imagined to stand below.
+func (s *script) moved(rec state.Record) state.Record {
+	for range len(s.moves) {
+		to, ok := s.moves[rec.Parent]
+		if !ok {
+			break
+		}
+		rec.Parent = to
+	}
+	return rec
+}
+
+// Claims knows of the claims that are imagined.
+func (s *script) Claims(ctx context.Context, pipeline string, open bool, after string, limit int) ([]state.Record, error) {
+	var all []state.Record
+	for at := after; ; {
+		some, err := s.Store.Claims(ctx, pipeline, open, at, rowsAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if len(some) < rowsAtOnce {
+			break
+		}
+		at = some[len(some)-1].Key
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all = slices.DeleteFunc(all, func(rec state.Record) bool { _, ok := s.profiles[rec.Key]; return ok })
+	for key, p := range s.profiles {
+		if p.state == state.Claimed && key > after && (p.id != 0 || !open) {
+			all = append(all, p.of(key, state.Record{}))
+		}
+	}
+	slices.SortFunc(all, func(a, b state.Record) int { return strings.Compare(a.Key, b.Key) })
+	return all[:min(len(all), max(limit, 0))], nil
 }
 
 func (s *script) RecordsBySource(ctx context.Context, pipeline string, e state.Entity, ids []int64) ([]state.Record, error) {
@@ -144,6 +192,9 @@ func (s *script) RecordsBySource(ctx context.Context, pipeline string, e state.E
 	for i := range found {
 		if rec, ok := s.altered[state.RecordRef{Entity: e, Key: found[i].Key}]; ok {
 			found[i] = rec
+		}
+		if e != state.Profile {
+			found[i] = s.moved(found[i])
 		}
 	}
 	return found, err
@@ -209,7 +260,12 @@ func (s *script) Commit(_ context.Context, _ state.Lease, c state.Commit) (state
 	defer s.mu.Unlock()
 	for _, rec := range c.Records {
 		if rec.Entity == state.Profile {
-			s.profiles[rec.Key] = imagined{rec.CopernicaID, rec.SourceID, rec.SourceUpdatedAt, rec.Hash, rec.State}
+			s.profiles[rec.Key] = imagined{rec.CopernicaID, rec.SourceID, rec.SourceUpdatedAt, rec.Hash, rec.State, rec.Parent}
+		}
+	}
+	for _, m := range c.Moves {
+		if m.From != m.To {
+			s.moves[m.From] = m.To
 		}
 	}
 	for _, e := range c.Emails {

@@ -137,22 +137,33 @@ func (w *writer) await(t time.Time) bool {
 // or a profile of its own where nobody finds the guest's. What stands there of consent
 // other than nothing is the guest's own word.
 func (w *writer) takeOver(ctx context.Context, it *intent) result {
-	guest := it.claim.guest
-	if usable(guest) == 0 {
-		return w.create(ctx, it)
-	}
-	call, cancel := w.deadline(ctx)
-	t := w.table(it)
-	seen, err := t.read(call, guest.CopernicaID)
-	cancel()
+	seen, err := w.guest(ctx, it)
 	switch {
 	case err != nil:
 		return w.unread(it, err)
-	case seen == nil || t.keyOf(seen) != guest.Key:
+	case seen == nil:
 		return w.create(ctx, it)
+	default:
+		return w.merge(ctx, it, seen)
+	}
+}
+
+// guest reads the profile of the guest whom a customer turned out to be; nil when nobody
+// finds it.
+func (w *writer) guest(ctx context.Context, it *intent) (*standing, error) {
+	guest := it.claim.guest
+	if usable(guest) == 0 {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	call, cancel := w.deadline(ctx)
+	defer cancel()
+	t := w.table(it)
+	seen, err := t.read(call, guest.CopernicaID)
+	if err != nil || seen == nil || t.keyOf(seen) != guest.Key {
+		return nil, err
 	}
 	it.before.ConsentWritten = w.hashConsent("")
-	return w.merge(ctx, it, seen)
+	return seen, nil
 }
 
 // unread is the outcome of an intent whose row could not be read, so nothing

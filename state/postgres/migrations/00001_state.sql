@@ -88,6 +88,7 @@ CREATE INDEX records_by_parent ON syncd.records (parent, pipeline, key) WHERE en
 CREATE INDEX records_claimed ON syncd.records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_by ON syncd.records (parent, pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_open ON syncd.records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
+CREATE INDEX records_unclaimed ON syncd.records (pipeline, key) WHERE entity = 'profile' AND parent <> '' AND state NOT IN ('claimed', 'missing', 'gone');
 
 CREATE TABLE syncd.emails (
     pipeline text COLLATE "C" NOT NULL,
@@ -105,6 +106,7 @@ CREATE TABLE syncd.tombstones (
     pipeline text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
     person   bytea NOT NULL CHECK (octet_length(person) = 16),
     at       timestamptz NOT NULL,
+    taken_at timestamptz, -- when it was taken up from outside the state, as long as no receipt tells of it
     PRIMARY KEY (pipeline, person)
 );
 
@@ -125,6 +127,19 @@ CREATE TABLE syncd.erasures (
 CREATE INDEX erasures_by_pipeline ON syncd.erasures (pipeline, id);
 CREATE INDEX erasures_by_key ON syncd.erasures (pipeline, key, id);
 CREATE INDEX erasures_by_policy ON syncd.erasures (pipeline, policy);
+
+-- Opt-outs that were made in Copernica and settled with the shop.
+CREATE TABLE syncd.opt_outs (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline   text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),
+    key        text COLLATE "C" NOT NULL CHECK (key <> ''),
+    source     text NOT NULL,
+    at         timestamptz,
+    settled_at timestamptz NOT NULL
+);
+
+CREATE INDEX opt_outs_by_key ON syncd.opt_outs (pipeline, key, id);
+CREATE INDEX opt_outs_by_source ON syncd.opt_outs (pipeline, source);
 
 -- Rows in Copernica with the key of a row of the ledger, and which are others.
 CREATE TABLE syncd.doubles (

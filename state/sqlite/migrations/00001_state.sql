@@ -76,6 +76,7 @@ CREATE INDEX records_by_parent ON records (pipeline, parent, key) WHERE entity =
 CREATE INDEX records_claimed ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_by ON records (pipeline, parent, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_open ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
+CREATE INDEX records_unclaimed ON records (pipeline, key) WHERE entity = 'profile' AND parent <> '' AND state NOT IN ('claimed', 'missing', 'gone');
 
 CREATE TABLE emails (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
@@ -93,6 +94,7 @@ CREATE TABLE tombstones (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
     person   BLOB NOT NULL CHECK (length(person) = 16),
     at       INTEGER NOT NULL,
+    taken_at INTEGER, -- when it was taken up from outside the state, as long as no receipt tells of it
     PRIMARY KEY (pipeline, person)
 ) STRICT, WITHOUT ROWID;
 
@@ -113,6 +115,19 @@ CREATE TABLE erasures (
 CREATE INDEX erasures_by_pipeline ON erasures (pipeline, id);
 CREATE INDEX erasures_by_key ON erasures (pipeline, key, id);
 CREATE INDEX erasures_by_policy ON erasures (pipeline, policy);
+
+-- Opt-outs that were made in Copernica and settled with the shop.
+CREATE TABLE opt_outs (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline   TEXT NOT NULL REFERENCES pipelines (name),
+    key        TEXT NOT NULL CHECK (key <> ''),
+    source     TEXT NOT NULL,
+    at         INTEGER,
+    settled_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX opt_outs_by_key ON opt_outs (pipeline, key, id);
+CREATE INDEX opt_outs_by_source ON opt_outs (pipeline, source);
 
 -- Rows in Copernica with the key of a row of the ledger, and which are others.
 CREATE TABLE doubles (

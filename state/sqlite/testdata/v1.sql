@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 10:58:50');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 10:58:50');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 11:09:05');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 11:09:05');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f1338caf823d5faf67e01a2fff18fca25988d3d64aa36c5e79ae0871be3940113b060b4cd69bbcc7bf9473e004bc2f110baf6ec9f28406345fe81ec35ed4');
+INSERT INTO sealed VALUES ('hash_key', x'011766f13301a540b6ef9b095149b6bb27f213dfd887f9ca12f3dafc2261209944e33d15d3da4db4583665e35f45c7f5c28e2dc082e019bd2a22e67701e971f5e4');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10396107');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10022484');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -84,9 +84,10 @@ CREATE TABLE tombstones (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
     person   BLOB NOT NULL CHECK (length(person) = 16),
     at       INTEGER NOT NULL,
+    taken_at INTEGER, -- when it was taken up from outside the state, as long as no receipt tells of it
     PRIMARY KEY (pipeline, person)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO tombstones VALUES ('shop', x'03000000000000000000000000000004', 1795162740250);
+INSERT INTO tombstones VALUES ('shop', x'03000000000000000000000000000004', 1795162740250, NULL);
 CREATE TABLE erasures (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline     TEXT NOT NULL REFERENCES pipelines (name),
@@ -100,6 +101,14 @@ CREATE TABLE erasures (
     run_id       INTEGER NOT NULL
 ) STRICT;
 INSERT INTO erasures VALUES (1, 'shop', 'shop-c3', 'deleted', 'remove', 13, 2, 5, 1795162800250, 1);
+CREATE TABLE opt_outs (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline   TEXT NOT NULL REFERENCES pipelines (name),
+    key        TEXT NOT NULL CHECK (key <> ''),
+    source     TEXT NOT NULL,
+    at         INTEGER,
+    settled_at INTEGER NOT NULL
+) STRICT;
 CREATE TABLE doubles (
     pipeline     TEXT NOT NULL REFERENCES pipelines (name),
     entity       TEXT NOT NULL CHECK (entity <> ''),
@@ -185,10 +194,13 @@ CREATE INDEX records_by_parent ON records (pipeline, parent, key) WHERE entity =
 CREATE INDEX records_claimed ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_by ON records (pipeline, parent, key) WHERE entity = 'profile' AND state = 'claimed';
 CREATE INDEX records_claimed_open ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
+CREATE INDEX records_unclaimed ON records (pipeline, key) WHERE entity = 'profile' AND parent <> '' AND state NOT IN ('claimed', 'missing', 'gone');
 CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
 CREATE INDEX erasures_by_pipeline ON erasures (pipeline, id);
 CREATE INDEX erasures_by_key ON erasures (pipeline, key, id);
 CREATE INDEX erasures_by_policy ON erasures (pipeline, policy);
+CREATE INDEX opt_outs_by_key ON opt_outs (pipeline, key, id);
+CREATE INDEX opt_outs_by_source ON opt_outs (pipeline, source);
 CREATE INDEX runs_by_stream ON runs (pipeline, stream, id);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
 CREATE INDEX runs_running ON runs (pipeline, fence) WHERE outcome = 'running';
