@@ -9,4 +9,7 @@ type Double struct {
 	Key         string
 	CopernicaID int64
 	SeenAt      time.Time
+	// Consent is what a profile showed of consent when that was last settled with the shop;
+	// zero: it never was.
+	Consent Hash
 }

@@ -109,10 +109,12 @@ type Store interface {
 	DoublesByID(ctx context.Context, pipeline string, e Entity, id int64) ([]Double, error)
 
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
-	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, and nothing else: what
-	// Copernica acknowledged before, Parent, Number and SourceID stay as they are. Rows that
-	// do not exist are inserted with those columns, SourceID, Parent, Number, CopernicaID and
-	// FirstSeen, and with nothing acknowledged, whatever hashes they carry. ErrFenced says the lease is gone.
+	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, ConsentSent where a plan
+	// has one, and nothing else: what Copernica acknowledged before, Parent, Number and
+	// SourceID stay as they are, and so does a ConsentSent of before where a plan has none.
+	// Rows that do not exist are inserted with those columns, SourceID, Parent, Number,
+	// CopernicaID and FirstSeen, and with nothing acknowledged, whatever other hashes they
+	// carry. ErrFenced says the lease is gone.
 	Plan(ctx context.Context, l Lease, rows []Record) error
 	// Commit records the outcomes of a page in one transaction (promise 9) and
 	// returns the checkpoint as saved, the zero one when none was given. ErrFenced
@@ -237,8 +239,8 @@ type Commit struct {
 	// opt-outs are deleted.
 	OptOuts  []OptOut
 	Nameless []string
-	// Doubles are upserted by what names them. Those of an entity that were last seen before
-	// the time in Faded are forgotten first.
+	// Doubles are upserted by what names them; one without Consent keeps what it had. Those
+	// of an entity that were last seen before the time in Faded are forgotten first.
 	Doubles []Double
 	Faded   map[Entity]time.Time
 	// Letters are opened, or the open one of the same record counted up: it keeps its

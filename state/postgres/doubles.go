@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,17 +14,18 @@ import (
 
 const (
 	selectDoubles = `
-		SELECT d.entity, d.key, d.copernica_id, d.seen_at FROM syncd.doubles AS d
+		SELECT d.entity, d.key, d.copernica_id, d.seen_at, d.consent FROM syncd.doubles AS d
 		WHERE d.pipeline = $1 AND d.entity = $2 AND d.key = $3 ORDER BY d.copernica_id`
 
 	selectDoublesByID = `
-		SELECT d.entity, d.key, d.copernica_id, d.seen_at FROM syncd.doubles AS d
+		SELECT d.entity, d.key, d.copernica_id, d.seen_at, d.consent FROM syncd.doubles AS d
 		WHERE d.pipeline = $1 AND d.entity = $2 AND d.copernica_id = $3 ORDER BY d.key`
 
 	upsertDoubles = `
-		INSERT INTO syncd.doubles (pipeline, entity, key, copernica_id, seen_at)
-		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) AS u
-		ON CONFLICT (pipeline, entity, key, copernica_id) DO UPDATE SET seen_at = excluded.seen_at`
+		INSERT INTO syncd.doubles AS d (pipeline, entity, key, copernica_id, seen_at, consent)
+		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::bytea[]) AS u
+		ON CONFLICT (pipeline, entity, key, copernica_id) DO UPDATE SET
+			seen_at = excluded.seen_at, consent = coalesce(excluded.consent, d.consent)`
 
 	deleteDoubles = `
 		DELETE FROM syncd.doubles WHERE pipeline = $1 AND entity = $2 AND seen_at < $3`
@@ -45,12 +48,13 @@ func (s *Store) doubles(ctx context.Context, query string, args ...any) (all []s
 	err = s.read(ctx, "read the doubles", func(q queryer) (err error) {
 		all, err = collect(ctx, q, func(row pgx.CollectableRow) (state.Double, error) {
 			var (
-				d    state.Double
-				kind string
-				seen pgtype.Timestamptz
+				d     state.Double
+				kind  string
+				seen  pgtype.Timestamptz
+				shown []byte
 			)
-			err := row.Scan(&kind, &d.Key, &d.CopernicaID, &seen)
-			d.Entity, d.SeenAt = state.Entity(kind), moment(seen)
+			err := row.Scan(&kind, &d.Key, &d.CopernicaID, &seen, &shown)
+			d.Entity, d.SeenAt, d.Consent = state.Entity(kind), moment(seen), hash(shown)
 			return d, err
 		}, query, args...)
 		return err
@@ -70,7 +74,14 @@ func commitDoubles(ctx context.Context, tx pgx.Tx, pipeline string, c state.Comm
 		key    string
 		id     int64
 	}
-	rows := last(c.Doubles, func(d state.Double) name { return name{d.Entity, d.Key, d.CopernicaID} })
+	nameOf := func(d state.Double) name { return name{d.Entity, d.Key, d.CopernicaID} }
+	settled := make(map[name]state.Hash)
+	all := slices.Clone(c.Doubles)
+	for i := range all { // as if they came one after the other
+		all[i].Consent = cmp.Or(all[i].Consent, settled[nameOf(all[i])])
+		settled[nameOf(all[i])] = all[i].Consent
+	}
+	rows := last(all, nameOf)
 	if len(rows) == 0 {
 		return nil
 	}
@@ -78,6 +89,7 @@ func commitDoubles(ctx context.Context, tx pgx.Tx, pipeline string, c state.Comm
 		column(rows, func(d state.Double) string { return string(d.Entity) }),
 		column(rows, func(d state.Double) string { return d.Key }),
 		column(rows, func(d state.Double) int64 { return d.CopernicaID }),
-		times(rows, func(d state.Double) time.Time { return d.SeenAt }))
+		times(rows, func(d state.Double) time.Time { return d.SeenAt }),
+		digests(rows, func(d state.Double) state.Hash { return d.Consent }))
 	return err
 }

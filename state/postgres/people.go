@@ -82,7 +82,7 @@ const (
 
 	bareBelow = `
 		UPDATE syncd.records AS r SET state = 'removed', copernica_id = 0, number = '',
-			hash = NULL, consent_source = NULL, consent_written = NULL, refused = NULL` + below
+			hash = NULL, consent_source = NULL, consent_written = NULL, consent_sent = NULL, refused = NULL` + below
 
 	selectTombstones = `
 		SELECT t.*

@@ -11,16 +11,17 @@ import (
 
 const (
 	selectDoubles = `
-		SELECT d.entity, d.key, d.copernica_id, d.seen_at FROM doubles AS d
+		SELECT d.entity, d.key, d.copernica_id, d.seen_at, d.consent FROM doubles AS d
 		WHERE d.pipeline = ? AND d.entity = ? AND d.key = ? ORDER BY d.copernica_id`
 
 	selectDoublesByID = `
-		SELECT d.entity, d.key, d.copernica_id, d.seen_at FROM doubles AS d
+		SELECT d.entity, d.key, d.copernica_id, d.seen_at, d.consent FROM doubles AS d
 		WHERE d.pipeline = ? AND d.entity = ? AND d.copernica_id = ? ORDER BY d.key`
 
 	upsertDouble = `
-		INSERT INTO doubles (pipeline, entity, key, copernica_id, seen_at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (pipeline, entity, key, copernica_id) DO UPDATE SET seen_at = excluded.seen_at`
+		INSERT INTO doubles (pipeline, entity, key, copernica_id, seen_at, consent) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (pipeline, entity, key, copernica_id) DO UPDATE SET
+			seen_at = excluded.seen_at, consent = coalesce(excluded.consent, consent)`
 
 	deleteDoubles = `
 		DELETE FROM doubles WHERE pipeline = ? AND entity = ? AND seen_at < ?`
@@ -42,12 +43,13 @@ func (s *Store) DoublesByID(ctx context.Context, pipeline string, e state.Entity
 func (s *Store) doubles(ctx context.Context, query string, args ...any) ([]state.Double, error) {
 	all, err := collect(ctx, s.reader, func(row scanner) (state.Double, error) {
 		var (
-			d    state.Double
-			kind string
-			seen sql.NullInt64
+			d     state.Double
+			kind  string
+			seen  sql.NullInt64
+			shown []byte
 		)
-		err := row.Scan(&kind, &d.Key, &d.CopernicaID, &seen)
-		d.Entity, d.SeenAt = state.Entity(kind), moment(seen)
+		err := row.Scan(&kind, &d.Key, &d.CopernicaID, &seen, &shown)
+		d.Entity, d.SeenAt, d.Consent = state.Entity(kind), moment(seen), hash(shown)
 		return d, err
 	}, query, args...)
 	if err != nil {
@@ -65,6 +67,6 @@ func commitDoubles(ctx context.Context, tx *sql.Tx, pipeline string, c state.Com
 		return err
 	}
 	return each(ctx, tx, upsertDouble, c.Doubles, func(d state.Double) []any {
-		return []any{pipeline, string(d.Entity), d.Key, d.CopernicaID, stamp(d.SeenAt)}
+		return []any{pipeline, string(d.Entity), d.Key, d.CopernicaID, stamp(d.SeenAt), digest(d.Consent)}
 	})
 }

@@ -66,7 +66,7 @@ const (
 
 	bareBelow = `
 		UPDATE records SET state = 'removed', copernica_id = 0, number = '',
-			hash = NULL, consent_source = NULL, consent_written = NULL, refused = NULL` + below
+			hash = NULL, consent_source = NULL, consent_written = NULL, consent_sent = NULL, refused = NULL` + below
 
 	selectTombstones = `
 		SELECT t.person, t.at

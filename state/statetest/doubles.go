@@ -56,6 +56,17 @@ func testDoubles(t *testing.T, f *fixture) {
 	expect("another entity stays", shop, state.Order, "shop-c1", seen(state.Order, "shop-c1", 5, 1))
 	expect("another pipeline stays", other, state.Profile, "shop-c1", seen(state.Profile, "shop-c1", 3, 1))
 
+	// What was settled of its consent stays until something else was.
+	settled := seen(state.Profile, "shop-c2", 4, 3)
+	settled.Consent = hashOf(1)
+	f.commit(t, l, state.Commit{Doubles: []state.Double{settled}})
+	settled.SeenAt = at(4)
+	f.commit(t, l, state.Commit{Doubles: []state.Double{seen(state.Profile, "shop-c2", 4, 4)}})
+	expect("seen, and settled before", shop, state.Profile, "shop-c2", settled)
+	settled.Consent = hashOf(2)
+	f.commit(t, l, state.Commit{Doubles: []state.Double{settled, seen(state.Profile, "shop-c2", 4, 4)}})
+	expect("settled again", shop, state.Profile, "shop-c2", settled)
+
 	_, err := f.Commit(ctx, l, state.Commit{Doubles: []state.Double{seen(state.Profile, "shop-c5", 1, 1), seen(state.Profile, "", 1, 1)}})
 	if err == nil {
 		t.Error("a double without a key was kept")

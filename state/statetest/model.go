@@ -69,6 +69,9 @@ func randomRecord(f *fixture, random *rand.Rand) state.Record {
 		r.NextAttempt = f.clock.ms().Add(time.Duration(random.IntN(21)-10) * time.Minute)
 		r.UnsubscribedAt = r.NextAttempt
 	}
+	if random.IntN(3) == 0 {
+		r.ConsentSent = hashOf(byte(1 + random.IntN(2)))
+	}
 	return r
 }
 
@@ -87,7 +90,7 @@ func (m *model) plan(t *testing.T, f *fixture, l state.Lease, random *rand.Rand)
 			continue
 		}
 		have.State, have.Attempts, have.PlannedAt, have.NextAttempt = r.State, r.Attempts, r.PlannedAt, r.NextAttempt
-		have.RunID = r.RunID
+		have.RunID, have.ConsentSent = r.RunID, cmp.Or(r.ConsentSent, have.ConsentSent)
 		m.records[ref] = have
 	}
 	if err := f.Plan(t.Context(), l, rows); err != nil {
@@ -139,7 +142,9 @@ func (m *model) commit(t *testing.T, f *fixture, l state.Lease, random *rand.Ran
 		m.below(move.From, func(r *state.Record) { r.Parent = move.To })
 	}
 	for _, key := range c.Bare {
-		m.below(key, func(r *state.Record) { r.State, r.CopernicaID, r.Number, r.Hash = state.Removed, 0, "", state.Hash{} })
+		m.below(key, func(r *state.Record) {
+			r.State, r.CopernicaID, r.Number, r.Hash, r.ConsentSent = state.Removed, 0, "", state.Hash{}, state.Hash{}
+		})
 	}
 	for _, r := range c.Records {
 		ref := state.RecordRef{Entity: r.Entity, Key: r.Key}

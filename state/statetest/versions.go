@@ -110,7 +110,7 @@ func leftBehind() left {
 		Erasures: []state.Erasure{{
 			ID: 1, Pipeline: shop, Key: "shop-c3", Cause: "deleted", Policy: "remove", CopernicaID: 13, Orders: 2, Items: 5, At: at(20), RunID: 1,
 		}},
-		Doubles: []state.Double{{Entity: state.Profile, Key: "shop-c1", CopernicaID: 16, SeenAt: at(22)}},
+		Doubles: []state.Double{{Entity: state.Profile, Key: "shop-c1", CopernicaID: 16, SeenAt: at(22), Consent: state.Hash{0: 1, 15: 2}}},
 		Runs: []state.Run{{
 			ID: 1, Pipeline: shop, Stream: stream, Holder: "host:1", Fence: 1, Started: at(8), Ended: at(9),
 			Outcome: state.Failed, Problem: "it's over", Counters: state.Counters{Read: 1, Unchanged: 2, Ownerless: 3, TargetCalls: 9},
@@ -144,7 +144,7 @@ func rowsLeft() []state.Record {
 			Refused: two, UnsubscribedAt: at(21), SourceUpdatedAt: at(5), State: state.Acknowledged, Attempts: 3, PlannedAt: at(6), NextAttempt: at(7),
 			FirstSeen: at(12), AcknowledgedAt: at(13), RunID: 1,
 		},
-		{Entity: state.Profile, Key: "shop-c2", State: state.Planned},
+		{Entity: state.Profile, Key: "shop-c2", ConsentSent: one, State: state.Planned},
 		{Entity: state.Profile, Key: "shop-c3", State: state.Removed},
 		{Entity: state.Profile, Key: "shop-g5", Parent: "shop-c1", CopernicaID: 15, Hash: two, State: state.Claimed},
 		{

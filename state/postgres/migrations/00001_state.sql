@@ -59,6 +59,7 @@ CREATE TABLE syncd.records (
     hash              bytea CHECK (octet_length(hash) = 16),
     consent_source    bytea CHECK (octet_length(consent_source) = 16),
     consent_written   bytea CHECK (octet_length(consent_written) = 16),
+    consent_sent      bytea CHECK (octet_length(consent_sent) = 16),
     refused           bytea CHECK (octet_length(refused) = 16),
     unsubscribed_at   timestamptz,
     source_updated_at timestamptz,
@@ -148,6 +149,7 @@ CREATE TABLE syncd.doubles (
     key          text COLLATE "C" NOT NULL CHECK (key <> ''),
     copernica_id bigint NOT NULL,
     seen_at      timestamptz NOT NULL,
+    consent      bytea CHECK (octet_length(consent) = 16),
     PRIMARY KEY (pipeline, entity, key, copernica_id)
 );
 

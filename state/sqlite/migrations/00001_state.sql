@@ -49,6 +49,7 @@ CREATE TABLE records (
     hash              BLOB CHECK (length(hash) = 16),
     consent_source    BLOB CHECK (length(consent_source) = 16),
     consent_written   BLOB CHECK (length(consent_written) = 16),
+    consent_sent      BLOB CHECK (length(consent_sent) = 16),
     refused           BLOB CHECK (length(refused) = 16),
     unsubscribed_at   INTEGER,
     source_updated_at INTEGER,
@@ -136,6 +137,7 @@ CREATE TABLE doubles (
     key          TEXT NOT NULL CHECK (key <> ''),
     copernica_id INTEGER NOT NULL,
     seen_at      INTEGER NOT NULL,
+    consent      BLOB CHECK (length(consent) = 16),
     PRIMARY KEY (pipeline, entity, key, copernica_id)
 ) STRICT, WITHOUT ROWID;
 

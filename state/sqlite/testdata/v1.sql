@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 11:09:05');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 11:09:05');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 11:14:12');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 11:14:12');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f13301a540b6ef9b095149b6bb27f213dfd887f9ca12f3dafc2261209944e33d15d3da4db4583665e35f45c7f5c28e2dc082e019bd2a22e67701e971f5e4');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133a6f9f17cc6ac40bbf5683ebb0a2feb0dd6e24355dd8dcbce53fc507ab3c2bddbad7313a9940580858a7416a80ef070a0c51be6880d6ee4f634355370');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10022484');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10011447');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -51,6 +51,7 @@ CREATE TABLE records (
     hash              BLOB CHECK (length(hash) = 16),
     consent_source    BLOB CHECK (length(consent_source) = 16),
     consent_written   BLOB CHECK (length(consent_written) = 16),
+    consent_sent      BLOB CHECK (length(consent_sent) = 16),
     refused           BLOB CHECK (length(refused) = 16),
     unsubscribed_at   INTEGER,
     source_updated_at INTEGER,
@@ -63,13 +64,13 @@ CREATE TABLE records (
     run_id            INTEGER NOT NULL,
     PRIMARY KEY (pipeline, entity, key)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO records VALUES ('shop', 'item', 'shop-i71', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, 'unknown', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'item', 'shop-i72', 7, 'shop-c1', '', 0, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, NULL, 'refused', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'order', 'shop-o7', 7, 'shop-c1', '000000007', 17, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, 1795161900250, 'acknowledged', 0, NULL, NULL, 1795162320250, 1795162380250, 1);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, '', '', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', x'03000000000000000000000000000004', 1795162860250, 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-g5', 0, 'shop-c1', '', 15, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, NULL, 'claimed', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'item', 'shop-i71', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'unknown', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'item', 'shop-i72', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, NULL, 'refused', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'order', 'shop-o7', 7, 'shop-c1', '000000007', 17, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, NULL, 1795161900250, 'acknowledged', 0, NULL, NULL, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, '', '', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', NULL, x'03000000000000000000000000000004', 1795162860250, 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', '', 0, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-g5', 0, 'shop-c1', '', 15, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, NULL, NULL, 'claimed', 0, NULL, NULL, NULL, NULL, 0);
 CREATE TABLE emails (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
     key      TEXT NOT NULL CHECK (key <> ''),
@@ -115,9 +116,10 @@ CREATE TABLE doubles (
     key          TEXT NOT NULL CHECK (key <> ''),
     copernica_id INTEGER NOT NULL,
     seen_at      INTEGER NOT NULL,
+    consent      BLOB CHECK (length(consent) = 16),
     PRIMARY KEY (pipeline, entity, key, copernica_id)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO doubles VALUES ('shop', 'profile', 'shop-c1', 16, 1795162920250);
+INSERT INTO doubles VALUES ('shop', 'profile', 'shop-c1', 16, 1795162920250, x'01000000000000000000000000000002');
 CREATE TABLE runs (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
