@@ -1,6 +1,11 @@
 package engine
 
-import "github.com/magento-copernica/syncd/state"
+import (
+	"cmp"
+	"time"
+
+	"github.com/magento-copernica/syncd/state"
+)
 
 // Consent is never guessed from times, and an opt-out is never undone on a guess.
 // It is decided on a profile that was just read; the window between that read and
@@ -11,7 +16,7 @@ import "github.com/magento-copernica/syncd/state"
 // way to a value that we did not write, be it on another profile with the same key.
 func (it *intent) decideConsent(cfg *Config, shown string, optedOut bool) (send, kept bool) {
 	values := cfg.Mapping.Consent()
-	ours := !it.before.ConsentWritten.IsZero() && it.before.ConsentWritten == hashConsent(cfg.Store.Hasher(), shown)
+	ours := ownWord(&it.before, hashConsent(cfg.Store.Hasher(), shown))
 	switch {
 	case shown == it.row.ConsentValue():
 		return false, false
@@ -26,6 +31,35 @@ func (it *intent) decideConsent(cfg *Config, shown string, optedOut bool) (send,
 	default:
 		return false, it.row.OptIn
 	}
+}
+
+// ownWord reports whether a value is our own: the one that we wrote last, or one whose
+// write has no outcome yet.
+func ownWord(rec *state.Record, value state.Hash) bool {
+	return rec.ConsentWritten == value || rec.ConsentSent == value
+}
+
+// optOut is our word for out, where the intent may send it, else zero. Only that one has to
+// be told from somebody else's.
+func (it *intent) optOut() state.Hash {
+	if it.sendConsent && !it.row.OptIn {
+		return it.consent
+	}
+	return state.Hash{}
+}
+
+// doubtful notes that a write may have reached Copernica without our knowing.
+func (it *intent) doubtful() {
+	it.uncertain, it.sentOut = true, cmp.Or(it.optOut(), it.sentOut)
+}
+
+// contradicted returns until when an opt-out of ours may still arrive that the shop's
+// opt-in takes back; zero when there is none.
+func (it *intent) contradicted(timeout time.Duration) time.Time {
+	if !it.sendConsent || !it.row.OptIn || it.before.ConsentSent.IsZero() || it.before.PlannedAt.IsZero() {
+		return time.Time{}
+	}
+	return it.before.PlannedAt.Add(timeout)
 }
 
 // settleConsent records that the shop's consent was dealt with, so that it is looked

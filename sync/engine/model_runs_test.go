@@ -226,11 +226,6 @@ func (m *model) take(do job) (engine.Report, error) {
 	m.doom.clear()
 	m.shop.Faults().Clear()
 	m.account.Faults().Clear()
-	if modelAttempts && (struck || m.trouble) {
-		for _, c := range m.consent {
-			c.doubt = true
-		}
-	}
 	if err != nil && !struck && !m.trouble {
 		m.wrongly("a run without trouble failed", "%+v, %v", report, err)
 	}

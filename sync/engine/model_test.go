@@ -27,8 +27,6 @@ import (
 
 // What the product does not do yet. A switch goes when it does.
 const (
-	// modelAttempts: a value of ours whose write had no answer is taken for somebody else's.
-	modelAttempts = true
 	// modelRefused: a look for opt-outs passes over the profile of a refused record that a
 	// new state does not know, and never comes back to it.
 	modelRefused = true

@@ -47,8 +47,9 @@ type intent struct {
 	rewrite      bool // content goes out whatever Copernica shows
 	createNotYet time.Time
 
-	uncertain bool    // a write may have reached Copernica without our knowing
-	doubles   []int64 // rows with the same key that are never written to, as last looked up
+	uncertain bool       // a write may have reached Copernica without our knowing
+	sentOut   state.Hash // our word for out, which that write may have carried; zero: none
+	doubles   []int64    // rows with the same key that are never written to, as last looked up
 	result    result
 }
 
@@ -113,7 +114,7 @@ func (it *intent) consented() bool { return !it.consent.IsZero() }
 // consentDue reports whether the shop's consent is to be settled with Copernica.
 // Nobody knows which consent an unsettled write left behind.
 func (it *intent) consentDue(unsettled bool) bool {
-	return it.consented() && (it.before.ConsentSource != it.consent || unsettled)
+	return it.consented() && (it.before.ConsentSource != it.consent || unsettled || !it.before.ConsentSent.IsZero())
 }
 
 // olderThan reports whether Copernica acknowledged something newer. Where several

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -27,6 +28,14 @@ func (it *intent) writes() bool {
 func (it *intent) record(s state.RecordState) state.Record {
 	rec := it.before
 	rec.Entity, rec.Key, rec.SourceID, rec.State = it.entity, it.row.Key, it.row.SourceID, s
+	switch s {
+	case state.Planned:
+		rec.ConsentSent = cmp.Or(it.optOut(), rec.ConsentSent)
+	case state.Unknown, state.Refused:
+		rec.ConsentSent = cmp.Or(it.sentOut, rec.ConsentSent)
+	default:
+		rec.ConsentSent = state.Hash{}
+	}
 	if !it.known {
 		rec.Number = it.row.Number
 		if it.owner != nil {
@@ -93,6 +102,7 @@ func (it *intent) doubt(now time.Time, timeout time.Duration) {
 		return
 	}
 	id := it.result.record.CopernicaID
+	it.doubtful()
 	it.result = it.unknown(now, timeout)
 	it.result.record.CopernicaID = id
 }

@@ -94,6 +94,9 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	if it.action == create && !it.lookFirst {
 		return w.create(ctx, it)
 	}
+	if until := it.contradicted(w.cfg.WriteTimeout); until.After(w.cfg.Now()) && !w.await(until) {
+		return result{unknown: 1} // not now: the row stays as it was
+	}
 	seen, err := w.look(ctx, it, it.copernicaID())
 	// A write of a process that died may still arrive: no key that it may have
 	// sent is created before that can no longer happen (promise 13).
@@ -195,7 +198,7 @@ func (w *writer) create(ctx context.Context, it *intent) result {
 		return w.refusedOr(it, err)
 	}
 	// Either nobody knows whether it was written, or it was and its id is not known.
-	it.uncertain = true
+	it.doubtful()
 	pause := w.cfg.LookPause
 	if copernica.Outcome(err) == copernica.Acknowledged {
 		pause = 0
@@ -265,7 +268,7 @@ func (w *writer) update(ctx context.Context, it *intent, id int64, content, cons
 			}
 			return w.find(ctx, it, it.copernicaID(), sent, w.cfg.LookPause, func(row *standing) result { return w.merge(ctx, it, row) })
 		}
-		it.uncertain = true
+		it.doubtful()
 		var again bool
 		res := w.find(ctx, it, id, sent, w.cfg.LookPause, func(row *standing) result {
 			again = !w.shows(it, row, content, consent)
@@ -331,7 +334,7 @@ func (w *writer) refusedOr(it *intent, err error) result {
 		return it.refused(err)
 	}
 	if e, ok := errors.AsType[*copernica.Error](err); ok && e.Status == http.StatusTooManyRequests {
-		it.uncertain = true
+		it.doubtful()
 	}
 	return result{err: err}
 }
