@@ -226,6 +226,11 @@ func TestConsentGetsATenthOfTheTime(t *testing.T) {
 	ran(engine.ConsentSweep, 20*time.Second, state.Done)
 	ran(engine.ConsentSweep, 10*time.Second, state.Paused) // of the next round
 	expect(40 * time.Minute)
+	for range 119 { // more than are read at once
+		ran(engine.ConsentSweep, 20*time.Second, state.Paused)
+	}
+	ran(engine.ConsentSweep, 20*time.Second, state.Done)
+	expect(10 * (10*time.Second + 120*20*time.Second))
 }
 
 // key is that of a customer.

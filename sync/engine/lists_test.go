@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,6 +91,38 @@ func TestPromise18_AClickReachesBothSidesWhateverItDoesToTheProfile(t *testing.T
 			})
 		}
 	}
+}
+
+// counting is a store that counts how often it is asked whose profiles are.
+type counting struct {
+	state.Store
+	asked atomic.Int64
+}
+
+func (c *counting) RecordsByCopernicaID(ctx context.Context, pipeline string, e state.Entity, ids ...int64) ([]state.Record, error) {
+	c.asked.Add(1)
+	return c.Store.RecordsByCopernicaID(ctx, pipeline, e, ids...)
+}
+
+// A page of a list asks the ledger once, however many it names.
+func TestAPageOfAListIsLookedUpAtOnce(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 60}, func(_ *testing.T, w *world) {
+		w.behaves("nothing")
+		ids := w.subscribers(20)
+		for _, id := range ids {
+			w.click(id, copernicatest.Publisher)
+		}
+		w.settle()
+		store := &counting{Store: w.store}
+		w.store = store
+		n := w.writeBack().Counters.OptOutsReturned
+		if asked := store.asked.Load(); n != 20 || asked != 1 {
+			w.t.Errorf("%d opt-outs returned, the ledger was asked %d times", n, asked)
+		}
+		for _, id := range ids {
+			w.isOut(id)
+		}
+	})
 }
 
 // A click that finds somebody out already is noted: an opt-in made later is later.
