@@ -2,7 +2,7 @@ package engine_test
 
 import (
 	"bytes"
-	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,60 +10,6 @@ import (
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
-
-// crowd is people who are going to be erased, by how.
-type crowd struct {
-	deleted, anonymised, guests []int64 // customers; the guests' orders
-	emails                      []string
-	orders                      []int64 // all that they ever placed
-}
-
-// gather has n people of each kind order, some as guests of their own e-mail.
-func (y *yard) gather(n int) *crowd {
-	c := &crowd{}
-	for i := range n {
-		for _, kind := range []string{"deleted", "anonymised", "guest"} {
-			email := fmt.Sprintf("%s+%d@erased.test", kind, i)
-			c.emails = append(c.emails, email)
-			if kind == "guest" {
-				order := y.order(0, email)
-				c.guests, c.orders = append(c.guests, order), append(c.orders, order)
-				continue
-			}
-			id := y.customer(email)
-			c.orders = append(c.orders, y.order(id, ""))
-			if i%3 == 0 {
-				c.orders = append(c.orders, y.order(0, email))
-			}
-			if kind == "deleted" {
-				c.deleted = append(c.deleted, id)
-			} else {
-				c.anonymised = append(c.anonymised, id)
-			}
-		}
-	}
-	return c
-}
-
-// leave has them all go. Of the deleted ones the orders keep their e-mails, as in a shop.
-func (y *yard) leave(c *crowd) {
-	for _, id := range c.deleted {
-		y.shop.Delete(id)
-	}
-	for _, id := range c.anonymised {
-		y.anonymise(id)
-	}
-	for _, id := range c.guests {
-		y.shop.EditOrder(id, func(o *magentotest.Order) { o.Email = fmt.Sprintf("guest-%d@anonymous.invalid", id) })
-	}
-}
-
-// stir has every order of theirs come by again.
-func (y *yard) stir(c *crowd, status string) {
-	for _, id := range c.orders {
-		y.shop.EditOrder(id, func(o *magentotest.Order) { o.Status = status })
-	}
-}
 
 // Five hundred people who were erased stay erased, whatever is done to bring them back.
 func TestPromise19_FiveHundredPeopleStayErased(t *testing.T) {
@@ -252,6 +198,72 @@ func TestPromise19_StateAndFileAreMerged(t *testing.T) {
 		known, err := y.store.Tombstones(t.Context(), "shop", []state.Hash{other.Person})
 		if err != nil || !known[other.Person].Equal(other.At) {
 			t.Errorf("the state has %v, %v", known, err)
+		}
+	})
+}
+
+// What is dated after the erasure makes a new profile, which begins with it.
+func TestPromise19_WhoOrdersAgainStartsAnew(t *testing.T) {
+	for _, policy := range []engine.ErasurePolicy{engine.EraseRemove, engine.EraseBlank} {
+		t.Run(string(policy), func(t *testing.T) {
+			inStores(t, magentotest.Config{Customers: 20, Orders: 10}, func(_ *testing.T, w *world) {
+				y := w.yard(policy)
+				const email = "comes.back@example.test"
+				id := y.customer(email)
+				y.order(id, "")
+				y.runs()
+				y.shop.Delete(id)
+				y.sweeps(0)
+				y.nobodyIs(email)
+				y.settle()
+				old := y.order(0, email)
+				y.shop.EditOrder(old, func(o *magentotest.Order) { o.CreatedAt = time.Now().AddDate(0, 0, -9) })
+				y.runs()
+				y.nobodyIs(email)
+				y.order(0, email)
+				y.runs()
+				y.shop.EditOrder(old, func(o *magentotest.Order) { o.LastName = "Of the past" })
+				y.runs()
+				y.sweeps(0)
+				p := y.profiles()[guestKey(w, email)]
+				if p.Fields["email"] != email || p.Fields["lastname"] != "Of "+email || len(y.rowsOf(p.ID)) != 2 {
+					y.t.Errorf("%v with %d rows", p, len(y.rowsOf(p.ID)))
+				}
+				// And they can be erased again.
+				for _, o := range y.shop.Data().Orders {
+					if o.Email == email {
+						y.shop.DeleteOrder(o.ID)
+					}
+				}
+				y.sweeps(0)
+				y.nobodyIs(email)
+			})
+		})
+	}
+}
+
+// Somebody whom a backup of the shop brings back stays erased, until they do something.
+func TestPromise19_ARestoredShopBringsNobodyBack(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 30, Orders: 10}, func(_ *testing.T, w *world) {
+		y := w.yard(engine.EraseRemove)
+		id := y.customer("restored@example.test")
+		order := y.order(id, "")
+		y.runs()
+		data := y.shop.Data()
+		y.shop.Delete(id)
+		y.sweeps(0)
+		was := data.Customers[slices.IndexFunc(data.Customers, func(c magentotest.Customer) bool { return c.ID == id })]
+		y.shop.Create(was)
+		y.shop.EditOrder(order, func(o *magentotest.Order) { o.CustomerID = id })
+		y.runs()
+		if sum := y.sweeps(0); sum.Created != 0 {
+			y.t.Errorf("%+v", sum)
+		}
+		y.nobodyIs("restored@example.test")
+		y.shop.Edit(id, func(c *magentotest.Customer) { c.LastName = "Back" })
+		y.runs()
+		if p := y.profiles()[y.mapping.CustomerKey(id)]; p.Fields["lastname"] != "Back" || len(y.rowsOf(p.ID)) != 0 {
+			y.t.Errorf("%v", p)
 		}
 	})
 }
