@@ -350,7 +350,7 @@ func (l *liveSides) printDoubles(line func(name, format string, args ...any), re
 		line("", "%s %d is the one that is written to, by its id: the oldest below its profile", word, l.Ours)
 	}
 	if rec.Entity == state.Profile {
-		line("", "remove %d in Copernica, or merge them into %d there by hand; as long as one of them shows an opt-out, the shop's opt-in gives way", others, l.Ours)
+		line("", "remove %d in Copernica, or merge them into %d there by hand; an opt-out in one of them is the person's, and goes to the shop", others, l.Ours)
 	} else {
 		line("", "remove %d in Copernica", others)
 	}

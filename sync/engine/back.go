@@ -54,7 +54,7 @@ func (r *run) writeBack(ctx context.Context) error {
 	}
 	for people, err := range r.writer.db.Changed(ctx, cp.Horizon) {
 		if err == nil {
-			err = r.takeBack(ctx, people)
+			_, err = r.takeBack(ctx, people)
 		}
 		if err != nil {
 			return errors.Join(listed, err)
@@ -69,22 +69,49 @@ func (r *run) writeBack(ctx context.Context) error {
 	return errors.Join(listed, err)
 }
 
-// takeBack settles the opt-outs among some profiles.
-func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
+// takeBack settles the opt-outs among some profiles. It returns the keys of those that it
+// leaves: nobody can settle them yet, or the shop does not let them go.
+func (r *run) takeBack(ctx context.Context, people []copernica.Profile) (left []string, err error) {
 	keys := make([]string, 0, len(people))
 	for _, p := range people {
 		if key := p.Fields[r.cfg.Mapping.KeyField()]; key != "" {
 			keys = append(keys, key)
 		}
 	}
-	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	known, whose, err := r.behind(ctx, keys)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	first, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, Customers)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var mine, others []copernica.Profile
+	for _, p := range people {
+		rec, ok := known[p.Fields[r.cfg.Mapping.KeyField()]]
+		switch {
+		case r.undecided(&p, rec, ok, first.Horizon.IsZero()):
+			r.passedOver = true
+			left = append(left, p.Fields[r.cfg.Mapping.KeyField()])
+		case !ok:
+		case rec.CopernicaID != p.ID:
+			others = append(others, p)
+		case settledRow(rec) && r.optedOut(&p, &rec):
+			mine = append(mine, p)
+		}
+	}
+	refused, err := r.takeBackOwn(ctx, mine, known)
+	r.row.Counters.Read += int64(len(people))
+	if err != nil {
+		return nil, err
+	}
+	left = append(left, refused...)
+	refused, err = r.takeBackOthers(ctx, others, known, whose)
+	return append(left, refused...), err
+}
+
+// takeBackOwn settles what profiles of the ledger show.
+func (r *run) takeBackOwn(ctx context.Context, people []copernica.Profile, known map[string]state.Record) (refused []string, err error) {
 	var (
 		mu     sync.Mutex
 		commit = state.Commit{Run: &r.row}
@@ -93,13 +120,7 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 	)
 	group.SetLimit(r.cfg.Reads)
 	for _, p := range people {
-		rec, ok := known[p.Fields[r.cfg.Mapping.KeyField()]]
-		if r.undecided(&p, rec, ok, first.Horizon.IsZero()) {
-			r.passedOver = true
-		}
-		if !ok || rec.CopernicaID != p.ID || !settledRow(rec) || !r.optedOut(&p, &rec) {
-			continue
-		}
+		rec := known[p.Fields[r.cfg.Mapping.KeyField()]]
 		group.Go(func() error {
 			r.cfg.TestHook(PointReturning)
 			err := r.unsubscribe(ctx, &rec)
@@ -114,15 +135,14 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 				rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
 				rec.ConsentWritten = r.writer.hashConsent(p.Fields[r.writer.consent])
 				// Who clicked before this look is settled by it, whenever a list tells.
-				if at := p.ModifiedAt(); at.After(rec.UnsubscribedAt) {
-					rec.UnsubscribedAt = at
-				}
+				rec.UnsubscribedAt = laterOf(rec.UnsubscribedAt, p.ModifiedAt())
 				commit.Records = append(commit.Records, rec)
 				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: rec.Key, Source: OptOutInProfile, At: p.ModifiedAt(), SettledAt: r.cfg.Now()})
 				mended = append(mended, rec.Key)
 				r.row.Counters.OptOutsReturned++
 			case refusal(err):
 				commit.Letters = append(commit.Letters, r.refusedBack(&rec, err))
+				refused = append(refused, rec.Key)
 				r.row.Counters.Refused++
 			default:
 				return err
@@ -131,7 +151,9 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 		})
 	}
 	failed := group.Wait()
-	r.row.Counters.Read += int64(len(people))
+	for _, rec := range commit.Records {
+		known[rec.Key] = rec
+	}
 	r.count()
 	saving, cancel := r.recording(ctx)
 	defer cancel()
@@ -139,7 +161,7 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) error {
 	if err == nil {
 		err = r.closeLetters(saving, mended)
 	}
-	return errors.Join(failed, err)
+	return refused, errors.Join(failed, err)
 }
 
 // undecided reports whether a profile shows an opt-out that nobody can settle yet: the
@@ -164,7 +186,7 @@ func settledRow(rec state.Record) bool {
 // value but the shop's word for subscribed, nothing, and what we know.
 func (r *run) optedOut(p *copernica.Profile, rec *state.Record) bool {
 	shown := p.Fields[r.writer.consent]
-	return r.cfg.Mapping.Consent().OptedOut(shown) && r.writer.hashConsent(shown) != rec.ConsentWritten
+	return r.cfg.Mapping.Consent().OptedOut(shown) && !ownWord(rec, r.writer.hashConsent(shown))
 }
 
 // unsubscribe has the shop say what Copernica says. A guest has no record in the shop,
@@ -213,30 +235,23 @@ func (r *run) returnAgain(ctx context.Context, ids []int64) error {
 	for i, id := range ids {
 		keys[i] = r.cfg.Mapping.CustomerKey(id)
 	}
-	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
-	if err != nil {
-		return err
-	}
 	if err := r.writer.open(ctx); err != nil {
 		return err
 	}
 	var people []copernica.Profile
-	for _, rec := range known {
-		p, err := r.writer.db.Profile(ctx, rec.CopernicaID)
-		switch {
-		case errors.Is(err, copernica.ErrNoProfile):
-		case err != nil:
+	for _, key := range keys {
+		call, cancel := r.writer.deadline(ctx)
+		found, err := r.writer.db.Find(call, r.writer.key, key)
+		cancel()
+		if err != nil {
 			return err
-		case !p.Removed:
-			people = append(people, p)
 		}
+		people = append(people, found...)
 	}
-	if err := r.takeBack(ctx, people); err != nil {
+	left, err := r.takeBack(ctx, people)
+	if err != nil {
 		return err
 	}
 	// What is no opt-out any more, or of nobody any more, is done with.
-	return r.closeLetters(ctx, slices.DeleteFunc(keys, func(key string) bool {
-		rec, ok := known[key]
-		return ok && slices.ContainsFunc(people, func(p copernica.Profile) bool { return p.ID == rec.CopernicaID && r.optedOut(&p, &rec) })
-	}))
+	return r.closeLetters(ctx, slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(left, key) }))
 }

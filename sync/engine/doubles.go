@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -43,14 +44,22 @@ func Choose(rows []Double, ours int64) int64 {
 }
 
 // choose returns the row of an intent among those with its key, or nil when there is
-// none. What the ledger's own row shows may be our word; what any other shows is not.
-func (w *writer) choose(it *intent, found []standing, ours int64) *standing {
+// none. What the ledger's own row shows may be our word; what any other shows is not, but
+// the shop may have heard of it.
+func (w *writer) choose(ctx context.Context, it *intent, found []standing, ours int64) (*standing, error) {
 	var rows []Double
 	foreign := false
+	settled := map[int64]state.Hash{}
+	if len(found) > 1 && it.sendConsent && it.row.OptIn {
+		var err error
+		if settled, err = settledDoubles(ctx, w.cfg, it.row.Key); err != nil {
+			return nil, err
+		}
+	}
 	for _, row := range found {
 		out := it.entity == state.Profile && w.cfg.Mapping.Consent().OptedOut(row.fields[w.consent])
 		rows = append(rows, Double{row.id, out})
-		foreign = foreign || out && row.id != ours
+		foreign = foreign || out && row.id != ours && settled[row.id] != w.hashConsent(row.fields[w.consent])
 	}
 	id := Choose(rows, ours)
 	var chosen *standing
@@ -68,7 +77,7 @@ func (w *writer) choose(it *intent, found []standing, ours int64) *standing {
 		it.doubles = others
 		w.doubles.note(it, chosen)
 	}
-	return chosen
+	return chosen, nil
 }
 
 // seen are the doubles that were found when the intent's row was last looked up by its key.

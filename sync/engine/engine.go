@@ -67,6 +67,7 @@ type Database interface {
 	Profile(ctx context.Context, id int64) (copernica.Profile, error)
 	// Live returns those of ids that are live profiles, ascending.
 	Live(ctx context.Context, ids []int64) ([]int64, error)
+	Among(ctx context.Context, ids []int64) ([]copernica.Profile, error)
 	// Unsubscribes lists who unsubscribed since a time, each profile once.
 	Unsubscribes(ctx context.Context, list copernica.UnsubscribeList, since time.Time) iter.Seq2[[]copernica.Unsubscribe, error]
 	Changed(ctx context.Context, since time.Time) iter.Seq2[[]copernica.Profile, error]
@@ -125,6 +126,7 @@ type Config struct {
 
 	erasing *erasing  // shared by an engine's copies
 	told    *sync.Map // lists that an account does not give, and that the log has named
+	strange *sync.Map // ids of profiles that unsubscribed and are nobody's of this shop
 }
 
 // Budget bounds a run (promise 21). A spent budget ends it cleanly at its
@@ -209,7 +211,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.TestHook == nil {
 		cfg.TestHook = func(Point) {}
 	}
-	cfg.told = &sync.Map{}
+	cfg.told, cfg.strange = &sync.Map{}, &sync.Map{}
 	return &Engine{cfg: cfg}, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,6 +82,9 @@ func (r *run) readList(ctx context.Context, list copernica.UnsubscribeList) erro
 			return err
 		}
 	}
+	if r.passedOver {
+		return nil // the next look begins where this one did
+	}
 	cp.Horizon = began
 	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp})
 	return err
@@ -106,7 +111,7 @@ func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList,
 		}
 		profiles = append(profiles, u.Profile)
 	}
-	whose, err := r.whoseAre(ctx, profiles)
+	whose, doubles, err := r.whoseAre(ctx, profiles)
 	if err != nil {
 		return err
 	}
@@ -118,9 +123,10 @@ func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList,
 			case u.At.IsZero(), !u.Later(rec.UnsubscribedAt):
 			case !twice:
 				place[rec.Key] = len(people)
-				people = append(people, clicked{rec, u.At, list})
-			case u.At.After(people[i].at):
-				people[i].at = u.At
+				people = append(people, clicked{rec: rec, at: u.At, source: string(list), doubles: doubles[u.Profile]})
+			default:
+				people[i].at = laterOf(people[i].at, u.At)
+				people[i].doubles = append(people[i].doubles, doubles[u.Profile]...)
 			}
 		}
 	}
@@ -128,39 +134,64 @@ func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList,
 		r.cfg.Log.Warn("Copernica lists who unsubscribed without saying who or when: look for them in its statistics", "list", string(list), "entries", nobodys)
 	}
 	r.row.Counters.Read += int64(len(people))
-	return r.settleOptOuts(ctx, people)
+	_, err = r.settleOptOuts(ctx, people)
+	return err
 }
 
-// clicked is somebody who unsubscribed, by a list.
+// clicked is somebody who unsubscribed, by a list or by a profile that is not the ledger's.
 type clicked struct {
-	rec  state.Record
-	at   time.Time
-	list copernica.UnsubscribeList // that told
+	rec     state.Record
+	at      time.Time
+	source  string         // that told
+	doubles []state.Double // the profiles with their key that did, other than the ledger's
 }
 
 // whoseAre returns the ledger rows of the persons of profiles, by those; of one who was
-// claimed, and whose profile is about to go, that of who they are.
-func (r *run) whoseAre(ctx context.Context, profiles []int64) (map[int64][]state.Record, error) {
+// claimed, and whose profile is about to go, that of who they are. Profiles that have a
+// person's key and are not the ledger's are doubles.
+func (r *run) whoseAre(ctx context.Context, profiles []int64) (map[int64][]state.Record, map[int64][]state.Double, error) {
+	if len(profiles) == 0 {
+		return nil, nil, nil
+	}
 	found, err := r.cfg.Store.RecordsByCopernicaID(ctx, r.cfg.Pipeline, state.Profile, profiles...)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	rows, whose, err := r.behind(ctx, keysOf(found))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	people := map[int64][]state.Record{}
+	keys := map[int64][]string{} // by the profile that has them
 	for _, f := range found {
-		if rec, ok := rows[cmp.Or(whose[f.Key], f.Key)]; ok && rec.State != state.Claimed {
-			people[f.CopernicaID] = append(people[f.CopernicaID], rec)
+		keys[f.CopernicaID] = append(keys[f.CopernicaID], f.Key)
+	}
+	doubles, err := r.doublesAmong(ctx, slices.DeleteFunc(slices.Clone(profiles), func(id int64) bool { return keys[id] != nil }))
+	if err != nil {
+		return nil, nil, err
+	}
+	for id, some := range doubles {
+		for _, d := range some {
+			keys[id] = append(keys[id], d.Key)
 		}
 	}
-	return people, nil
+	if len(keys) == 0 {
+		return nil, nil, nil
+	}
+	rows, whose, err := r.behind(ctx, slices.Concat(slices.Collect(maps.Values(keys))...))
+	if err != nil {
+		return nil, nil, err
+	}
+	people := map[int64][]state.Record{}
+	for id, some := range keys {
+		for _, key := range some {
+			if rec, ok := rows[cmp.Or(whose[key], key)]; ok && rec.State != state.Claimed {
+				people[id] = append(people[id], rec)
+			}
+		}
+	}
+	return people, doubles, r.early(ctx, doubles, rows)
 }
 
 // settleOptOuts takes people out on both sides and notes it, some at a time. What fails
-// with one is no matter of the others.
-func (r *run) settleOptOuts(ctx context.Context, people []clicked) error {
+// with one is no matter of the others. It returns the keys of those whom the shop does not
+// let go.
+func (r *run) settleOptOuts(ctx context.Context, people []clicked) (refused []string, err error) {
 	var (
 		mu     sync.Mutex
 		commit = state.Commit{Run: &r.row}
@@ -181,13 +212,15 @@ func (r *run) settleOptOuts(ctx context.Context, people []clicked) error {
 				return nil
 			case letter != nil:
 				commit.Letters = append(commit.Letters, *letter)
+				refused = append(refused, p.rec.Key)
 				r.row.Counters.Refused++
 			case !known:
 				r.row.Counters.OptOutsReturned++
-				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: p.rec.Key, Source: string(p.list), At: p.at, SettledAt: r.cfg.Now()})
+				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: p.rec.Key, Source: p.source, At: p.at, SettledAt: r.cfg.Now()})
 				fallthrough
 			default:
 				mended = append(mended, p.rec.Key)
+				commit.Doubles = append(commit.Doubles, p.doubles...)
 			}
 			commit.Records = append(commit.Records, p.rec)
 			return nil
@@ -197,11 +230,11 @@ func (r *run) settleOptOuts(ctx context.Context, people []clicked) error {
 	r.count()
 	saving, cancel := r.recording(ctx)
 	defer cancel()
-	_, err := r.cfg.Store.Commit(saving, r.tenure.current(), commit)
+	_, err = r.cfg.Store.Commit(saving, r.tenure.current(), commit)
 	if err == nil {
 		err = r.closeLetters(saving, mended)
 	}
-	return errors.Join(append(errs, err)...)
+	return refused, errors.Join(append(errs, err)...)
 }
 
 // knownOut reports whether the ledger has it that a person is out on both sides.
@@ -231,8 +264,11 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (*state.DeadLetter, error
 		return &letter, nil
 	}
 	p.rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
-	if profile != nil {
+	switch {
+	case profile != nil:
 		p.rec.ConsentWritten = r.writer.hashConsent(profile.fields[r.writer.consent])
+	case usable(p.rec) == 0 && len(p.doubles) > 0: // it is adopted one day, as settled
+		p.rec.ConsentWritten = p.doubles[0].Consent
 	}
 	return nil, nil
 }
@@ -241,6 +277,9 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (*state.DeadLetter, error
 // a customer, nothing. It returns the profile as it then stands, nil when it is gone or
 // another row's by now.
 func (w *writer) optOut(ctx context.Context, rec *state.Record) (*standing, error) {
+	if usable(*rec) == 0 {
+		return nil, nil
+	}
 	before, err := w.profileNow(ctx, rec)
 	if err != nil || before == nil || !w.showsIn(rec, before) {
 		return before, err

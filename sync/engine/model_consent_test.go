@@ -15,15 +15,14 @@ import (
 // when it is on one side, or when everything was settled between the two; otherwise the
 // opt-out wins. Where not even that can be told, both sides only have to agree.
 type consent struct {
-	must    string    // in or out; "": either, but the same on both sides
-	open    bool      // an opt-out in Copernica that syncd may not have seen
-	told    bool      // syncd has looked since, perhaps at this one: what follows may count as later
-	doubt   bool      // the state forgot what was settled
-	hand    bool      // somebody opted in in Copernica, which the shop never learns
-	refused bool      // the record could not be delivered for a while
-	stale   bool      // an older state knows the shop's last word but one, and nothing looked since
-	inAt    time.Time // of the last opt-in in the shop
-	again   bool      // an opt-out in Copernica was settled before: a new one looks the same
+	must  string    // in or out; "": either, but the same on both sides
+	open  bool      // an opt-out in Copernica that syncd may not have seen
+	told  bool      // syncd has looked since, perhaps at this one: what follows may count as later
+	doubt bool      // the state forgot what was settled
+	hand  bool      // somebody opted in in Copernica, which the shop never learns
+	stale bool      // an older state knows the shop's last word but one, and nothing looked since
+	inAt  time.Time // of the last opt-in in the shop
+	again bool      // an opt-out in Copernica was settled before: a new one looks the same
 }
 
 func word(status int) string {
@@ -180,7 +179,6 @@ func (m *model) judgeConsent() {
 		here := word(c.NewsletterStatus) == in
 		switch {
 		case book == nil: // who is erased
-		case modelRefused && book.refused && m.lost && here && !there:
 		case book.must == out && (here || there):
 			m.wrongly("an opt-out was undone", "%s: the shop says %v, Copernica %q, %+v", key, here, shown[key], *book)
 		case book.must == in && (!here || !there):

@@ -129,9 +129,6 @@ func (m *model) spoil(e event) {
 		return
 	}
 	m.spoiled[c.ID] = c.Email
-	if book := m.consent[m.mapping.CustomerKey(c.ID)]; book != nil {
-		book.refused = true
-	}
 	m.shop.Edit(c.ID, func(c *magentotest.Customer) { c.Email = strings.Repeat("x", 170) + c.Email })
 }
 

@@ -25,13 +25,6 @@ import (
 // say. A history that fails is made short and printed: SYNCD_TEST_HISTORY='shop 3 with
 // …' plays a printed one again, and -rapid.seed, as rapid says, the drawn one.
 
-// What the product does not do yet. A switch goes when it does.
-const (
-	// modelRefused: a look for opt-outs passes over the profile of a refused record that a
-	// new state does not know, and never comes back to it.
-	modelRefused = true
-)
-
 // checksAtOnce is how many histories rapid.Check makes, unless told otherwise.
 const checksAtOnce = 100
 

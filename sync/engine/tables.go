@@ -168,5 +168,5 @@ func (w *writer) look(ctx context.Context, it *intent, id int64) (*standing, err
 	case len(found) == 0 && !strings.HasPrefix(t.keyOf(known), w.cfg.Mapping.ProfilePrefix()):
 		return known, nil // somebody overwrote its key, which is written back
 	}
-	return w.choose(it, found, id), nil
+	return w.choose(ctx, it, found, id)
 }
