@@ -250,3 +250,15 @@ func (m *machine) restored(shop, base string) {
 	}
 	m.must("systemctl", "stop", "syncd@"+shop)
 }
+
+// erasing has a shop erase people, with the tombstone file where the settings suggest it.
+func (m *machine) erasing(shop string) {
+	m.t.Helper()
+	const path = "/etc/syncd/%s/env"
+	env := read(m.t, m.root+fmt.Sprintf(path, shop))
+	for _, setting := range []string{"ERASURE", "TOMBSTONE_FILE", "ENCRYPTION_KEY_FILE"} {
+		env = strings.Replace(env, "\n#SYNCD_"+setting+"=", "\nSYNCD_"+setting+"=", 1)
+	}
+	m.put(fmt.Sprintf(path, shop), strings.ReplaceAll(env, "/acme/", "/"+shop+"/"), 0o644)
+	m.put("/etc/syncd/"+shop+"/secrets/encryption_key", strings.Repeat("0123456789abcdef", 4)+"\n", 0o600)
+}

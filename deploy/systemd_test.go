@@ -110,6 +110,10 @@ func TestUnderSystemd(t *testing.T) {
 	if out, code := m.do("syncd-at", "acme", "check"); code != 0 || strings.Contains(out, "✗") {
 		t.Errorf("check ended with %d: %s", code, out)
 	}
+	m.erasing("night")
+	if out, code := m.do("syncd-at", "night", "check"); code != 0 || !strings.Contains(out, "remove, and /var/lib/syncd-tombstones/night/tombstones keeps who was erased") {
+		t.Errorf("check with a tombstone file ended with %d: %s", code, out)
+	}
 	m.must("systemctl", "start", "syncd@acme")
 	base := "http://" + addresses["acme"]
 	within(t, "the first pass is over", func() error {
@@ -173,6 +177,9 @@ func TestUnderSystemd(t *testing.T) {
 	})
 	if code := m.property("syncd@night", "ExecMainStatus"); code != "0" && code != "4" || m.property("syncd@night", "Result") != "success" {
 		t.Errorf("the run of the timer ended with %s: %s", code, m.logs())
+	}
+	if _, err := os.Stat(m.root + "/var/lib/private/syncd/night/syncd.db"); err != nil {
+		t.Errorf("the state is not in its own folder: %v", err)
 	}
 
 	m.put("/etc/syncd/wrong/env", "SYNCD_MAGENTO_BASE_ULR=https://shop.example.com\n", 0o644)

@@ -53,6 +53,7 @@ type commands struct {
 	Migrate   migrateCommand   `cmd:"" help:"Bring the tables of the state to this version; every command does it by itself where it may."`
 	Emulate   emulateCommand   `cmd:"" help:"Serve an imitation of Magento or Copernica, to try things out on."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
+	Help      helpCommand      `cmd:"" help:"Show the help of a command, as --help does."`
 }
 
 // run executes a command line and returns the exit code.

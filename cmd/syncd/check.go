@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ type checkCommand struct {
 
 // Help is shown by `syncd check --help`.
 func (*checkCommand) Help() string {
-	return "Nothing is written but a mark in the state, which is taken away again. A peer that hangs is waited for 10 seconds. " +
+	return "Nothing is written but a mark in the state, and a file beside that of the tombstones, which are taken away again. A peer that hangs is waited for 10 seconds. " +
 		"Ends with 0 when nothing failed; warnings fail nothing."
 }
 
@@ -91,9 +92,14 @@ func (v *visit) settings() []doctor.Result {
 	if results == nil {
 		results = []doctor.Result{{Group: group, Name: "variables", Finding: doctor.Good("all of them are understood")}}
 	}
+	for _, bad := range mistakes(group, v.cfg.Check(config.NeedCopernica)) {
+		if bad.Name == tombstoneVariable { // it stands with the settings, whatever needs it
+			results = append(results, bad)
+		}
+	}
 	return append(results,
 		doctor.Result{Group: group, Name: "time zone", Finding: v.zone()},
-		doctor.Result{Group: group, Name: "erasure", Finding: v.erasure()},
+		doctor.Result{Group: group, Name: "erasure", Finding: v.erasure(results)},
 		doctor.Result{Group: group, Name: "freshness", Finding: doctor.Freshness(v.app.now(), v.cfg.MaxLag, v.schedules())})
 }
 
@@ -134,7 +140,13 @@ func (v *visit) zone() doctor.Finding {
 
 // erasure says what becomes of people who are gone from the shop, and whether it outlives
 // the state who was erased.
-func (v *visit) erasure() doctor.Finding {
+func (v *visit) erasure(mistakes []doctor.Result) doctor.Finding {
+	for _, one := range mistakes {
+		switch one.Name {
+		case tombstoneVariable, config.Prefix + "ERASURE", config.Prefix + "ANONYMISED", config.Prefix + "ENCRYPTION_KEY":
+			return doctor.Unneeded("not tried: %s failed", one.Name)
+		}
+	}
 	switch {
 	case v.cfg.Tombstones != "":
 		box, err := seal.New(v.cfg.EncryptionKey.Reveal())
@@ -144,10 +156,10 @@ func (v *visit) erasure() doctor.Finding {
 		if _, err := tombstone.New(tombstone.Config{Path: v.cfg.Tombstones, Pipeline: v.cfg.Shop, Box: box}); err != nil {
 			return doctor.Wrong("", "%s", err)
 		}
-		folder := filepath.Dir(v.cfg.Tombstones)
-		if at, err := os.Stat(folder); err != nil || !at.IsDir() {
-			return doctor.Wrong("create the folder, for the user that syncd runs as; under systemd allow it with ReadWritePaths=",
-				"SYNCD_TOMBSTONE_FILE is to be in %s, which is no folder that can be seen", folder)
+		if err := writableFolder(filepath.Dir(v.cfg.Tombstones)); err != nil {
+			return doctor.Wrong("create the folder for the user that syncd runs as, or name another file; the units of deploy/systemd make "+
+				"/var/lib/syncd-tombstones/SHOP, and in a unit of your own StateDirectory= or ReadWritePaths= allows it",
+				"SYNCD_TOMBSTONE_FILE cannot be written in %s: %s", filepath.Dir(v.cfg.Tombstones), err)
 		}
 		return doctor.Good("%s, and %s keeps who was erased", v.cfg.Erasure, v.cfg.Tombstones)
 	case v.cfg.Erasure == config.EraseRemove || v.cfg.Erasure == config.EraseBlank:
@@ -156,6 +168,21 @@ func (v *visit) erasure() doctor.Finding {
 	default:
 		return doctor.Good("flag: nothing is erased, the state says who is gone from the shop")
 	}
+}
+
+// tombstoneVariable names the setting of the tombstone file.
+const tombstoneVariable = config.Prefix + "TOMBSTONE_FILE"
+
+// writableFolder tries whether a file can be made in a folder, and leaves none.
+func writableFolder(path string) error {
+	mark, err := os.CreateTemp(path, ".syncd-check-*")
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(mark.Close(), os.Remove(mark.Name())) //nolint:gosec // the file that was made a line above
 }
 
 func (v *visit) schedules() []doctor.Schedule {
@@ -266,9 +293,9 @@ func (v *visit) shopChecks(ctx context.Context) []doctor.Check {
 }
 
 func (v *visit) accountChecks(ctx context.Context) []doctor.Check {
-	err := v.cfg.Check(config.NeedCopernica)
-	if err != nil {
-		return asChecks(mistakes("copernica", err))
+	bad := slices.DeleteFunc(mistakes("copernica", v.cfg.Check(config.NeedCopernica)), func(r doctor.Result) bool { return r.Name == tombstoneVariable })
+	if len(bad) > 0 {
+		return asChecks(bad)
 	}
 	token, connected, err := v.accountToken(ctx)
 	if err != nil {

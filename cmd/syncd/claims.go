@@ -24,14 +24,15 @@ type claimsCommand struct {
 func (*claimsCommand) Help() string {
 	return "A guest with the confirmed e-mail of a customer of the same website is that customer, and their orders stand below the " +
 		"customer's profile. A claim is open while the guest's own profile is still in Copernica.\n\n" +
-		"Claims that were undone are not listed: `syncd lookup KEY` of the guest says so, as `syncd lookup EMAIL` does."
+		"Claims that were undone are listed with --undone. `syncd lookup` of a customer or a guest, by id, key or e-mail, tells of both."
 }
 
 // claimsList shows the claims by the guests' keys.
 type claimsList struct {
-	Open  bool `help:"Only claims whose guest still has a profile, and what they wait for."`
-	Limit int  `default:"20" help:"Claims shown at most."`
-	JSON  bool `help:"Print JSON, in the form that docs/status.md describes."`
+	Open   bool `xor:"which" help:"Only claims whose guest still has a profile, and what they wait for."`
+	Undone bool `xor:"which" help:"Claims that were undone, in place of those that hold."`
+	Limit  int  `default:"20" help:"Claims shown at most."`
+	JSON   bool `help:"Print JSON, in the form that docs/status.md describes."`
 }
 
 func (c *claimsList) Run(ctx context.Context, a *app) error {
@@ -47,9 +48,16 @@ func (c *claimsList) read(ctx context.Context, store state.Store, shop string, n
 		return nil, err
 	}
 	r := &claimsReport{Shop: shop, At: now.UTC().Truncate(time.Second), Total: o.Records[state.Profile][state.Claimed], Claims: []claimRow{}}
-	guests, err := store.Claims(ctx, shop, c.Open, "", c.Limit+1)
+	undone, err := everyUndone(ctx, store, shop)
 	if err != nil {
 		return nil, err
+	}
+	r.Undone = int64(len(undone))
+	guests := undone[:min(len(undone), c.Limit+1)]
+	if !c.Undone {
+		if guests, err = store.Claims(ctx, shop, c.Open, "", c.Limit+1); err != nil {
+			return nil, err
+		}
 	}
 	if r.More = len(guests) > c.Limit; r.More {
 		guests = guests[:c.Limit]
@@ -72,8 +80,8 @@ func (c *claimsList) read(ctx context.Context, store state.Store, shop string, n
 			runs[guest.RunID] = run
 		}
 		row := claimRow{
-			Key: guest.Key, Customer: guest.Parent, Open: guest.CopernicaID != 0, CopernicaID: guest.CopernicaID, LastRun: run,
-			Attempts: guest.Attempts, NextAttempt: optional(guest.NextAttempt), Orders: []string{},
+			Key: guest.Key, Customer: guest.Parent, Open: !c.Undone && guest.CopernicaID != 0, Undone: c.Undone, CopernicaID: guest.CopernicaID,
+			LastRun: run, Attempts: guest.Attempts, NextAttempt: optional(guest.NextAttempt), Orders: []string{},
 		}
 		if row.Open {
 			if err := row.wait(ctx, store, shop, customers[guest.Parent]); err != nil {
@@ -83,6 +91,21 @@ func (c *claimsList) read(ctx context.Context, store state.Store, shop string, n
 		r.Claims = append(r.Claims, row)
 	}
 	return r, nil
+}
+
+// everyUndone returns the rows of all whose claim was undone: an operator did each by hand.
+func everyUndone(ctx context.Context, store state.Store, shop string) (all []state.Record, err error) {
+	const atOnce = 1000
+	for after := ""; ; {
+		rows, err := store.Unclaimed(ctx, shop, after, atOnce)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, rows...); len(rows) < atOnce {
+			return all, nil
+		}
+		after = rows[len(rows)-1].Key
+	}
 }
 
 // claimWait is what an open claim waits for.
@@ -130,7 +153,8 @@ type claimsUndo struct {
 // Help is shown by `syncd claims undo --help`.
 func (*claimsUndo) Help() string {
 	return "The guest gets a profile of their own again, with the orders that they placed as a guest: the customer's orders are read from the " +
-		"shop once more for that. The two are not made one again, whatever happens in the shop. A mailing that the guest opted out of is " +
+		"shop once more for that. The two are not made one again, whatever happens in the shop, as long as this state is kept: a new one, or one " +
+		"restored from before, does not know it. A mailing that the guest opted out of is " +
 		"not opted into again; the customer's own record stays as it is. An undoing that was cut short is finished by asking for it again."
 }
 
@@ -151,11 +175,23 @@ func (c *claimsUndo) undo(ctx context.Context, a *app, cfg config.Config, store 
 	if err != nil {
 		return err
 	}
+	undone := guest.State != state.Claimed
+	before, err := ordersBelow(ctx, store, cfg.Shop, guest.Key)
+	if err != nil {
+		return err
+	}
 	orders, err := ordersBelow(ctx, store, cfg.Shop, guest.Parent)
 	if err != nil {
 		return err
 	}
-	if !c.Yes {
+	switch {
+	case c.Yes:
+	case undone:
+		fmt.Fprintf(a.stdout, "%s was undone already: they are not %s, and have %s of their own.\nNothing was done: should some of their orders still stand below %s, "+
+			"`syncd claims undo %s --yes` reads %s from the shop again\n",
+			guest.Key, guest.Parent, counted(before, "order"), guest.Parent, guest.Key, counted(orders, "order"))
+		return nil
+	default:
 		fmt.Fprintf(a.stdout, "%s is %s. To undo that, %s of %s %s read from the shop again; those placed as this guest go below a profile of the "+
 			"guest's own, and the two are not made one again.\nNothing was done: `syncd claims undo %s --yes` does it\n",
 			guest.Key, guest.Parent, counted(orders, "order"), guest.Parent, plural(orders, "is", "are"), guest.Key)
@@ -183,9 +219,12 @@ func (c *claimsUndo) undo(ctx context.Context, a *app, cfg config.Config, store 
 	if orders, err = ordersBelow(ctx, store, cfg.Shop, guest.Key); err != nil {
 		return err
 	}
-	if id := rows[guest.Key].CopernicaID; id != 0 {
+	switch id := rows[guest.Key].CopernicaID; {
+	case undone && orders == before:
+		fmt.Fprintf(a.stdout, "%s was undone already, and nothing was left to do: they are not %s, and have %s of their own\n", guest.Key, guest.Parent, counted(orders, "order"))
+	case id != 0:
 		fmt.Fprintf(a.stdout, "%s is a guest again: profile %d, with %s. They are not made one with %s again\n", guest.Key, id, counted(orders, "order"), guest.Parent)
-	} else {
+	default:
 		fmt.Fprintf(a.stdout, "%s is a guest again, and gets a profile with the first order that the shop shows of them. They are not made one with %s again\n",
 			guest.Key, guest.Parent)
 	}

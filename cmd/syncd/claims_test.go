@@ -13,6 +13,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -123,7 +124,13 @@ func TestPromise17_ClaimsAreListedAndUndone(t *testing.T) {
 			t.Errorf("by %q: %+v", report.By, report.Records)
 		}
 	}
-	s.run("lookup", v.guest).says(t, "this is "+v.key+", whose record follows", "customer "+number(v.customer)+" of shop")
+	s.run("lookup", v.guest).says(t, "this is "+v.key+", whose record is shown too", "customer "+number(v.customer)+" of shop")
+	// From the customer there is a way to the guest.
+	if r := s.lookup(v.key).one(t); len(r.Others) != 1 || r.Others[0] != (lookupOther{Key: v.guest}) {
+		t.Errorf("who the customer is besides: %+v", r.Others)
+	}
+	s.run("lookup", v.key).says(t, "is also       "+v.guest+", whose orders stand here")
+	s.run("claims", "--undone").says(t, `no claim of shop "shop" was undone`)
 	if live := s.lookup(v.guest, "--live").Records[0].Live; !live.InShop || len(live.Profiles) != 0 || len(live.Fields) != 0 {
 		t.Errorf("a guest who is a customer: %+v", live)
 	}
@@ -149,7 +156,19 @@ func TestPromise17_ClaimsAreListedAndUndone(t *testing.T) {
 		t.Errorf("undone: %+v", r)
 	}
 	s.run("lookup", v.email).says(t, "undone: they are not "+v.key, "dead letters  none")
-	s.ends(exitDone, s.run("claims", "undo", v.guest, "--yes")) // nothing is left to move
+	s.run("lookup", v.key).says(t, "is not        "+v.guest+": that claim was undone")
+	s.run("claims").says(t, `no guest of shop "shop" turned out to be a customer`, "1 claim was undone: `syncd claims --undone`")
+	if got := s.claims("--undone"); got.Undone != 1 || len(got.Claims) != 1 || got.Claims[0].Key != v.guest || got.Claims[0].Customer != v.key ||
+		!got.Claims[0].Undone || got.Claims[0].Open || got.Claims[0].CopernicaID != s.profileOf(v.guest) {
+		t.Errorf("undone: %+v", got)
+	}
+	// Asked for again, it is said that nothing was left to do.
+	said = s.run("claims", "undo", v.guest)
+	s.ends(exitDone, said)
+	said.says(t, v.guest+" was undone already: they are not "+v.key+", and have 2 orders of their own", "Nothing was done")
+	again := s.run("claims", "undo", v.guest, "--yes")
+	s.ends(exitDone, again)
+	again.says(t, v.guest+" was undone already, and nothing was left to do: they are not "+v.key+", and have 2 orders of their own")
 	s.pass(time.Minute)
 	s.ends(exitDone, s.run("run"))
 	if a, b := s.standing(v.guest), s.standing(v.key); a != 2 || b != 1 {
@@ -252,7 +271,7 @@ func TestClaimsGolden(t *testing.T) {
 	now := time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC)
 	run := &runBrief{ID: 9, Stream: "orders", Outcome: state.Done, Started: new(now.Add(-6 * time.Minute)), Ended: new(now.Add(-4 * time.Minute))}
 	guest := func(digit string) string { return "shop-w1-g" + strings.Repeat(digit, 32) }
-	report := &claimsReport{Shop: "shop", At: now, Total: 1204, More: true, Claims: []claimRow{
+	report := &claimsReport{Shop: "shop", At: now, Total: 1204, Undone: 1, More: true, Claims: []claimRow{
 		{Key: guest("0"), Customer: "shop-c17", LastRun: run},
 		{Key: guest("1"), Customer: "shop-c18", Open: true, CopernicaID: 501, LastRun: run, WaitsFor: waitsForRun},
 		{Key: guest("2"), Customer: "shop-c19", Open: true, CopernicaID: 502, LastRun: run, WaitsFor: waitsForCustomer},
@@ -267,6 +286,15 @@ func TestClaimsGolden(t *testing.T) {
 	for name, report := range map[string]printed{
 		"claims/list": func(w io.Writer) error { return report.print(w, &claimsList{Limit: 5}) },
 		"claims/none": func(w io.Writer) error { return (&claimsReport{Shop: "shop", At: now}).print(w, &claimsList{}) },
+		"claims/undone": func(w io.Writer) error {
+			undone := &claimsReport{Shop: "shop", At: now, Total: 2, Undone: 41, More: true, Claims: []claimRow{
+				{Key: guest("5"), Customer: "shop-c17", Undone: true, CopernicaID: 505}, {Key: guest("6"), Customer: "shop-c18", Undone: true},
+			}}
+			return undone.print(w, &claimsList{Undone: true, Limit: 2})
+		},
+		"claims/none-undone": func(w io.Writer) error {
+			return (&claimsReport{Shop: "shop", At: now, Total: 2}).print(w, &claimsList{Undone: true})
+		},
 		"claims/none-open": func(w io.Writer) error {
 			return (&claimsReport{Shop: "shop", At: now, Total: 2}).print(w, &claimsList{Open: true})
 		},
@@ -274,8 +302,15 @@ func TestClaimsGolden(t *testing.T) {
 			{Entity: state.Profile, Key: guest("0"), SourceID: 815, Ledger: there, LastRun: run, Claim: &lookupClaim{Customer: "shop-c17"}},
 			{Entity: state.Profile, Key: guest("1"), SourceID: 816, Ledger: there, LastRun: run, Claim: &lookupClaim{Customer: "shop-c17", Open: true}},
 			{Entity: state.Profile, Key: guest("2"), SourceID: 817, Ledger: customer, LastRun: run, Claim: &lookupClaim{Customer: "shop-c17", Undone: true}},
-			{Entity: state.Profile, Key: "shop-c17", SourceID: 17, Ledger: customer, LastRun: run},
-		}}).print,
+			{
+				Entity: state.Profile, Key: "shop-c17", SourceID: 17, Ledger: customer, LastRun: run,
+				Others: []lookupOther{{Key: guest("0")}, {Key: guest("1"), Open: true}, {Key: guest("2"), Undone: true}},
+				OptOuts: []lookupOptOut{
+					{Source: "publisher", At: new(now.Add(-time.Hour)), SettledAt: now.Add(-50 * time.Minute)},
+					{Source: engine.OptOutInProfile, SettledAt: now.Add(-100 * time.Hour)},
+				},
+			},
+		}, Tombstones: []lookupTombstone{{Website: 2, At: now.Add(-48 * time.Hour)}, {At: now.Add(-time.Hour)}}}).print,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ type claimsReport struct {
 	Shop   string     `json:"shop"`
 	At     time.Time  `json:"at"`
 	Total  int64      `json:"total"`  // guests who are customers, open or not
+	Undone int64      `json:"undone"` // guests whom an operator said not to be
 	Claims []claimRow `json:"claims"` // by key, at most --limit of them
 	More   bool       `json:"more"`   // there are more than these
 }
@@ -21,6 +22,7 @@ type claimRow struct {
 	Key         string     `json:"key"`
 	Customer    string     `json:"customer"`
 	Open        bool       `json:"open"`         // the guest's own profile is still in Copernica
+	Undone      bool       `json:"undone"`       // an operator said that they are not one
 	CopernicaID int64      `json:"copernica_id"` // of the guest's profile; 0: it has none of its own
 	LastRun     *runBrief  `json:"run"`          // that made the claim, or finished it
 	WaitsFor    claimWait  `json:"waits_for"`    // empty unless open
@@ -33,12 +35,19 @@ type claimRow struct {
 func (r *claimsReport) print(w io.Writer, asked *claimsList) error {
 	var b bytes.Buffer
 	switch {
+	case len(r.Claims) == 0 && asked.Undone:
+		fmt.Fprintf(&b, "no claim of shop %q was undone\n", r.Shop)
+	case asked.Undone:
+		r.printUndone(&b, asked)
 	case len(r.Claims) == 0 && asked.Open && r.Total > 0:
 		fmt.Fprintf(&b, "no claim is open: %s, and no guest has a profile of their own besides\n", r.people())
 	case len(r.Claims) == 0:
 		fmt.Fprintf(&b, "no guest of shop %q turned out to be a customer\n", r.Shop)
 	default:
 		r.printClaims(&b, asked)
+	}
+	if r.Undone > 0 && !asked.Undone {
+		fmt.Fprintf(&b, "%s undone: `syncd claims --undone`\n", plural(r.Undone, "1 claim was", grouped(r.Undone)+" claims were"))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -80,6 +89,24 @@ func (r *claimsReport) printClaims(b *bytes.Buffer, asked *claimsList) {
 	b.WriteString("\n" +
 		"syncd lookup KEY        what is known of the guest and the customer\n" +
 		"syncd claims undo KEY   they are not one: the guest gets a profile of their own again\n")
+}
+
+func (r *claimsReport) printUndone(b *bytes.Buffer, asked *claimsList) {
+	fmt.Fprintf(b, "%s of shop %q: these guests are not these customers, and keep a profile of their own\n\n",
+		plural(r.Undone, "1 claim was undone", grouped(r.Undone)+" claims were undone"), r.Shop)
+	table(b, func(row func(cells ...any)) {
+		row("guest", "is not", "guest's profile")
+		for _, c := range r.Claims {
+			profile := "none: they get one with the next order that the shop shows of them"
+			if c.CopernicaID != 0 {
+				profile = fmt.Sprint(c.CopernicaID)
+			}
+			row(c.Key, c.Customer, profile)
+		}
+	})
+	if r.More {
+		fmt.Fprintf(b, "  and more: syncd claims --undone --limit %d\n", 10*asked.Limit)
+	}
 }
 
 // words say what became of the guest's profile, or what it waits for.

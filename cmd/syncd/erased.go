@@ -21,7 +21,9 @@ type erasedCommand struct {
 // Help is shown by `syncd erased --help`.
 func (*erasedCommand) Help() string {
 	return "Who was deleted or anonymised in the shop is treated as SYNCD_ERASURE says, and a receipt without personal data remains: " +
-		"when, which key, how it was known, what was done, and how many rows went along. `flag` erases nothing."
+		"when, which key, how it was known, what was done, and how many rows went along. `flag` erases nothing.\n\n" +
+		"Receipts belong to a state. A new or older one that took up SYNCD_TOMBSTONE_FILE knows who was erased, and brings nobody back, " +
+		"but has no receipts of it: they are in the backups of the state that was lost."
 }
 
 func (c *erasedCommand) Run(ctx context.Context, a *app) error {
@@ -37,6 +39,11 @@ func (c *erasedCommand) read(ctx context.Context, store state.Store, shop string
 		return nil, err
 	}
 	r := &erasedReport{Shop: shop, At: now.UTC().Truncate(time.Second), ByPolicy: o.Erased, Receipts: []receipt{}}
+	if o.Taken.Stones > 0 {
+		r.Taken = &takenReport{
+			Tombstones: o.Taken.Stones, Since: o.Taken.First.UTC(), Oldest: o.Taken.Oldest.UTC(), Latest: o.Taken.Latest.UTC(),
+		}
+	}
 	all, err := store.Erasures(ctx, shop, "", c.Limit+1)
 	if err != nil {
 		return nil, err
@@ -58,6 +65,16 @@ type erasedReport struct {
 	ByPolicy map[string]int64 `json:"by_policy"` // all receipts
 	Receipts []receipt        `json:"receipts"`
 	More     bool             `json:"more"`
+	Taken    *takenReport     `json:"without_receipt"` // null: every tombstone has one
+}
+
+// takenReport tells of tombstones that were taken up from the tombstone file, and whose
+// receipts are elsewhere.
+type takenReport struct {
+	Tombstones int64     `json:"tombstones"`
+	Since      time.Time `json:"since"`  // when the first of them was taken up
+	Oldest     time.Time `json:"oldest"` // when the people were erased
+	Latest     time.Time `json:"latest"`
 }
 
 // receipt says that somebody was erased.
@@ -81,7 +98,8 @@ func newReceipt(e state.Erasure) receipt {
 func (r *erasedReport) print(w io.Writer) error {
 	var b bytes.Buffer
 	if len(r.Receipts) == 0 {
-		fmt.Fprintf(&b, "nobody of shop %q was erased\n", r.Shop)
+		fmt.Fprintf(&b, "nobody of shop %q was erased%s\n", r.Shop, map[bool]string{true: " with this state"}[r.Taken != nil])
+		r.Taken.print(&b)
 		_, err := w.Write(b.Bytes())
 		return err
 	}
@@ -94,15 +112,30 @@ func (r *erasedReport) print(w io.Writer) error {
 	if r.More {
 		fmt.Fprintf(&b, "there are more (%s): --limit shows them\n", counts(r.ByPolicy))
 	}
+	r.Taken.print(&b)
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// print says what is known of people without a receipt.
+func (t *takenReport) print(b *bytes.Buffer) {
+	if t == nil {
+		return
+	}
+	when := "on " + moment(t.Oldest)
+	if !t.Latest.Equal(t.Oldest) {
+		when = "between " + moment(t.Oldest) + " and " + moment(t.Latest)
+	}
+	fmt.Fprintf(b, "%s without a receipt, of people erased %s: taken up from SYNCD_TOMBSTONE_FILE since %s, and nothing older of them comes back. "+
+		"One person may have several; the receipts are in the backups of the state that made them\n",
+		counted(t.Tombstones, "tombstone"), when, moment(t.Since))
 }
 
 // causeWords say how an erasure came about.
 var causeWords = map[string]string{
 	engine.CauseDeleted:    "deleted in the shop",
 	engine.CauseAnonymised: "anonymised in the shop",
-	engine.CauseTombstone:  "erased before, and seen again, as after a backup was restored",
+	engine.CauseTombstone:  "erased before; what came by again is no newer",
 }
 
 // words say what was done.

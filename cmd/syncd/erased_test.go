@@ -18,6 +18,18 @@ func (s *stage) erasing() (stones string) {
 	return stones
 }
 
+// emailOf is what the shop has of a customer.
+func (s *stage) emailOf(id int64) string {
+	s.t.Helper()
+	for _, c := range s.shop.Data().Customers {
+		if c.ID == id {
+			return c.Email
+		}
+	}
+	s.t.Fatalf("there is no customer %d", id)
+	return ""
+}
+
 func (s *stage) erased() (r erasedReport) {
 	s.t.Helper()
 	out := s.run("erased", "--json")
@@ -36,6 +48,7 @@ func TestPromise19_AnErasureIsTold(t *testing.T) {
 	id := s.id(4)
 	key := "shop-c" + number(id)
 	profile := s.profileOf(key)
+	email := s.emailOf(id)
 	s.shop.Delete(id)
 	s.run("run", "customers/sweep").says(t, "1 person erased", "1 record gone from the shop")
 
@@ -52,6 +65,12 @@ func TestPromise19_AnErasureIsTold(t *testing.T) {
 	if r := s.lookup(key).one(t); len(r.Erased) != 1 || r.Erased[0].Key != key || r.Ledger.State != state.Gone {
 		t.Errorf("%+v", r)
 	}
+	// By the e-mail, of which only the tombstone is kept, it is said that somebody was erased.
+	byEmail := s.lookup(email)
+	if len(byEmail.Records) != 0 || len(byEmail.Tombstones) != 1 || byEmail.Tombstones[0].Website == 0 || byEmail.Tombstones[0].At.IsZero() {
+		t.Errorf("by the e-mail: %+v", byEmail)
+	}
+	s.run("lookup", email).says(t, "somebody with this e-mail on website ", "was erased on ", "`syncd erased` lists the receipts")
 	s.run("check").says(t, "remove, and "+stones+" keeps who was erased")
 	text, err := os.ReadFile(stones)
 	if err != nil || strings.Count(string(text), "\nshop ") != 2 || strings.Contains(string(text), "@example") {
@@ -79,6 +98,13 @@ func TestPromise19_ANewStateTakesTheTombstonesOver(t *testing.T) {
 	if strings.Contains(string(s.account.Dump()), email) {
 		t.Error("a new state brought somebody back")
 	}
+	// It has no receipt, and says so.
+	if r := s.erased(); len(r.Receipts) != 0 || r.Taken == nil || r.Taken.Tombstones != 2 || r.Taken.Since.IsZero() || r.Taken.Oldest.IsZero() {
+		t.Errorf("receipts of a new state: %+v", r)
+	}
+	s.run("erased").says(t, `nobody of shop "shop" was erased with this state`, "2 tombstones without a receipt, of people erased on ", "taken up from SYNCD_TOMBSTONE_FILE since ")
+	s.run("status").says(t, "tombstones    2 without a receipt")
+	s.run("lookup", email).says(t, "somebody with this e-mail on website 1 was erased on ")
 	// One that has run without the file hashes in its own way.
 	s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + filepath.Join(t.TempDir(), "other.db")
 	delete(s.environ, "SYNCD_TOMBSTONE_FILE")

@@ -30,6 +30,8 @@ func (*lookupCommand) Help() string {
 		"alone. An order number is unique within its store only, so several orders may be shown; keys are made of ids, not of order numbers. " +
 		"Where several rows in Copernica have the record's key, it says which of them is written to and what to do with the others, which never are: " +
 		"as last seen, and with --live as it is now. " +
+		"Of a customer it lists the guests who they are, or were said not to be, and the opt-outs made in Copernica that were settled with the shop. " +
+		"Of an e-mail it also says when somebody who had it was erased; which customer that was is not kept. " +
 		"Without --live it calls nobody and shows no personal data; an e-mail is only compared by a hash of it. " +
 		"Ends with 1 when nothing is known."
 }
@@ -71,6 +73,9 @@ func (c *lookupCommand) read(ctx context.Context, a *app, cfg config.Config, sto
 	if report.Records, err = finder.find(ctx, q); err != nil {
 		return nil, err
 	}
+	if report.Tombstones, err = finder.tombstones(ctx, q); err != nil {
+		return nil, err
+	}
 	if c.Live {
 		live, err := a.openLive(ctx, cfg, store, o.Pipeline.Target)
 		if err != nil {
@@ -88,7 +93,7 @@ func (c *lookupCommand) read(ctx context.Context, a *app, cfg config.Config, sto
 			}
 		}
 	}
-	if report.Records = slices.DeleteFunc(report.Records, (*lookupRecord).unknown); len(report.Records) == 0 {
+	if report.Records = slices.DeleteFunc(report.Records, (*lookupRecord).unknown); len(report.Records)+len(report.Tombstones) == 0 {
 		return nil, q.nothing(c.Live)
 	}
 	return report, nil
@@ -117,6 +122,13 @@ func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, erro
 		}
 		for _, row := range rows {
 			profile(row.Key)
+		}
+		doubles, err := f.store.DoublesByID(ctx, f.shop, state.Profile, q.id)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range doubles {
+			profile(d.Key)
 		}
 	case byEmail:
 		persons, err := personsOf(ctx, f.store)
@@ -177,10 +189,59 @@ func (f *finder) guests(ctx context.Context, email string) ([]string, error) {
 	return slices.Sorted(maps.Keys(rows)), err
 }
 
+// tombstones returns when somebody with an e-mail was erased, by website.
+func (f *finder) tombstones(ctx context.Context, q lookupQuery) ([]lookupTombstone, error) {
+	stones := []lookupTombstone{}
+	if q.by != byEmail {
+		return stones, nil
+	}
+	persons, err := personsOf(ctx, f.store)
+	if err != nil {
+		return nil, err
+	}
+	websites := map[state.Hash]int64{}
+	var names []state.Hash
+	for _, person := range []string{mapping.PersonOf(q.email), mapping.PersonOf(mapping.FoldEmail(q.email))} {
+		for website := range int64(mostWebsites) {
+			name := engine.PersonStone(persons, website, person)
+			websites[name] = website
+			names = append(names, name)
+		}
+	}
+	found, err := f.store.Tombstones(ctx, f.shop, names)
+	for name, at := range found {
+		stones = append(stones, lookupTombstone{websites[name], at.UTC()})
+	}
+	slices.SortFunc(stones, func(x, y lookupTombstone) int { return cmp.Compare(x.Website, y.Website) })
+	return stones, err
+}
+
+// others returns who a customer is besides, and who they were said not to be.
+func (f *finder) others(ctx context.Context, customer string) ([]lookupOther, error) {
+	others := []lookupOther{}
+	rows, err := f.store.ClaimsOf(ctx, f.shop, []string{customer})
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		others = append(others, lookupOther{Key: row.Key, Open: row.CopernicaID != 0})
+	}
+	undone, err := everyUndone(ctx, f.store, f.shop)
+	for _, row := range undone {
+		if row.Parent == customer {
+			others = append(others, lookupOther{Key: row.Key, Undone: true})
+		}
+	}
+	return others, err
+}
+
 // record gathers what the state knows of one key; of an order with its profile and its
 // lines.
 func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord, error) {
-	r := &lookupRecord{Entity: ref.Entity, Key: ref.Key, SourceID: sourceOf(ref, f.mapping), Doubles: []lookupDouble{}, Letters: []deadLetter{}, Erased: []receipt{}}
+	r := &lookupRecord{
+		Entity: ref.Entity, Key: ref.Key, SourceID: sourceOf(ref, f.mapping),
+		Doubles: []lookupDouble{}, Letters: []deadLetter{}, Erased: []receipt{}, Others: []lookupOther{}, OptOuts: []lookupOptOut{},
+	}
 	rows, err := f.store.Records(ctx, f.shop, ref.Entity, []string{ref.Key})
 	if err != nil {
 		return nil, err
@@ -208,6 +269,16 @@ func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord
 		}
 		for _, e := range receipts {
 			r.Erased = append(r.Erased, newReceipt(e))
+		}
+		if r.Others, err = f.others(ctx, ref.Key); err != nil {
+			return nil, err
+		}
+		settled, err := f.store.OptOuts(ctx, f.shop, ref.Key, everyLetter)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range settled {
+			r.OptOuts = append(r.OptOuts, lookupOptOut{o.Source, optional(o.At), o.SettledAt.UTC()})
 		}
 	}
 	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Entity: ref.Entity, Keys: []string{ref.Key}, Limit: everyLetter})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -10,7 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // lookupReport is what `syncd lookup --json` prints. docs/status.md describes it;
@@ -21,6 +24,14 @@ type lookupReport struct {
 	At      time.Time       `json:"at"`
 	By      lookupBy        `json:"by"`
 	Records []*lookupRecord `json:"records"`
+	// Tombstones are of people with the e-mail that was asked for.
+	Tombstones []lookupTombstone `json:"tombstones"`
+}
+
+// lookupTombstone says that somebody with an e-mail was erased.
+type lookupTombstone struct {
+	Website int64     `json:"website"` // 0 where a person is one by their e-mail
+	At      time.Time `json:"at"`
 }
 
 type lookupRecord struct {
@@ -32,11 +43,13 @@ type lookupRecord struct {
 	Doubles  []lookupDouble  `json:"doubles"`   // other rows in Copernica with its key, as far as a run saw them
 	LastRun  *runBrief       `json:"run"`       // that last planned or settled it
 	Letters  []deadLetter    `json:"dead_letters"`
-	Claim    *lookupClaim    `json:"claim"`   // of somebody who is a customer with another key, or was said not to be; null of the rest
-	Profile  *lookupRecord   `json:"profile"` // of an order or a line: the profile it belongs to; null when not known, and of profiles
-	Items    []*lookupRecord `json:"items"`   // of an order: its lines; null of the rest
-	Erased   []receipt       `json:"erased"`  // of a profile: when and how it was erased, the last time first
-	Live     *liveSides      `json:"live"`    // null without --live
+	Claim    *lookupClaim    `json:"claim"`    // of somebody who is a customer with another key, or was said not to be; null of the rest
+	Others   []lookupOther   `json:"guests"`   // of a customer: who they are besides, or were said not to be
+	OptOuts  []lookupOptOut  `json:"opt_outs"` // of a profile: made in Copernica and settled with the shop, the newest first
+	Profile  *lookupRecord   `json:"profile"`  // of an order or a line: the profile it belongs to; null when not known, and of profiles
+	Items    []*lookupRecord `json:"items"`    // of an order: its lines; null of the rest
+	Erased   []receipt       `json:"erased"`   // of a profile: when and how it was erased, the last time first
+	Live     *liveSides      `json:"live"`     // null without --live
 }
 
 // lookupClaim says which customer a guest is, or somebody with several accounts.
@@ -44,6 +57,20 @@ type lookupClaim struct {
 	Customer string `json:"customer"`
 	Open     bool   `json:"open"`   // their own profile is still in Copernica
 	Undone   bool   `json:"undone"` // an operator said that they are not one
+}
+
+// lookupOther is a guest, or an account, who is a customer or was said not to be.
+type lookupOther struct {
+	Key    string `json:"key"`
+	Open   bool   `json:"open"`   // their own profile is still in Copernica
+	Undone bool   `json:"undone"` // an operator said that they are not one
+}
+
+// lookupOptOut is an opt-out that was made in Copernica and settled with the shop.
+type lookupOptOut struct {
+	Source    string     `json:"source"`
+	At        *time.Time `json:"at"` // null when Copernica does not tell
+	SettledAt time.Time  `json:"settled_at"`
 }
 
 // lookupDouble is a row in Copernica that has the key of another and is never written to.
@@ -79,8 +106,24 @@ func (r *lookupReport) print(w io.Writer) error {
 		}
 		rec.print(&b, r)
 	}
+	r.printTombstones(&b)
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// printTombstones says that somebody with the e-mail was erased.
+func (r *lookupReport) printTombstones(b *bytes.Buffer) {
+	if len(r.Records) > 0 && len(r.Tombstones) > 0 {
+		b.WriteByte('\n')
+	}
+	for _, stone := range r.Tombstones {
+		where := ""
+		if stone.Website != 0 {
+			where = fmt.Sprintf(" on website %d", stone.Website)
+		}
+		fmt.Fprintf(b, "somebody with this e-mail%s was erased on %s, %s: what the shop dates before that does not come back. "+
+			"Their e-mail is not kept, so that nothing says which customer they were; `syncd erased` lists the receipts\n", where, moment(stone.At), ago(&stone.At, r.At))
+	}
 }
 
 func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
@@ -100,6 +143,12 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 	}
 	if c := rec.Claim; c != nil {
 		line("claim", "%s", c.words(rec.Key))
+	}
+	for _, o := range rec.Others {
+		line(map[bool]string{true: "is not", false: "is also"}[o.Undone], "%s", o.words())
+	}
+	for _, o := range rec.OptOuts {
+		line("opt-out", "%s", o.words(rec.Key, r.At))
 	}
 	for _, d := range rec.Doubles {
 		line("double", "%s %d, seen %s, has the same key and is never written to: remove it in Copernica, or merge it there by hand; "+
@@ -166,14 +215,45 @@ func (rec *lookupRecord) printLines(b *bytes.Buffer, r *lookupReport) {
 func (c *lookupClaim) words(key string) string {
 	switch {
 	case c.Undone:
-		return fmt.Sprintf("undone: they are not %s, and are not made one with them again", c.Customer)
+		return fmt.Sprintf("undone: they are not %s, and this state does not make them one again", c.Customer)
 	case c.Open:
 		return fmt.Sprintf("this is %s; `syncd claims --open` says what their own profile waits for", c.Customer)
 	case guestly(key):
-		return fmt.Sprintf("this is %s, whose record follows; `syncd claims undo %s` would undo that", c.Customer, key)
+		return fmt.Sprintf("this is %s, whose record is shown too; `syncd claims undo %s` would undo that", c.Customer, key)
 	default: // an account
-		return fmt.Sprintf("this is %s, whose record follows, as long as both have one e-mail in the shop", c.Customer)
+		return fmt.Sprintf("this is %s, whose record is shown too, as long as both have one e-mail in the shop", c.Customer)
 	}
+}
+
+// words say who somebody is besides.
+func (o *lookupOther) words() string {
+	switch {
+	case o.Undone:
+		return fmt.Sprintf("%s: that claim was undone", o.Key)
+	case o.Open:
+		return fmt.Sprintf("%s, whose own profile is still there: `syncd claims --open`", o.Key)
+	default:
+		return fmt.Sprintf("%s, whose orders stand here", o.Key)
+	}
+}
+
+// sourceWords say where an opt-out was made.
+var sourceWords = map[string]string{
+	engine.OptOutInProfile:          "in the profile",
+	string(copernica.PublisherList): "by a mailing of Publisher",
+	string(copernica.SuiteList):     "by a mailing of the Marketing Suite",
+}
+
+// words say where an opt-out was made, and that the shop knows it.
+func (o *lookupOptOut) words(key string, now time.Time) string {
+	made := "made in Copernica " + cmp.Or(sourceWords[o.Source], o.Source)
+	if o.At != nil {
+		made += " on " + moment(*o.At)
+	}
+	if guestly(key) {
+		return fmt.Sprintf("%s, seen %s: a guest has no record in the shop that could say so", made, ago(&o.SettledAt, now))
+	}
+	return fmt.Sprintf("%s, and unsubscribed in the shop %s", made, since(&o.SettledAt, now))
 }
 
 // openLetters lists the numbers of the open dead letters.
@@ -289,6 +369,9 @@ func (l *liveSides) print(b *bytes.Buffer, line func(name, format string, args .
 		line("problem", "%s", l.Problem)
 	}
 	l.printRows(line, rec)
+	if i := slices.IndexFunc(l.Fields, func(f liveField) bool { return f.Consent }); i >= 0 {
+		line("newsletter", "%s from the shop, %s in Copernica", value(l.Fields[i].Mapped), value(l.Fields[i].Copernica))
+	}
 	if l.Gone != 0 {
 		line("", "%s %d, which the state knows, was removed", rowWord(rec.Entity), l.Gone)
 	}

@@ -17,7 +17,7 @@ import (
 type runCommand struct {
 	AcceptNewAddress bool `help:"The shop has moved to another address and is the same shop."`
 
-	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers, orders. Default: all that SYNCD_SCHEDULE_… does not switch off, in this order. By name only: unsubscribes, customers/consent, customers/sweep, orders/sweep." enum:"customers,orders,unsubscribes,customers/consent,customers/sweep,orders/sweep"`
+	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers, orders. Default: all that SYNCD_SCHEDULE_… does not switch off, in this order. By name only: unsubscribes, customers/consent, customers/sweep, orders/sweep, copernica/sweep." enum:"customers,orders,unsubscribes,customers/consent,customers/sweep,orders/sweep,copernica/sweep"`
 }
 
 // Help is shown by `syncd run --help`.
@@ -25,7 +25,8 @@ func (*runCommand) Help() string {
 	return "Reads what changed in the shop since the last run, up to a horizon just behind the shop's clock, " +
 		"and writes what differs to Copernica: the customers first, then the orders, which stand below them. " +
 		"A run that is cut short is resumed by the next one. " +
-		"A sweep that is named makes a whole round now, and unsubscribes takes the opt-outs that were made in Copernica to the shop. " +
+		"A sweep that is named makes a whole round now, and unsubscribes takes the opt-outs that were made in Copernica to the shop; " +
+		"copernica/sweep looks for what was changed there by hand, and sends it again unless SYNCD_REPAIR=report. " +
 		"Schema is never created: that is `syncd provision`."
 }
 
@@ -51,10 +52,16 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	defer stopping()
 	var open, unknown int64
 	for _, stream := range streams {
-		report, runErr := runStream(ctx, p.engine, stream)
+		found := map[engine.Deviation]int64{}
+		report, runErr := runStream(ctx, p.engine, stream, engine.Inspection{
+			Repair: cfg.Repair == config.RepairRows, Found: func(f engine.Finding) { found[f.Deviation]++ },
+		})
 		bar.end()
 		if report.Run != 0 {
 			fmt.Fprintln(a.stdout, summary(report))
+		}
+		if len(found) > 0 {
+			fmt.Fprintf(a.stdout, "  found in Copernica: %s; `syncd verify` names those that are left\n", counts(found))
 		}
 		open = report.Letters
 		if err = runErr; err != nil {
@@ -69,8 +76,10 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 }
 
 // runStream runs a live stream, a whole round of a sweep, or the way back.
-func runStream(ctx context.Context, e *engine.Engine, stream string) (engine.Report, error) {
+func runStream(ctx context.Context, e *engine.Engine, stream string, look engine.Inspection) (engine.Report, error) {
 	switch {
+	case stream == engine.InspectSweep:
+		return e.Inspect(ctx, look)
 	case stream == engine.Unsubscribes:
 		return e.WriteBack(ctx)
 	case slices.Contains(engine.Sweeps(), stream):

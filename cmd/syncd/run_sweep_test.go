@@ -40,9 +40,19 @@ func TestSweepsByName(t *testing.T) {
 			t.Error("the shop still mails who opted out in Copernica")
 		}
 	}
+	says(s.run("lookup", key(opted)), "opt-out       made in Copernica in the profile on ", ", and unsubscribed in the shop ")
+	says(s.run("status"), "opt-outs      1 made in Copernica is settled with the shop: 1 in the profile")
 	says(s.run("run", "customers/consent", "customers/sweep", "orders/sweep"),
 		"customers/consent: ", "1 record gone from the shop; 0 calls to Copernica", "everything was looked at", "orders/sweep: 0 read")
-	says(s.run("status"), "sweeps        customers/consent: every 15m; last round began", "unsubscribes: every 15m", "copernica/sweep: every 24h; not begun yet, due now", "1 gone")
+	// What status names, run takes: also the look at Copernica.
+	id := s.profileOf("shop-c" + number(s.id(6)))
+	s.must(s.account.EditProfile(id, map[string]string{"firstname": "By hand"}))
+	s.environ["SYNCD_REPAIR"] = "report"
+	says(s.run("run", "copernica/sweep"), "copernica/sweep: ", "0 updated", "  found in Copernica: 1 edited")
+	delete(s.environ, "SYNCD_REPAIR")
+	says(s.run("run", "copernica/sweep"), "1 updated", "found in Copernica: 1 edited")
+	says(s.run("run", "copernica/sweep"), "0 updated", "everything was looked at")
+	says(s.run("status"), "sweeps        customers/consent: every 15m; last round began", "unsubscribes: every 15m", "copernica/sweep: every 24h; last round began", "`syncd run NAME` makes a whole round by hand", "1 gone")
 	says(s.run("lookup", key(deleted)), "gone: the shop no longer has it")
 	s.environ["SYNCD_WRITE_BACK"] = "off"
 	s.environ["SYNCD_RECONCILE_PERIOD"] = "off"

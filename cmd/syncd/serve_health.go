@@ -160,6 +160,10 @@ func (s *service) snapshot(ctx context.Context) health.Snapshot {
 		now.Streams = append(now.Streams, one)
 	}
 	now.Letters = overview.OpenLetters
+	now.OptOuts = map[string]int64{}
+	for source := range sourceWords { // also when there are none
+		now.OptOuts[source] = overview.OptOuts[source]
+	}
 	now.Lease = overview.Lease != nil && overview.Lease.Holder == holder()
 	for entity, states := range overview.Records {
 		for _, in := range []state.RecordState{state.Missing, state.Gone} { // also when there are none

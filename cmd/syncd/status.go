@@ -115,7 +115,9 @@ type status struct {
 	Streams     []statusStream                               `json:"streams"`
 	Sweeps      []statusSweep                                `json:"sweeps,omitempty"` // that the settings ask for
 	Records     map[state.Entity]map[state.RecordState]int64 `json:"records"`
-	Erased      map[string]int64                             `json:"erased"` // receipts by policy
+	Erased      map[string]int64                             `json:"erased"`              // receipts by policy
+	Taken       int64                                        `json:"tombstones_taken_up"` // of people without a receipt
+	OptOuts     map[string]int64                             `json:"opt_outs_returned"`   // made in Copernica and settled with the shop, by source
 	DeadLetters struct {
 		Open    int64            `json:"open"`
 		ByCause map[string]int64 `json:"by_cause"`
@@ -163,6 +165,8 @@ func newStatus(o state.Overview, path string, now time.Time) status {
 		Streams: []statusStream{},
 		Records: o.Records,
 		Erased:  o.Erased,
+		Taken:   o.Taken.Stones,
+		OptOuts: o.OptOuts,
 	}
 	if o.Lease != nil {
 		s.Writer = &statusWriter{Holder: o.Lease.Holder, Expires: o.Lease.Expires.UTC()}
@@ -172,6 +176,9 @@ func newStatus(o state.Overview, path string, now time.Time) status {
 	}
 	if s.Erased == nil {
 		s.Erased = map[string]int64{}
+	}
+	if s.OptOuts == nil {
+		s.OptOuts = map[string]int64{}
 	}
 	s.DeadLetters.ByCause = map[string]int64{}
 	for cause, n := range o.OpenLetters {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -60,6 +61,8 @@ func TestStatusGolden(t *testing.T) {
 			},
 			OpenLetters: map[string]int64{"profile_missing": 1},
 			Erased:      map[string]int64{"remove": 3, "flag": 41},
+			OptOuts:     map[string]int64{engine.OptOutInProfile: 5, "publisher": 1200},
+			Taken:       state.Taken{Stones: 12},
 			LastRuns: []state.Run{
 				{ID: 12, Stream: "customers", Holder: "host, process 7", Fence: 3, Started: now.Add(-2 * time.Minute), Ended: now.Add(-time.Minute), Outcome: state.Done, Counters: counters},
 				{ID: 13, Stream: "orders", Holder: "host, process 7", Fence: 4, Started: now.Add(-time.Minute), Ended: now, Outcome: state.Paused, Counters: state.Counters{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -51,6 +52,9 @@ func (s *status) print(w io.Writer) error {
 			line("", "  stopped: %s", sweep.Problem)
 		}
 	}
+	if len(s.Sweeps) > 0 {
+		line("", "a daemon works them; `syncd run NAME` makes a whole round by hand")
+	}
 
 	b.WriteByte('\n')
 	for _, entity := range slices.Sorted(maps.Keys(s.Records)) {
@@ -59,6 +63,12 @@ func (s *status) print(w io.Writer) error {
 	if len(s.Erased) > 0 {
 		line("erased", "%s: `syncd erased` lists them", counts(s.Erased))
 	}
+	if s.Taken > 0 {
+		line("tombstones", "%s without a receipt: `syncd erased` says why", grouped(s.Taken))
+	}
+	if len(s.OptOuts) > 0 {
+		line("opt-outs", "%s", s.optOuts())
+	}
 	if s.DeadLetters.Open == 0 {
 		line("dead letters", "none")
 	} else {
@@ -66,6 +76,17 @@ func (s *status) print(w io.Writer) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// optOuts says how many opt-outs went back to the shop, and where they were made.
+func (s *status) optOuts() string {
+	var all int64
+	words := map[string]int64{}
+	for source, n := range s.OptOuts {
+		all += n
+		words[cmp.Or(sourceWords[source], source)] += n
+	}
+	return fmt.Sprintf("%s made in Copernica %s settled with the shop: %s", grouped(all), plural(all, "is", "are"), counts(words))
 }
 
 // words say in one line how a sweep stands.

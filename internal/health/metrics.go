@@ -71,9 +71,13 @@ func stateFamilies(now Snapshot) []*family {
 	for _, r := range now.Rows {
 		rows.add(float64(r.Count), "entity", r.Entity, "state", r.State)
 	}
+	optOuts := gauge("syncd_opt_outs_returned", "Opt-outs made in Copernica that were settled with the shop, by where they were made, as far as the state has them.")
+	for source, n := range now.OptOuts {
+		optOuts.add(float64(n), "source", source)
+	}
 	lease := gauge("syncd_lease_held", "1 while this process holds the pipeline's writer lease, as it does during a run; else 0.")
 	lease.add(truth(now.Lease))
-	return []*family{up, lag, most, horizon, ready, letters, rows, lease}
+	return []*family{up, lag, most, horizon, ready, letters, rows, optOuts, lease}
 }
 
 // processFamilies have the names that Prometheus' own client library gives them.

@@ -17,6 +17,7 @@ var full = health.Snapshot{
 	Streams: []health.Stream{fresh, neverRan},
 	Letters: map[string]int64{"refused": 2, "email_empty": 1},
 	Rows:    []health.Rows{{Entity: "profile", State: "acknowledged", Count: 60_000}},
+	OptOuts: map[string]int64{"profile": 4, "publisher": 0},
 	Lease:   true,
 	Peers: []health.Peer{
 		{Name: "magento", Calls: 12, Retries: 1, Failures: map[string]int64{"timeout": 1}, InFlight: 2, Breaker: "closed"},
@@ -71,6 +72,8 @@ func TestMetrics(t *testing.T) {
 		`syncd_stream_ready{stream="orders"} 0`,
 		`syncd_dead_letters_open{cause="email_empty"} 1`,
 		`syncd_ledger_rows{entity="profile",state="acknowledged"} 60000`,
+		`syncd_opt_outs_returned{source="profile"} 4`,
+		`syncd_opt_outs_returned{source="publisher"} 0`,
 		`syncd_lease_held 1`,
 	} {
 		if !strings.Contains(got, want+"\n") {
