@@ -76,26 +76,47 @@ func randomValue(r *rand.Rand) string {
 	return b.String()
 }
 
-// Whatever a value holds, it arrives as one condition on the key and nothing else.
-func TestPromise12_FiltersArriveAsMeant(t *testing.T) {
-	t.Parallel()
-	count := 100_000
+// randomly says how many values are tried, and gives their source.
+func randomly(t *testing.T) (count int, r *rand.Rand) {
+	t.Helper()
+	count = 100_000
 	if testing.Short() {
 		count = 10_000
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
-	w := newWire()
-	d, key := open(t, w, newClock().Now)
-	var last request
+	return count, rand.New(rand.NewPCG(seed, 0))
+}
+
+// agreeing has a wire find nothing and take every write, and returns what it is sent last.
+func agreeing(w *wire) *request {
+	last := new(request)
 	w.any = func(req request) (*http.Response, error) {
-		last = req
+		*last = req
 		if req.Method == http.MethodGet {
 			return reply(200, "application/json", `{"start":0,"limit":1000,"count":0,"data":[],"total":0}`), nil
 		}
 		return reply(204, "", ""), nil
 	}
+	return last
+}
+
+// enough expects that many of the values could be written.
+func enough(t *testing.T, written, count int) {
+	t.Helper()
+	t.Logf("%d of %d values written", written, count)
+	if written < count/10 {
+		t.Errorf("only %d of %d values were fit to be written", written, count)
+	}
+}
+
+// Whatever a value holds, it arrives as one condition on the key and nothing else.
+func TestPromise12_FiltersArriveAsMeant(t *testing.T) {
+	t.Parallel()
+	count, r := randomly(t)
+	w := newWire()
+	d, key := open(t, w, newClock().Now)
+	last := agreeing(w)
 	written := 0
 	for i := range count {
 		value := randomValue(r)
@@ -145,32 +166,16 @@ func TestPromise12_FiltersArriveAsMeant(t *testing.T) {
 			t.Fatalf("upsert %q: fields (-want +got):\n%s", value, diff)
 		}
 	}
-	t.Logf("%d of %d values written", written, count)
-	if written < count/10 {
-		t.Errorf("only %d of %d values were fit to be written", written, count)
-	}
+	enough(t, written, count)
 }
 
 // The same for subprofiles, whose profile stands in the path and whose body is flat.
 func TestPromise12_SubprofileFiltersArriveAsMeant(t *testing.T) {
 	t.Parallel()
-	count := 100_000
-	if testing.Short() {
-		count = 10_000
-	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	count, r := randomly(t)
 	w := newWire()
 	c, key := openOrders(t, w, newClock().Now)
-	var last request
-	w.any = func(req request) (*http.Response, error) {
-		last = req
-		if req.Method == http.MethodGet {
-			return reply(200, "application/json", `{"start":0,"limit":1000,"count":0,"data":[],"total":0}`), nil
-		}
-		return reply(204, "", ""), nil
-	}
+	last := agreeing(w)
 	arrives := func(call, value, path string, others map[string]string) {
 		t.Helper()
 		got, filters, err := decode(last.Query)
@@ -211,10 +216,7 @@ func TestPromise12_SubprofileFiltersArriveAsMeant(t *testing.T) {
 			t.Fatalf("upsert %q: body %q: %v", value, last.Body, err)
 		}
 	}
-	t.Logf("%d of %d values written", written, count)
-	if written < count/10 {
-		t.Errorf("only %d of %d values were fit to be written", written, count)
-	}
+	enough(t, written, count)
 }
 
 func ExampleDatabase_Upsert() {
