@@ -286,7 +286,7 @@ func TestPromise17_LookupOfDoubles(t *testing.T) {
 	says("3 profiles have key "+key, "profile "+number(out)+" is ours: it is written to by its id, the others never",
 		"remove ["+number(oldest)+" "+number(profiles[2])+"] in Copernica")
 	verified := s.run("verify", "customers")
-	s.ends(exitFailed, verified)
+	s.ends(exitFailed, verified, "2 rows differ that are not ours to put right")
 	verified.says(t, "duplicated", number(oldest)+"        "+number(out)+" is ours", number(profiles[2])+"        "+number(out)+" is ours")
 
 	// A look through Copernica finds the one that was made later, and forgets one that is gone.

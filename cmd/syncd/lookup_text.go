@@ -239,7 +239,7 @@ func (o *lookupOther) words() string {
 
 // sourceWords say where an opt-out was made.
 var sourceWords = map[string]string{
-	engine.OptOutInProfile:          "in the profile",
+	engine.OptOutInProfile:          "in a profile of theirs",
 	string(copernica.PublisherList): "by a mailing of Publisher",
 	string(copernica.SuiteList):     "by a mailing of the Marketing Suite",
 }

@@ -23,6 +23,13 @@ type statusCommand struct {
 	MaxLag time.Duration `placeholder:"TIME" help:"End with 1 when a stream is further behind than this, such as 30m, or none has finished a pass."`
 }
 
+// Help is shown by `syncd status --help`.
+func (*statusCommand) Help() string {
+	return "Reads the state alone and calls nobody, so it may be used during a run. Of each stream it says up to which moment Copernica has every " +
+		"change; of each sweep when its last round began. A daemon works the sweeps, and `syncd run NAME` makes a whole round of one by hand. " +
+		"`syncd lookup` tells of one record, `syncd dead` of what could not be delivered."
+}
+
 // Validate is called by kong.
 func (c *statusCommand) Validate() error {
 	if c.MaxLag < 0 {

@@ -162,11 +162,16 @@ func (c *verifyCommand) repair(ctx context.Context, e *engine.Engine, streams []
 type differError struct {
 	rows   int64
 	repair bool
+	theirs bool // none of them is ours to put right
 }
 
 func (e *differError) Error() string {
 	rows := counted(e.rows, "row")
 	switch {
+	case e.theirs && e.rows == 1:
+		return "1 row differs that is not ours to put right: mend it in Copernica or in the shop"
+	case e.theirs:
+		return rows + " differ that are not ours to put right: mend them in Copernica or in the shop"
 	case e.repair && e.rows == 1:
 		return "1 row is left that is not ours to put right: mend it in Copernica or in the shop"
 	case e.repair:

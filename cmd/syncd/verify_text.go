@@ -138,14 +138,24 @@ func (r *verifyReport) verdict(failed error) error {
 	case failed != nil:
 		return failed
 	case r.repaired && r.left > 0:
-		return &differError{r.left, true}
+		return &differError{rows: r.left, repair: true}
 	case r.repaired:
 		return verdict(nil, r.unknown, r.open)
 	case n > 0:
-		return &differError{n, false}
+		return &differError{rows: n, theirs: !slices.ContainsFunc(r.Differences, reparable)}
 	}
 	// A record that was refused is known to differ; its letter says how.
 	return verdict(nil, 0, r.open)
+}
+
+// reparable reports whether --repair sees to a difference.
+func reparable(d verifyDifference) bool {
+	switch d.Deviation {
+	case engine.Duplicated, engine.Orphaned, engine.Undeliverable, engine.Resolved:
+		return false
+	default:
+		return true
+	}
 }
 
 // deviations are the words for what differs, in the order in which they are counted.
