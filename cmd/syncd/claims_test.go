@@ -90,6 +90,7 @@ func TestPromise17_ClaimsAreListedAndUndone(t *testing.T) {
 	// Somebody made a row below the guest's profile by hand, which keeps it.
 	byHand, err := s.account.AddSubprofile("Orders", s.profileOf(v.guest), map[string]string{"order_id": "by hand"})
 	s.must(err)
+	s.run("plan").says(t, "1 guest found to be a customer", "1 row removed", "made anew below the customer's profile")
 	out := s.run("run")
 	s.ends(exitDone, out)
 	out.says(t, "1 guest found to be a customer")

@@ -89,6 +89,9 @@ func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 	}
 	fmt.Fprintf(b, "%s would be: %s; about %s to Copernica, about %s\n",
 		stream, tally(p.Stream, n), counted(p.Calls, "call"), minutes(p.Time))
+	if n.Claimed > 0 && n.Removed > 0 {
+		fmt.Fprintf(b, "  orders of guests found to be customers are made anew below the customer's profile, which counts as created; then the guest's is removed\n")
+	}
 	if n.Missing > 0 {
 		fmt.Fprintf(b, "  nobody is erased yet: what is gone or anonymised waits for a sweep, which does as SYNCD_ERASURE says\n")
 	}
