@@ -44,6 +44,57 @@ func (w *world) subscribed(id int64) bool {
 	return false
 }
 
+// A look for opt-outs that finds one it cannot settle yet begins there again the next time,
+// however long that takes.
+func TestPromise18_AnOptOutThatCannotBeSettledYetIsNotPassedOver(t *testing.T) {
+	byHand := func(w *world, id int64) { // so that no list tells of it
+		check(w, w.account.EditProfile(w.profile(id).ID, map[string]string{ours: "no more"}))
+	}
+	for _, tc := range []struct {
+		name   string
+		before func(w *world, id int64) // the look that comes too early
+	}{
+		{"the state was lost, and nobody was read yet", func(w *world, id int64) {
+			byHand(w, id)
+			w.newState()
+		}},
+		{"a write of the profile has no outcome", func(w *world, id int64) {
+			w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "New" })
+			w.settle()
+			w.account.Faults().Add(emulator.Fault{Method: http.MethodPut, Kind: emulator.Hang})
+			_, _ = w.engine(nil).Run(w.t.Context(), engine.Customers)
+			w.account.Faults().Clear()
+			if w.count(state.Profile, state.Unknown) != 1 {
+				w.t.Fatal("the write has an outcome")
+			}
+			byHand(w, id)
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 20}, func(t *testing.T, w *world) {
+				id := w.ids(1)[0]
+				subscribe(w, id, magentotest.Subscribed)
+				w.settle()
+				w.run()
+				w.writeBack()
+				time.Sleep(6 * time.Hour)
+				tc.before(w, id)
+				time.Sleep(3 * time.Hour) // longer than looks overlap
+				w.writeBack()
+				if !w.subscribed(id) {
+					t.Fatal("the early look settled it")
+				}
+				time.Sleep(6 * time.Hour)
+				w.run()
+				w.writeBack()
+				if w.subscribed(id) {
+					t.Error("the shop never heard of the opt-out")
+				}
+			})
+		})
+	}
+}
+
 func TestPromise18_AnOptOutInCopernicaReachesTheShop(t *testing.T) {
 	inShop(t, magentotest.Config{Customers: 60}, func(_ *testing.T, w *world) {
 		ids := w.ids(4)
