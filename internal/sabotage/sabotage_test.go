@@ -33,7 +33,9 @@ func model() []string {
 	return append(test("./sync/engine", "TestModelHistories"), "-rapid.shrinktime=1s", "-rapid.nofailfile")
 }
 
-func defects() []defect { return slices.Concat(customerDefects(), orderDefects(), claimDefects(), lossDefects()) }
+func defects() []defect {
+	return slices.Concat(customerDefects(), orderDefects(), claimDefects(), lossDefects())
+}
 
 func customerDefects() []defect {
 	return []defect{

@@ -163,7 +163,8 @@ func TestPromise18_AnOptOutWhileARecordIsRefused(t *testing.T) {
 					w.returns("nobody opted out", 0)
 					optsOut(w, id)
 					if refused {
-						w.shop.Faults().Add(emulator.Fault{Method: http.MethodPut, Kind: emulator.Status, Status: 400,
+						w.shop.Faults().Add(emulator.Fault{
+							Method: http.MethodPut, Kind: emulator.Status, Status: 400,
 							Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, Body: `{"message":"First Name is not valid!"}`,
 						})
 						w.settle()
