@@ -16,6 +16,8 @@ const (
 	SelectClaims        = selectClaims
 	SelectOpenClaims    = selectOpenClaims
 	SelectClaimsOf      = selectClaimsOf
+	SelectUnclaimed     = selectUnclaimed
+	SelectOptOuts       = selectOptOuts
 	SelectInCopernica   = selectInCopernica
 	SelectHighest       = selectHighest
 	SelectMissing       = selectMissing

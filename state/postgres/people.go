@@ -136,7 +136,11 @@ const (
 
 	selectOptOuts = `
 		SELECT o.key, o.source, o.at, o.settled_at
-		FROM syncd.opt_outs AS o WHERE o.pipeline = $1 AND o.key = $2 ORDER BY o.id DESC LIMIT $3`
+		FROM (
+			SELECT o.* FROM syncd.opt_outs AS o WHERE o.pipeline = $1 AND o.key = $2
+			OFFSET 0
+		) AS o
+		ORDER BY o.id DESC LIMIT $3`
 
 	countOptOuts = `
 		SELECT source, count(*) FROM syncd.opt_outs WHERE pipeline = $1 GROUP BY source`

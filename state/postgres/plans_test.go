@@ -75,6 +75,8 @@ func TestLookUpsReadTheirIndex(t *testing.T) {
 			"of 300 customers":   {postgres.SelectEmailsOf, "emails_pkey", []any{"shop", keys}},
 			"300 tombstones":     {postgres.SelectTombstones, "tombstones_pkey", []any{"shop", hashes(300)}},
 			"receipts of one":    {postgres.SelectErasuresOf, "erasures_by_key", []any{"shop", 1, "shop-c17"}},
+			"opt-outs of one":    {postgres.SelectOptOuts, "opt_outs_by_key", []any{"shop", "shop-c17", 1}},
+			"claims undone":      {postgres.SelectUnclaimed, "records_unclaimed", []any{"shop", "", 100}},
 			"claims of 300":      {postgres.SelectClaimsOf, "records_claimed_by", []any{"shop", keys}},
 			"rows to forget":     {postgres.ForgetRecords, "records_pending", []any{"shop", slices.Repeat([]string{"order"}, 300), keys}},
 			"100 orders' lines":  {postgres.SelectBySource, "records_by_source", []any{"shop", "order", ids(100)}},
@@ -109,6 +111,8 @@ const rest = `
 		SELECT 'shop', '', 'order', 'shop-o' || i, i, 'cause ' || i % 3, '', '', 1, 1, CASE WHEN i % 2 = 0 THEN now() END, '' FROM generate_series(1, 2000) AS i;
 	INSERT INTO syncd.erasures (pipeline, key, cause, policy, copernica_id, orders, items, at, run_id)
 		SELECT 'shop', 'shop-c' || i, '', 'remove', i, 1, 1, now(), 1 FROM generate_series(1, 2000) AS i;
+	INSERT INTO syncd.opt_outs (pipeline, key, source, settled_at)
+		SELECT 'shop', 'shop-c' || i, 'profile', now() FROM generate_series(1, 2000) AS i;
 	INSERT INTO syncd.emails (pipeline, key, hash, website, claims)
 		SELECT 'shop', 'shop-o' || i, convert_to(lpad(i::text, 16, '0'), 'UTF8'), 1, true FROM generate_series(1, 2000) AS i;
 	INSERT INTO syncd.tombstones (pipeline, person, at) SELECT pipeline, hash, now() FROM syncd.emails`

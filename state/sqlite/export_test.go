@@ -18,6 +18,8 @@ const (
 	SelectClaims        = selectClaims
 	SelectOpenClaims    = selectOpenClaims
 	SelectClaimsOf      = selectClaimsOf
+	SelectUnclaimed     = selectUnclaimed
+	SelectOptOuts       = selectOptOuts
 	SelectTombstones    = selectTombstones
 	SelectErasuresOf    = selectErasuresOf
 	SelectRuns          = selectRuns
@@ -27,6 +29,8 @@ const (
 	CountRecords        = countRecords
 	CountLetters        = countLetters
 	CountErasures       = countErasures
+	CountOptOuts        = countOptOuts
+	CountTaken          = countTaken
 	MoveBelow           = moveBelow
 	BareBelow           = bareBelow
 )

@@ -44,6 +44,8 @@ func TestLookUpsReadTheirIndex(t *testing.T) {
 		"all claims":           {query: sqlite.SelectClaims, args: []any{"shop", "", 1}, reads: []string{"records_claimed (pipeline=? AND key>?)"}},
 		"open claims":          {query: sqlite.SelectOpenClaims, args: []any{"shop", "", 1}, reads: []string{"records_claimed_open (pipeline=? AND key>?)"}},
 		"claims of customers":  {query: sqlite.SelectClaimsOf, args: []any{"[]", "shop"}, reads: []string{"records_claimed_by (pipeline=? AND parent=?)"}},
+		"claims undone":        {query: sqlite.SelectUnclaimed, args: []any{"shop", "", 1}, reads: []string{"records_unclaimed (pipeline=? AND key>?)"}},
+		"opt-outs of one":      {query: sqlite.SelectOptOuts, args: []any{"shop", "a", 1}, reads: []string{"opt_outs_by_key (pipeline=? AND key=?)"}},
 		"rows to move":         {query: sqlite.MoveBelow, args: []any{"shop", "shop-c1", "shop-c2"}, reads: []string{byKey, byParent, bySource}},
 		"rows to strip":        {query: sqlite.BareBelow, args: []any{"shop", "shop-c1"}, reads: []string{byKey, byParent, bySource}},
 		"tombstones":           {query: sqlite.SelectTombstones, args: []any{"[]", "shop"}, reads: []string{"PRIMARY KEY (pipeline=? AND person=?)"}},
@@ -56,6 +58,8 @@ func TestLookUpsReadTheirIndex(t *testing.T) {
 		"counted rows":     {query: sqlite.CountRecords, args: []any{"shop"}, reads: []string{"SEARCH record_counts"}, whole: true},
 		"counted letters":  {query: sqlite.CountLetters, args: []any{"shop"}, reads: []string{byCause}, whole: true},
 		"letters by cause": {query: sqlite.SelectGroups, args: []any{"shop"}, reads: []string{byCause, "dead_letters_by_cause (pipeline=? AND cause=?)"}, whole: true},
+		"counted opt-outs": {query: sqlite.CountOptOuts, args: []any{"shop"}, reads: []string{"COVERING INDEX opt_outs_by_source (pipeline=?)"}, whole: true},
+		"counted stones":   {query: sqlite.CountTaken, args: []any{"shop"}, reads: []string{"COVERING INDEX tombstones_taken (pipeline=?"}, whole: true},
 		"counted receipts": {query: sqlite.CountErasures, args: []any{"shop"}, reads: []string{"COVERING INDEX erasures_by_policy (pipeline=?)"}, whole: true},
 	} {
 		var text string

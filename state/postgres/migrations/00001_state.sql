@@ -111,6 +111,8 @@ CREATE TABLE syncd.tombstones (
     PRIMARY KEY (pipeline, person)
 );
 
+CREATE INDEX tombstones_taken ON syncd.tombstones (pipeline, taken_at, at) WHERE taken_at IS NOT NULL;
+
 -- The receipts of erasures, without personal data.
 CREATE TABLE syncd.erasures (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -99,6 +99,8 @@ CREATE TABLE tombstones (
     PRIMARY KEY (pipeline, person)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX tombstones_taken ON tombstones (pipeline, taken_at, at) WHERE taken_at IS NOT NULL;
+
 -- The receipts of erasures, without personal data.
 CREATE TABLE erasures (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 11:14:12');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 11:14:12');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 11:42:49');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 11:42:49');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f133a6f9f17cc6ac40bbf5683ebb0a2feb0dd6e24355dd8dcbce53fc507ab3c2bddbad7313a9940580858a7416a80ef070a0c51be6880d6ee4f634355370');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133baf5d5de0bc81e5fc024c8df6ffcf30cb032cc01b9914b4039a8ffa2d34697f2170cd1fea94061970a5f2dec8291a5179a8d2c2635253e32a7af92b7');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10011447');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10010978');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -198,6 +198,7 @@ CREATE INDEX records_claimed_by ON records (pipeline, parent, key) WHERE entity 
 CREATE INDEX records_claimed_open ON records (pipeline, key) WHERE entity = 'profile' AND state = 'claimed' AND copernica_id <> 0;
 CREATE INDEX records_unclaimed ON records (pipeline, key) WHERE entity = 'profile' AND parent <> '' AND state NOT IN ('claimed', 'missing', 'gone');
 CREATE INDEX emails_by_hash ON emails (pipeline, hash) WHERE hash IS NOT NULL;
+CREATE INDEX tombstones_taken ON tombstones (pipeline, taken_at, at) WHERE taken_at IS NOT NULL;
 CREATE INDEX erasures_by_pipeline ON erasures (pipeline, id);
 CREATE INDEX erasures_by_key ON erasures (pipeline, key, id);
 CREATE INDEX erasures_by_policy ON erasures (pipeline, policy);
