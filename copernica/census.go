@@ -10,7 +10,17 @@ import (
 // them, complete says whether that is all. prefix must not be empty nor hold %, _ or
 // \, which Copernica reads as wildcards.
 func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, id int64) (keys []string, complete bool, err error) {
-	return d.someKeys(ctx, key, prefix, func(query []byte) []byte {
+	return d.keysAbove(ctx, d.profiles(), key, prefix, id)
+}
+
+// KeysAbove returns the keys of the live subprofiles of the collection, whatever profile they
+// stand under, as [Database.KeysAbove] does those of profiles.
+func (c *Collection) KeysAbove(ctx context.Context, key KeyField, prefix string, id int64) (keys []string, complete bool, err error) {
+	return c.keysAbove(ctx, c.everywhere(), key, prefix, id)
+}
+
+func (t *table) keysAbove(ctx context.Context, l listing, key KeyField, prefix string, id int64) (keys []string, complete bool, err error) {
+	return t.someKeys(ctx, l, key, prefix, func(query []byte) []byte {
 		return filterAbove(filter(query, key.name, like, prefix+"%"), max(id, 0))
 	}, func(raw rawRow, in string) bool { return int64(raw.ID) > id && strings.HasPrefix(in, prefix) })
 }
@@ -20,25 +30,24 @@ func (d *Database) KeysAbove(ctx context.Context, key KeyField, prefix string, i
 // says whether that is all. prefix is as in [Database.KeysAbove].
 func (d *Database) KeysBeside(ctx context.Context, key KeyField, prefix string) (keys []string, complete bool, err error) {
 	folded := strings.ToLower(prefix)
-	return d.someKeys(ctx, key, prefix, func(query []byte) []byte {
+	return d.someKeys(ctx, d.profiles(), key, prefix, func(query []byte) []byte {
 		return filter(filter(query, key.name, like, "%-%"), key.name, unlike, prefix+"%")
 	}, func(_ rawRow, in string) bool {
 		return strings.Contains(in, "-") && !strings.HasPrefix(strings.ToLower(in), folded)
 	})
 }
 
-// someKeys reads the first page of the profiles that conditions let through, and returns
+// someKeys reads the first page of a list's rows that conditions let through, and returns
 // the keys of those that fit: Copernica compares more loosely, and may ignore a condition.
-func (d *Database) someKeys(ctx context.Context, key KeyField, prefix string, conditions func([]byte) []byte, fits func(rawRow, string) bool) (keys []string, complete bool, err error) {
-	_, f, err := d.guard(ctx, key)
+func (t *table) someKeys(ctx context.Context, l listing, key KeyField, prefix string, conditions func([]byte) []byte, fits func(rawRow, string) bool) (keys []string, complete bool, err error) {
+	_, f, err := t.guard(ctx, key)
 	if err != nil {
 		return nil, false, err
 	}
 	if prefix == "" || strings.ContainsAny(prefix, `%_\`) {
-		return nil, false, d.refuse(f.Name, `a prefix must not be empty nor hold %, _ or \`)
+		return nil, false, t.refuse(f.Name, `a prefix must not be empty nor hold %, _ or \`)
 	}
-	l := d.profiles()
-	_, rows, more, err := d.client.page(ctx, l, conditions(append([]byte(l.path), '?')))
+	_, rows, more, err := t.client.page(ctx, l, conditions(append([]byte(l.path), '?')))
 	if err != nil {
 		return nil, false, err
 	}
@@ -46,7 +55,7 @@ func (d *Database) someKeys(ctx context.Context, key KeyField, prefix string, co
 		in, ok := raw.Fields[key.name]
 		switch {
 		case !ok:
-			return nil, false, d.withoutKey(key, l)
+			return nil, false, t.withoutKey(key, l)
 		case fits(raw, in) && !bool(raw.Removed):
 			keys = append(keys, in)
 		}

@@ -138,6 +138,11 @@ func TestAccountLifeOfASubprofile(t *testing.T) {
 			if got, err := c.FindAnywhere(t.Context(), key, "shop-o1"); err != nil || len(got) != 2 || got[0].Profile != profile || got[1].Profile != other {
 				t.Errorf("anywhere: %+v, %v", got, err)
 			}
+			for above, want := range map[int64]int{0: 3, id: 2} {
+				if keys, complete, err := c.KeysAbove(t.Context(), key, "shop-", above); err != nil || !complete || len(keys) != want {
+					t.Errorf("keys above %d: %v, %t, %v", above, keys, complete, err)
+				}
+			}
 			if got, err := c.Below(t.Context(), profile); err != nil || len(got) != 2 || got[0].ID != id || got[1].Fields["order_id"] != "shop-o2" {
 				t.Errorf("list: %+v, %v", got, err)
 			}
