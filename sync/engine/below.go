@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/magento-copernica/syncd/copernica"
@@ -96,12 +97,43 @@ func (w *writer) retrieve(ctx context.Context, it *intent) (res result, over boo
 	return result{}, false
 }
 
+// everywhere returns the live rows with an intent's key below its profile, by id, out of the
+// whole collection: where it stood is not known to a state that was lost, or is older than
+// its move. One below another profile of this shop is noted: it is left like any that moved.
+func (w *writer) everywhere(ctx context.Context, it *intent) (here []standing, err error) {
+	t := w.below[it.entity]
+	found, err := t.rows.FindAnywhere(ctx, t.key, it.row.Key)
+	if err != nil {
+		return nil, err
+	}
+	it.elsewhere = 0
+	for _, s := range found {
+		if s.Profile == it.owner.profileID() {
+			here = append(here, standing{id: s.ID, fields: s.Fields})
+			continue
+		}
+		// Below a profile with the owner's key it is the double's, and below one that is not
+		// this shop's somebody else's.
+		p, err := profiles{w.db, w.key, w.cfg.Mapping.KeyField()}.read(ctx, s.Profile)
+		if err != nil {
+			return nil, err
+		}
+		if p == nil {
+			continue
+		}
+		if key := p.fields[w.cfg.Mapping.KeyField()]; key != it.owner.key && strings.HasPrefix(key, w.cfg.Mapping.ProfilePrefix()) {
+			it.elsewhere = s.ID
+		}
+	}
+	return here, nil
+}
+
 // leave ends a move: the row stands below its new profile, and the one that we made
-// below the old one is removed. Where that fails the ledger still knows the old one,
-// and the next run comes back to it.
-func (w *writer) leave(ctx context.Context, it *intent, res result) result {
+// below the old one, old, is removed. Where that fails the ledger still knows the old one,
+// or has no outcome, and the next run comes back to it.
+func (w *writer) leave(ctx context.Context, it *intent, old int64, res result) result {
 	sent := w.cfg.Now()
-	err := w.take(ctx, w.below[it.entity].rows, it.before.CopernicaID)
+	err := w.take(ctx, w.below[it.entity].rows, old)
 	switch {
 	case err == nil:
 		return res

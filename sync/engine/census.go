@@ -7,16 +7,17 @@ import (
 	"github.com/magento-copernica/syncd/state"
 )
 
-// census finds out, once a run and before its first create, whether Copernica
-// holds profiles with our keys that the ledger does not know: a state restored
-// from an older copy, a new state for an old database. Such a profile may carry an
-// opt-out, so each first write then looks before it carries consent.
+// census finds out, once a run and before its first create of an entity, whether Copernica
+// holds rows with our keys that the ledger does not know: a state restored from an older
+// copy, a new state for an old database. Such a profile may carry an opt-out, and such an
+// order may stand below another profile than its own, so each first write then looks before
+// it writes. It is taken of profiles and of orders.
 //
 // Ids only grow at Copernica and are never used again, so what the ledger does not
 // know lies above its highest id; below it only when it was never clean, and that
 // is remembered for good.
-func (r *run) census(ctx context.Context) (adopting bool, err error) {
-	if r.counted {
+func (r *run) census(ctx context.Context, e state.Entity) (adopting bool, err error) {
+	if r.adopting || r.counted[e] {
 		return r.adopting, nil
 	}
 	pipeline, err := r.cfg.Store.OpenPipeline(ctx, state.Pipeline{Name: r.cfg.Pipeline})
@@ -24,33 +25,38 @@ func (r *run) census(ctx context.Context) (adopting bool, err error) {
 		return false, err
 	}
 	if !pipeline.Adopting {
-		highest, err := r.cfg.Store.HighestID(ctx, r.cfg.Pipeline, state.Profile)
+		highest, err := r.cfg.Store.HighestID(ctx, r.cfg.Pipeline, e)
 		if err != nil {
 			return false, err
 		}
-		if highest == 0 {
+		if highest == 0 && e == state.Profile {
 			r.tellOtherShops(ctx)
 		}
-		strange, err := r.strangers(ctx, highest)
-		if err != nil {
+		if pipeline.Adopting, err = r.strangers(ctx, e, highest); err != nil {
 			return false, err
 		}
-		if strange {
-			r.cfg.Log.Warn("Copernica holds profiles of this shop that the state does not know; each is looked up before its first write")
-			if _, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Adopting: true}); err != nil {
+		if pipeline.Adopting {
+			if err := r.adopt(ctx); err != nil {
 				return false, err
 			}
-			pipeline.Adopting = true
 		}
 	}
-	r.counted, r.adopting = true, pipeline.Adopting
+	r.counted[e], r.adopting = true, pipeline.Adopting
 	return r.adopting, nil
 }
 
-// strangers reports whether profiles with our keys and an id above highest exist
-// that the ledger has no row for. Rows left planned by an unclean end are known.
-func (r *run) strangers(ctx context.Context, highest int64) (bool, error) {
-	keys, complete, err := r.writer.db.KeysAbove(ctx, r.writer.key, r.cfg.Mapping.ProfilePrefix(), highest)
+// strangers reports whether rows with our keys and an id above highest exist that the
+// ledger has no row for. Rows left planned by an unclean end are known.
+func (r *run) strangers(ctx context.Context, e state.Entity, highest int64) (bool, error) {
+	var keys []string
+	var complete bool
+	var err error
+	if e == state.Profile {
+		keys, complete, err = r.writer.db.KeysAbove(ctx, r.writer.key, r.cfg.Mapping.ProfilePrefix(), highest)
+	} else {
+		t := r.writer.below[e]
+		keys, complete, err = t.rows.KeysAbove(ctx, t.key, r.cfg.Mapping.ProfilePrefix(), highest)
+	}
 	switch {
 	case err != nil:
 		return false, err
@@ -59,11 +65,27 @@ func (r *run) strangers(ctx context.Context, highest int64) (bool, error) {
 	case len(keys) == 0:
 		return false, nil
 	}
-	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
+	known, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, e, keys)
 	if err != nil {
 		return false, err
 	}
 	return slices.ContainsFunc(keys, func(k string) bool { _, ok := known[k]; return !ok }), nil
+}
+
+// adopt marks the pipeline. A state that knows other profiles is an older copy, and what it
+// believes of consent may be as old: that is held against Copernica once.
+func (r *run) adopt(ctx context.Context) error {
+	known, err := r.cfg.Store.HighestID(ctx, r.cfg.Pipeline, state.Profile)
+	if err != nil {
+		return err
+	}
+	if known == 0 {
+		r.cfg.Log.Warn("Copernica holds rows of this shop that the state does not know; each is looked up before its first write")
+	} else if err := r.askForConsent(ctx); err != nil {
+		return err
+	}
+	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Adopting: true})
+	return err
 }
 
 // tellOtherShops warns before the first write of all when profiles have keys of other

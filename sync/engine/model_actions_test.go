@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ func (m *model) lose(event) {
 	m.newState()
 	m.lost, m.kept = true, false
 	clear(m.owners)
-	m.forgot(false)
+	m.forgot()
 }
 
 // keep makes a copy of the state, as a backup does, and restore puts it in its place.
@@ -84,7 +85,13 @@ func (m *model) restore(e event) {
 	m.openState()
 	m.lost = true
 	clear(m.owners)
-	m.forgot(true)
+	m.forgot()
+	// Whoever restores a copy has its consent compared before anything else.
+	m.quietly()
+	q := m.addResync(engine.ResyncRequest{Stream: engine.ConsentSweep})
+	m.mustEnd("the comparison of consent", func(ctx context.Context, x *engine.Engine) (engine.Report, error) {
+		return x.Resync(ctx, q.ID, engine.Budget{})
+	})
 }
 
 func (m *model) copyState(from, to string) {

@@ -88,16 +88,6 @@ func (m *model) claimsSeen(data magentotest.Data) (claims map[string]string, any
 	return claims, anybodys
 }
 
-// claimable reports whether an order is a guest's whom somebody may be.
-func (m *model) claimable(order string) bool {
-	for _, o := range m.shop.Data().Orders {
-		if m.mapping.OrderKey(o.ID) == order {
-			return o.Guest && m.had[m.guestOf(&o)] != nil
-		}
-	}
-	return false
-}
-
 // guestsClaimed notes the opt-outs of guests who became customers: they are the same
 // person's, and later than what that customer said in the shop before.
 func (m *model) guestsClaimed(profiles []copernicatest.Profile) {

@@ -20,9 +20,7 @@ type consent struct {
 	told  bool      // syncd has looked since, perhaps at this one: what follows may count as later
 	doubt bool      // the state forgot what was settled
 	hand  bool      // somebody opted in in Copernica, which the shop never learns
-	stale bool      // an older state knows the shop's last word but one, and nothing looked since
 	inAt  time.Time // of the last opt-in in the shop
-	again bool      // an opt-out in Copernica was settled before: a new one looks the same
 }
 
 func word(status int) string {
@@ -48,8 +46,6 @@ func (m *model) shopSays(id int64, before, after int) {
 	}
 	switch {
 	case word(before) == word(after):
-	case word(after) == out && c.stale: // which may be what the older state knows
-		c.must, c.hand = "", true
 	case word(after) == out:
 		if !c.hand {
 			c.must = out
@@ -102,7 +98,7 @@ func (m *model) removedThere(key string) {
 func (m *model) lookedBack() {
 	for _, c := range m.consent {
 		if c.open {
-			c.open, c.told, c.again = false, true, true
+			c.open, c.told = false, true
 		}
 	}
 }
@@ -114,7 +110,7 @@ func (m *model) settled() {
 		if id, _ := m.mapping.CustomerID(key); m.spoiled[id] != "" {
 			continue // whoever cannot be delivered is not settled
 		}
-		c.open, c.told, c.doubt, c.stale = false, false, false, false
+		c.open, c.told, c.doubt = false, false, false
 		if value := shown[key]; value != in {
 			c.hand = false
 		}
@@ -122,18 +118,11 @@ func (m *model) settled() {
 }
 
 // forgot is a state that was lost, or replaced by an older copy.
-func (m *model) forgot(older bool) {
+func (m *model) forgot() {
 	shown := m.newsletters()
 	for key, c := range m.consent {
-		c.doubt, c.stale = true, c.stale || older
-		id, _ := m.mapping.CustomerID(key)
-		switch {
-		case c.must == in && shown[key] != in:
+		if c.doubt = true; c.must == in && shown[key] != in {
 			c.must = ""
-		case older && c.again && c.must == out && word(m.customer(id).NewsletterStatus) == in:
-			c.must = "" // an opt-out that looks like the one which the copy knows
-		case older && c.must == out && shown[key] == in:
-			c.must, c.hand = "", true // likewise in the shop
 		}
 	}
 }

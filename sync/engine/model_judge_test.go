@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -120,9 +119,6 @@ func (m *model) judgeRows(early bool) {
 	}
 	have = slices.DeleteFunc(have, func(p copernicatest.Profile) bool { return buried[p.Fields["customer_id"]] && (early || m.lost) })
 	want = slices.DeleteFunc(want, func(r oracle.Row) bool { return anybodys[r.Key] || buried[r.Key] })
-	if m.lost { // where an order stood before it moved is forgotten
-		maps.Copy(nobodys, m.moved)
-	}
 	rows := func(collection string) []copernicatest.Subprofile {
 		return slices.DeleteFunc(m.account.Subprofiles(database, collection), func(s copernicatest.Subprofile) bool {
 			order := s.Fields[oracle.KeyOrders]
@@ -218,9 +214,6 @@ func (m *model) once(what, collection, key string) {
 	m.t.Helper()
 	seen := map[string]int64{}
 	for _, s := range m.account.Subprofiles(database, collection) {
-		if m.lost && (m.moved[s.Fields[oracle.KeyOrders]] || m.claimable(s.Fields[oracle.KeyOrders])) {
-			continue
-		}
 		if other, ok := seen[s.Fields[key]]; ok && s.Fields[key] != "" {
 			m.wrongly(what, "%s below profiles %d and %d", s.Fields[key], other, s.Parent)
 		}

@@ -235,7 +235,7 @@ func TestPromise10_ARowWithoutAnOutcomeMovesWithItsOrder(t *testing.T) {
 				lost := w.account.Faults().Add(emulator.Fault{
 					Kind: emulator.Status, Status: 502, After: true, Method: http.MethodPut, PathContains: "/subprofiles/", Times: 2,
 				})
-				w.account.Faults().Add(emulator.Fault{Kind: emulator.Status, Status: 502, Method: http.MethodGet, PathContains: "/subprofiles", Times: 100})
+				w.account.Faults().Add(emulator.Fault{Kind: emulator.Status, Status: 502, Method: http.MethodGet, PathContains: "/subprofiles/", Times: 100})
 				_, _ = w.engine(nil).Run(w.t.Context(), engine.Orders) // it is cut short
 				w.account.Faults().Clear()
 				if lost.Hits() == 0 {

@@ -97,8 +97,9 @@ func (r *run) owners(ctx context.Context, orders []*placed) (map[string]state.Re
 		if o.guest != nil {
 			owners[key].profile = o.guest
 		}
-		for _, it := range o.rows() {
-			it.owner = owners[key]
+		o.order.owner = owners[key]
+		for _, it := range o.items {
+			it.owner, it.astray = owners[key], o.order.moved()
 		}
 	}
 	return profiles, r.strayed(ctx, orders)
@@ -256,17 +257,21 @@ func (r *run) bring(ctx context.Context, p *page, orders []*placed, profiles map
 	if err := r.learn(ctx, func(l *mapping.Lookups) bool { return knows(l, list) }); err != nil {
 		return err
 	}
+	var brought []*intent
 	for _, item := range list { // who is not among them was deleted since: nobody owns their orders
 		id, who := item.ID, missing[item.ID]
 		r.lookups.Accept(&item.Value)
 		it := r.customer(&item)
 		it.before, it.known = profiles[who.key], profiles[who.key].Key != ""
 		who.profile = it
-		p.intents = append(p.intents, it)
+		brought = append(brought, it)
 		if item.Err == nil {
 			p.emails = append(p.emails, r.email(id, item.Value.WebsiteID, item.Value.Email, item.Value.Confirmation == ""))
 		}
 	}
+	// Guests whom they prove to be know it when this page is committed.
+	p.hold(r, slices.Collect(maps.Keys(r.guestsOf(brought)))...)
+	p.intents = append(p.intents, brought...)
 	r.cfg.TestHook(PointBrought)
 	return nil
 }

@@ -33,7 +33,7 @@ type page struct {
 
 // hold keeps later pages from planning with the given keys until this one is committed.
 func (p *page) hold(r *run, keys ...string) {
-	keys = slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(p.keys, key) })
+	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return slices.Contains(p.keys, key) })
 	r.inflight.hold(keys)
 	p.keys = append(p.keys, keys...)
 }
@@ -116,12 +116,15 @@ func (r *run) load(ctx context.Context, e state.Entity, intents []*intent) error
 
 // planPage plans what the ledger was asked about, and records the intent to write.
 func (r *run) planPage(ctx context.Context, p *page) error {
-	fresh, writes, below := false, false, false
+	writes, below := false, false
+	fresh := map[state.Entity]bool{}
 	for _, it := range p.intents {
 		it.plan(p.facts(false))
 		writes = writes || it.writes()
 		below = below || it.writes() && it.owner != nil
-		fresh = fresh || it.action == create && !it.lookFirst && it.owner == nil
+		if it.action == create && !it.lookFirst {
+			fresh[it.entity] = true
+		}
 	}
 	if !writes {
 		return nil
@@ -135,9 +138,12 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 	}
 	r.cfg.TestHook(PointOpened)
 	adopting := r.writer.adopting
-	if fresh {
+	for _, e := range []state.Entity{state.Profile, state.Order} {
+		if !fresh[e] {
+			continue
+		}
 		var err error
-		if adopting, err = r.census(ctx); err != nil {
+		if adopting, err = r.census(ctx, e); err != nil {
 			return err
 		}
 		r.cfg.TestHook(PointCounted)

@@ -34,6 +34,7 @@ type intent struct {
 	gone    bool       // the shop no longer has what the row was made of
 	owner   *owner     // the profile that the row stands below; nil for profiles
 	strayed int64      // the profile below which it may stand besides; 0: none
+	astray  bool       // its order had another profile before
 	claim   *claim     // the guest whom a customer turned out to be; nil: none
 
 	before state.Record // the ledger row; zero when there is none
@@ -44,9 +45,11 @@ type intent struct {
 	sendContent  bool
 	sendConsent  bool // consent is due; what Copernica shows decides whether it is sent
 	lookFirst    bool // Copernica may already have it
+	anywhere     bool // it may stand below another profile, and nobody knows which
 	rewrite      bool // content goes out whatever Copernica shows
 	createNotYet time.Time
 
+	elsewhere int64      // the same row below another profile of ours, as last looked up; 0: none
 	uncertain bool       // a write may have reached Copernica without our knowing
 	sentOut   state.Hash // our word for out, which that write may have carried; zero: none
 	doubles   []int64    // rows with the same key that are never written to, as last looked up
@@ -55,7 +58,7 @@ type intent struct {
 
 // facts are what a plan depends on besides the record and its ledger row.
 type facts struct {
-	adopting bool // Copernica holds profiles that the ledger does not know
+	adopting bool // Copernica holds rows that the ledger does not know
 	again    bool // an operator asked for it: what was refused is tried again as it stands
 	force    bool // an operator asked for it: content goes out that Copernica has acknowledged
 }
@@ -64,7 +67,7 @@ type facts struct {
 // makes no call and changes only the intent.
 func (it *intent) plan(f facts) {
 	rec := it.before
-	it.action, it.sendContent, it.sendConsent, it.rewrite = nothing, false, false, false
+	it.action, it.sendContent, it.sendConsent, it.rewrite, it.anywhere = nothing, false, false, false, false
 	unsettled := it.known && (rec.State == state.Planned || rec.State == state.Unknown)
 	if it.lookFirst = unsettled; unsettled {
 		it.createNotYet = rec.NextAttempt
@@ -89,7 +92,8 @@ func (it *intent) plan(f facts) {
 	if !it.known || rec.CopernicaID == 0 || rec.State == state.Removed || it.moved() {
 		it.action, it.sendContent, it.sendConsent = create, true, it.consented()
 		// A row without an id had an unclean end, or was refused, and left who knows what.
-		it.lookFirst = it.known || f.adopting || it.claim != nil
+		it.lookFirst = it.known || f.adopting || it.claim != nil || it.astray
+		it.anywhere = it.owner != nil && it.before.CopernicaID == 0 && (f.adopting || it.astray)
 		return
 	}
 	// A row below a profile is looked for, since one that somebody removed takes a write

@@ -81,7 +81,11 @@ func (e *Engine) Preview(ctx context.Context, q PreviewRequest) ([]Preview, erro
 
 // rehearse plays one run on a script.
 func (e *Engine) rehearse(ctx context.Context, s *script, q PreviewRequest, stream string) (Preview, error) {
-	if err := knownStream(stream, e.cfg.Mapping); err != nil {
+	known := knownStream
+	if q.Resync != nil {
+		known = func(stream string, m *mapping.Mapping) error { _, err := kindOf(stream, m); return err }
+	}
+	if err := known(stream, e.cfg.Mapping); err != nil {
 		return Preview{Stream: stream}, err
 	}
 	x := &rehearsal{most: q.Rows}

@@ -15,7 +15,7 @@ import (
 // time of their last change, or some that are named, by id or e-mail. Nothing at all
 // means every record.
 type ResyncRequest struct {
-	Stream string
+	Stream string    // one of Streams, or ConsentSweep: consent alone, of everybody
 	Since  time.Time // inclusive; zero: from the beginning
 	Until  time.Time // exclusive; zero: the shop's clock when it is first worked
 	Stores []string  // codes of store views
@@ -36,7 +36,10 @@ func requestError(format string, args ...any) error {
 // check finds what is wrong with a request by itself.
 func (q *ResyncRequest) check() error {
 	named := len(q.IDs) > 0 || len(q.Emails) > 0
+	chosen := named || len(q.Stores) > 0 || !q.Since.IsZero() || !q.Until.IsZero()
 	switch {
+	case q.Stream == ConsentSweep && (chosen || q.Force):
+		return requestError("%s is of everybody, and forces nothing: leave out since, until, store, ids, e-mails and force", ConsentSweep)
 	case !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until):
 		return requestError("until %s is not after since %s, so that nothing lies between: write the earlier time as since",
 			q.Until.UTC().Format(time.RFC3339), q.Since.UTC().Format(time.RFC3339))
@@ -60,7 +63,7 @@ func (e *Engine) NewResync(ctx context.Context, q ResyncRequest) (state.Resync, 
 	if r.Until.Before(q.Until) {
 		r.Until = r.Until.Add(time.Second)
 	}
-	err := knownStream(q.Stream, e.cfg.Mapping)
+	_, err := kindOf(q.Stream, e.cfg.Mapping)
 	if err == nil {
 		err = q.check()
 	}

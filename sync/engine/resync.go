@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
 // A resync sends records of the past again, by time or by id. It has a stream of its
@@ -90,11 +91,20 @@ func (e *Engine) Resync(ctx context.Context, id int64, b Budget) (Report, error)
 	return report, err
 }
 
+// kindOf says whose records a resync of a stream moves.
+func kindOf(stream string, m *mapping.Mapping) (string, error) {
+	if stream == ConsentSweep {
+		return Customers, nil
+	}
+	return stream, knownStream(stream, m)
+}
+
 func (e *Engine) resync(ctx context.Context, q *Resynced, x *rehearsal) (Report, error) {
-	if err := knownStream(q.Stream, e.cfg.Mapping); err != nil {
+	kind, err := kindOf(q.Stream, e.cfg.Mapping)
+	if err != nil {
 		return Report{Resync: q}, err
 	}
-	report, err := e.hold(ctx, ResyncStream(q.Resync), q.Stream, func(r *run, ctx context.Context) error {
+	report, err := e.hold(ctx, ResyncStream(q.Resync), kind, func(r *run, ctx context.Context) error {
 		r.resync, r.force, r.rehearsal, r.turns = q, q.Force, x, map[int64]bool{}
 		return r.resend(ctx)
 	})
@@ -123,6 +133,8 @@ func (r *run) resend(ctx context.Context) error {
 		}
 		r.cfg.TestHook(PointHorizon)
 		switch {
+		case q.Stream == ConsentSweep:
+			reached, err = r.compareConsent(ctx, cp)
 		case len(q.IDs) > 0:
 			reached, err = r.singly(ctx, cp)
 		case !cp.From.Before(cp.Target):

@@ -50,9 +50,10 @@ type run struct {
 	letters    int64    // dead letters open when it began
 	inflight   keys     // of pages not committed yet
 	passedOver bool     // the way back left an opt-out that it could not settle yet
-	counted    bool     // the census was taken
 	parted     []string // keys of profiles below which orders of accounts stand that have their own now
-	adopting   bool     // it found profiles that the ledger does not know
+
+	counted  map[state.Entity]bool // of which the census was taken
+	adopting bool                  // it found rows that the ledger does not know
 
 	quarantined bool // it reads quarantined records again
 
@@ -120,7 +121,7 @@ func (e *Engine) hold(ctx context.Context, stream, kind string, work func(*run, 
 	}
 	cfg.TestHook(PointLeased)
 
-	r := &run{cfg: cfg, stream: stream, kind: kind, tenure: tenure, began: began, lanes: newLanes(cfg.Writes), hasher: cfg.Store.Hasher()}
+	r := &run{cfg: cfg, stream: stream, kind: kind, tenure: tenure, began: began, lanes: newLanes(cfg.Writes), hasher: cfg.Store.Hasher(), counted: map[state.Entity]bool{}}
 	r.starting, r.halt = context.WithCancel(held)
 	writes, endWrites := context.WithCancel(context.WithoutCancel(held))
 	r.writes = writes

@@ -288,4 +288,7 @@ func (s *script) PruneRuns(context.Context, string, time.Time, int) (int64, erro
 }
 func (s *script) SetMark(context.Context, string, time.Time) error { return nil }
 
+// AddResync records nothing: what a run asks for, its rehearsal does not.
+func (s *script) AddResync(context.Context, state.Resync) (int64, error) { return 0, nil }
+
 func (s *script) EndResync(context.Context, string, int64, state.ResyncState) error { return nil }

@@ -152,7 +152,12 @@ func (w *writer) look(ctx context.Context, it *intent, id int64) (*standing, err
 			return known, err
 		}
 	}
-	found, err := t.find(ctx, it.row.Key)
+	var found []standing
+	if it.anywhere {
+		found, err = w.everywhere(ctx, it)
+	} else {
+		found, err = t.find(ctx, it.row.Key)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -66,10 +67,13 @@ func (w *writer) deliver(ctx context.Context, it *intent) result {
 	case it.action == remove:
 		return w.remove(ctx, it)
 	}
-	moved := it.moved()
+	old := int64(0)
+	if it.moved() {
+		old = it.before.CopernicaID
+	}
 	res := w.bring(ctx, it)
-	if moved && res.record != nil && res.record.State == state.Acknowledged {
-		return w.leave(ctx, it, res)
+	if old = cmp.Or(old, it.elsewhere); old != 0 && res.record != nil && res.record.State == state.Acknowledged {
+		return w.leave(ctx, it, old, res)
 	}
 	if res.problem != nil && it.problem == nil && it.action == update && it.sendConsent {
 		it.problem, it.sendContent = res.problem, false
