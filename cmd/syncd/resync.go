@@ -17,7 +17,7 @@ import (
 
 // resyncCommand sends records of the past again, beside the live streams (promise 22).
 type resyncCommand struct {
-	Stream string `arg:"" optional:"" help:"Records to send again: customers or orders. None: go on with the resyncs that are open."`
+	Stream string `arg:"" optional:"" help:"Records to send again: customers or orders; customers/consent holds the consent of everybody against what Copernica shows, as after a backup was restored. None: go on with the resyncs that are open."`
 
 	Since string   `placeholder:"T" help:"Only records changed since then: 2026-01-31, 2026-01-31T09:30 (UTC), or 36h or 7d ago."`
 	Until string   `placeholder:"T" help:"Only records changed before then. Default: now."`
@@ -43,12 +43,16 @@ func (*resyncCommand) Help() string {
 	return "Reads records from the shop again and sends those that differ from what Copernica acknowledged. It has a cursor of its own: " +
 		"the live streams stay where they are, and have their turn every minute. Nothing older goes over something newer, " +
 		"and consent is never forced.\n\n" +
+		"`syncd resync customers/consent` belongs to the restoring of a backup: an older state believes settled what both sides have changed since. " +
+		"Whoever is subscribed in Copernica while the state knows an opt-out of the shop is asked for in the shop, and an opt-out there goes out again: " +
+		"also over an opt-in that somebody made in Copernica alone. It costs a call for each thousand profiles, and three for each who differs.\n\n" +
 		"The request is kept in the state. One that is cut short goes on with `syncd resync`, and a daemon takes it up by itself.\n\n" +
 		"Examples:\n\n" +
 		"  syncd resync customers --since 7d --dry-run\n\n" +
 		"  syncd resync orders --since 2026-01-01 --until 2026-02-01 --store uk\n\n" +
 		"  syncd resync customers --ids 12,815 --force\n\n" +
 		"  syncd resync orders --email jane@example.com\n\n" +
+		"  syncd resync customers/consent\n\n" +
 		"  syncd resync --list\n\n" +
 		"  syncd resync --cancel 7"
 }
@@ -76,8 +80,8 @@ func (c *resyncCommand) request(now time.Time) (engine.ResyncRequest, error) {
 	if c.Stream == "" && chosen {
 		return q, &usageError{errors.New("name the stream whose records are to be sent again: customers or orders")}
 	}
-	if c.Stream != "" && !slices.Contains(engine.Streams(), c.Stream) {
-		return q, &usageError{fmt.Errorf("unknown stream %q: known are %s", c.Stream, strings.Join(engine.Streams(), " and "))}
+	if known := append(engine.Streams(), engine.ConsentSweep); c.Stream != "" && !slices.Contains(known, c.Stream) {
+		return q, &usageError{fmt.Errorf("unknown stream %q: known are %s", c.Stream, strings.Join(known, ", "))}
 	}
 	if c.Limit < 0 {
 		return q, &usageError{errors.New("--limit cannot be negative")}

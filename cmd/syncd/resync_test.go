@@ -13,6 +13,7 @@ import (
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // beside opens the state beside the commands that use it.
@@ -145,6 +146,24 @@ func TestAResyncWaitsForAnotherProcess(t *testing.T) {
 		t.Errorf("%s", out.stdout)
 	}
 	s.inStep()
+}
+
+// A run works the comparison of consent that it asks for when it finds out that its state is
+// an older copy, and leaves what operators asked for to them.
+func TestARunComparesConsent(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.ends(exitDone, s.run("run"))
+	store := s.beside()
+	for _, stream := range []string{"customers", engine.ConsentSweep} {
+		_, err := store.AddResync(t.Context(), state.Resync{Pipeline: "shop", Stream: stream})
+		s.must(err)
+	}
+	out := s.run("run")
+	s.ends(exitDone, out)
+	if open := s.openResyncs(store); len(open) != 1 || open[0] != 1 || !strings.Contains(out.stdout, "customers/consent/resync-2: ") {
+		t.Errorf("open are %+v after\n%s", open, out.stdout)
+	}
 }
 
 // The daemon works what was requested, between the runs of the streams.

@@ -37,6 +37,8 @@ func (w *resyncWork) words(last engine.Report) string {
 func resyncWords(r state.Resync) string {
 	var parts []string
 	switch {
+	case r.Stream == engine.ConsentSweep:
+		parts = append(parts, "everybody's consent")
 	case len(r.IDs) > 0:
 		parts = append(parts, counted(int64(len(r.IDs)), "record")+" by id")
 	case r.Since.IsZero() && r.Until.IsZero():
@@ -100,6 +102,8 @@ func resyncPlace(r state.Resync, cp state.Checkpoint) string {
 		return "-"
 	case len(r.IDs) > 0:
 		return fmt.Sprintf("id %d", cp.Position.ID)
+	case r.Stream == engine.ConsentSweep:
+		return fmt.Sprintf("profile %d", cp.Position.ID)
 	default:
 		return moment(cp.Position.UpdatedAt)
 	}

@@ -69,10 +69,36 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 		}
 		unknown += report.Counters.Unknown
 	}
+	if err == nil {
+		err = a.compareConsent(ctx, p.engine, engine.Budget(cfg.RunBudget))
+		bar.end()
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("stopped: the next run resumes where this one was")
 	}
 	return errors.Join(verdict(err, unknown, open), p.close())
+}
+
+// compareConsent works the resyncs of consent that are open, which a run asks for that finds
+// out that its state is an older copy. Those that operators ask for are theirs, or a daemon's.
+func (a *app) compareConsent(ctx context.Context, e *engine.Engine, b engine.Budget) error {
+	open, err := e.Resyncs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range open {
+		if q.Stream != engine.ConsentSweep {
+			continue
+		}
+		report, err := e.Resync(ctx, q.ID, b)
+		if report.Run != 0 {
+			fmt.Fprintln(a.stdout, summary(report))
+		}
+		if err != nil && !errors.Is(err, state.ErrResyncEnded) {
+			return err
+		}
+	}
+	return nil
 }
 
 // runStream runs a live stream, a whole round of a sweep, or the way back.
