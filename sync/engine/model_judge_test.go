@@ -120,7 +120,7 @@ func (m *model) judgeRows(early bool) {
 	have = slices.DeleteFunc(have, func(p copernicatest.Profile) bool { return buried[p.Fields["customer_id"]] && (early || m.lost) })
 	want = slices.DeleteFunc(want, func(r oracle.Row) bool { return anybodys[r.Key] || buried[r.Key] })
 	rows := func(collection string) []copernicatest.Subprofile {
-		return slices.DeleteFunc(m.account.Subprofiles(database, collection), func(s copernicatest.Subprofile) bool {
+		return slices.DeleteFunc(m.subprofiles(collection), func(s copernicatest.Subprofile) bool {
 			order := s.Fields[oracle.KeyOrders]
 			return nobodys[order] || early && m.quiet[order] || m.lost && collection == "Orders_Items" && m.lineLeft(data, s.Fields[oracle.KeyItems])
 		})
@@ -209,11 +209,21 @@ func (m *model) lineLeft(data magentotest.Data, key string) bool {
 	return m.lines[key]
 }
 
+// subprofiles are the rows of a collection that somebody sees: what a late write leaves below
+// a profile that was removed meanwhile nobody does.
+func (m *model) subprofiles(collection string) []copernicatest.Subprofile {
+	live := map[int64]bool{}
+	for _, p := range m.account.Profiles(database) {
+		live[p.ID] = true
+	}
+	return slices.DeleteFunc(m.account.Subprofiles(database, collection), func(s copernicatest.Subprofile) bool { return !live[s.Parent] })
+}
+
 // once checks that no key of a collection has two rows, whoever's it is.
 func (m *model) once(what, collection, key string) {
 	m.t.Helper()
 	seen := map[string]int64{}
-	for _, s := range m.account.Subprofiles(database, collection) {
+	for _, s := range m.subprofiles(collection) {
 		if other, ok := seen[s.Fields[key]]; ok && s.Fields[key] != "" {
 			m.wrongly(what, "%s below profiles %d and %d", s.Fields[key], other, s.Parent)
 		}
