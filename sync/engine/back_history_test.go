@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -86,17 +87,21 @@ func (w *world) inFile() (save, restore func()) {
 
 // Whatever people do on either side, and in whatever order the streams run, lose their
 // answers, die or lose their state: whoever's last word was an opt-out is subscribed on
-// neither side; and who came back later stays, as long as the state remembers.
-func TestPromise18_OptOutsOnBothSides(t *testing.T) { playOptOuts(t, histories(200), 12) }
+// neither side; and who came back later stays, as long as the state remembers. Each person
+// has a history of their own, of which a few go on beside each other in one shop: 1,000.
+func TestPromise18_OptOutsOnBothSides(t *testing.T) { playOptOuts(t, histories(1000/together), 12) }
 
-// playOptOuts plays n histories of so many steps.
+// together is how many people's histories go on in one shop.
+const together = 5
+
+// playOptOuts plays the histories of n shops, each of so many steps.
 func playOptOuts(t *testing.T, n, steps int) {
 	t.Helper()
 	seed := firstSeed()
 	t.Logf("SYNCD_TEST_SEED=%d repeats these histories", seed)
 	for i := range n {
 		t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
-			inShop(t, magentotest.Config{Customers: 20}, func(_ *testing.T, w *world) {
+			inShop(t, magentotest.Config{Customers: 2 * together}, func(_ *testing.T, w *world) {
 				h := &optOuts{world: w, random: rand.New(rand.NewPCG(seed+uint64(i), 1)), out: map[int64]bool{}, back: map[int64]bool{}}
 				h.play(steps)
 			})
@@ -104,7 +109,7 @@ func playOptOuts(t *testing.T, n, steps int) {
 	}
 }
 
-// optOuts is a history of people who opt out and come back.
+// optOuts is a shop of people who opt out and come back.
 type optOuts struct {
 	*world
 	random    *rand.Rand
@@ -126,18 +131,25 @@ func (h *optOuts) play(steps int) {
 		PeriodIgnored: h.random.IntN(4) == 0, UnsubscribedByAPIListed: h.random.IntN(2) == 0,
 	})
 	h.change()
-	if h.restores = h.random.IntN(20) == 0; h.restores {
+	if h.restores = h.random.IntN(3) == 0; h.restores {
 		h.save, h.was = h.inFile()
 	}
 	h.run()
 	if h.restores {
 		h.save()
 	}
-	h.ids = h.world.ids(8)
-	for range steps {
-		h.happen(h.ids[h.random.IntN(len(h.ids))])
+	h.ids = h.world.ids(together)
+	for _, does := range h.drawn(steps) {
+		for _, id := range h.ids {
+			if h.random.IntN(2) == 0 {
+				h.says(id)
+			}
+		}
+		does(h)
 	}
 	h.everything()
+	h.run()
+	h.writeBack()
 	for id := range h.out {
 		if p := h.profile(id); p.Fields[ours] == in || h.subscribed(id) {
 			h.t.Errorf("promise 18: customer %d opted out: Copernica shows %q, the shop says %v", id, p.Fields[ours], h.subscribed(id))
@@ -163,64 +175,90 @@ func (h *optOuts) leaves(id int64) {
 	delete(h.back, id)
 }
 
-// happen is one thing that a customer or the daemon does.
-func (h *optOuts) happen(id int64) {
-	switch h.random.IntN(16) {
+// drawn draws what the daemon and its machine do in so many steps. A process that dies, a
+// resync and a state that is lost or put back are always among it.
+func (h *optOuts) drawn(steps int) []func(*optOuts) {
+	always := []func(*optOuts){(*optOuts).dies, (*optOuts).resyncs, (*optOuts).loses}
+	often := append(slices.Clone(always), (*optOuts).dies, (*optOuts).comeBack, (*optOuts).comeBack, (*optOuts).comeBack, (*optOuts).loseAnswers, (*optOuts).change,
+		func(h *optOuts) { h.settle(); h.writeBack() },
+		func(h *optOuts) { h.settle(); h.run() },
+		func(h *optOuts) { h.sweep(engine.ConsentSweep) },
+	)
+	all := make([]func(*optOuts), steps)
+	for i := range all {
+		all[i] = often[h.random.IntN(len(often))]
+	}
+	for i, place := range h.random.Perm(steps)[:len(always)] {
+		all[place] = always[i]
+	}
+	return all
+}
+
+// says is one thing that a customer does.
+func (h *optOuts) says(id int64) {
+	switch h.random.IntN(6) {
 	case 0:
 		if h.updates { // else nobody can tell
 			h.optsOut(id)
 			h.leaves(id)
 		}
-	case 1, 2, 3:
+	case 1, 2:
 		h.click(id, copernicatest.Mailer(h.random.IntN(2)))
 		h.leaves(id)
-	case 4:
+	case 3:
 		h.shop.SetNewsletter(id, 3)
 		h.leaves(id)
-	case 5, 6:
-		// Comes back, seen by nobody before everything was settled.
-		h.everything()
-		h.shop.SetNewsletter(id, magentotest.Subscribed)
-		delete(h.out, id)
-		h.back[id] = true
-		h.everything()
-	case 7:
-		h.shop.Edit(id, func(c *magentotest.Customer) { c.LastName += "x" })
-	case 8:
-		h.settle()
-		h.writeBack()
-	case 9:
-		h.settle()
-		h.run()
-	case 10:
-		h.sweep(engine.ConsentSweep)
-	case 11:
-		h.change()
-	case 12, 13:
-		h.settle()
-		h.killed(int64(1+h.random.IntN(25)), h.random.IntN(2) == 0, h.work())
-	case 14:
-		h.loseAnswers()
 	default:
-		switch {
-		case !h.restores:
-			h.newState()
-		case h.random.IntN(2) == 0:
+		h.shop.Edit(id, func(c *magentotest.Customer) { c.LastName += "x" })
+	}
+}
+
+// comeBack has some subscribe in the shop, seen by nobody before everything was settled.
+func (h *optOuts) comeBack() {
+	h.everything()
+	for _, id := range h.ids {
+		if h.random.IntN(2) == 0 {
+			h.shop.SetNewsletter(id, magentotest.Subscribed)
+			delete(h.out, id)
+			h.back[id] = true
+		}
+	}
+	h.sweep(engine.ConsentSweep)
+}
+
+func (h *optOuts) dies() {
+	h.settle()
+	h.killed(int64(1+h.random.IntN(25)), h.random.IntN(2) == 0, h.work())
+}
+
+func (h *optOuts) resyncs() {
+	h.settle()
+	h.addResync(engine.ResyncRequest{Stream: engine.Customers, Force: h.random.IntN(2) == 0})
+	_, _, err := h.engine(nil).ResyncNext(h.t.Context(), engine.Budget{})
+	check(h.world, err)
+}
+
+// loses begins with a new state, or puts an older one back.
+func (h *optOuts) loses() {
+	if h.restores {
+		// A click is told by the list. What else was not settled before a state is put back
+		// can look to that like no change, or like a value of its own.
+		h.everything()
+		if h.random.IntN(3) == 0 {
 			h.save()
 			return
-		default:
-			// A click is told by the list. What else was not settled before a state is put back
-			// can look to that like no change, or like a value of its own.
-			h.everything()
-			h.click(id, copernicatest.Mailer(h.random.IntN(2)))
-			h.leaves(id)
-			h.was()
-			h.everything()
 		}
-		clear(h.back) // who came back may not be remembered
-		h.settle()
-		h.run()
+		id := h.ids[h.random.IntN(len(h.ids))]
+		h.click(id, copernicatest.Mailer(h.random.IntN(2)))
+		h.leaves(id)
+		h.was()
+		h.everything()
+	} else {
+		h.newState()
 	}
+	clear(h.back) // who came back may not be remembered
+	h.settle()
+	h.run()
 }
 
 // work is one of the things that a process does.
@@ -252,7 +290,4 @@ func (w *world) everything() {
 	w.run()
 	w.writeBack()
 	w.sweep(engine.ConsentSweep)
-	w.settle()
-	w.run()
-	w.writeBack()
 }
