@@ -15,7 +15,7 @@ const (
 		WHERE d.pipeline = ? AND d.entity = ? AND d.key = ? ORDER BY d.copernica_id`
 
 	selectDoublesByID = `
-		SELECT d.entity, d.key, d.copernica_id, d.seen_at, d.consent FROM doubles AS d
+		SELECT d.entity, d.key, d.copernica_id, d.seen_at, d.consent FROM doubles AS d INDEXED BY doubles_by_id
 		WHERE d.pipeline = ? AND d.entity = ? AND d.copernica_id = ? ORDER BY d.key`
 
 	upsertDouble = `

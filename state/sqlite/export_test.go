@@ -31,6 +31,8 @@ const (
 	CountErasures       = countErasures
 	CountOptOuts        = countOptOuts
 	CountTaken          = countTaken
+	SelectDoubles       = selectDoubles
+	SelectDoublesByID   = selectDoublesByID
 	MoveBelow           = moveBelow
 	BareBelow           = bareBelow
 )

@@ -81,7 +81,8 @@ const (
 		ON CONFLICT (pipeline, person) DO UPDATE SET at = excluded.at, taken_at = excluded.taken_at WHERE excluded.at > at`
 
 	countTaken = `
-		SELECT count(*), min(taken_at), min(at), max(at) FROM tombstones WHERE pipeline = ? AND taken_at IS NOT NULL`
+		SELECT count(*), min(taken_at), min(at), max(at) FROM tombstones INDEXED BY tombstones_taken
+		WHERE pipeline = ? AND taken_at IS NOT NULL`
 
 	insertErasure = `
 		INSERT INTO erasures (pipeline, key, cause, policy, copernica_id, orders, items, at, run_id)

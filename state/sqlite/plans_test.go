@@ -60,6 +60,8 @@ func TestLookUpsReadTheirIndex(t *testing.T) {
 		"letters by cause": {query: sqlite.SelectGroups, args: []any{"shop"}, reads: []string{byCause, "dead_letters_by_cause (pipeline=? AND cause=?)"}, whole: true},
 		"counted opt-outs": {query: sqlite.CountOptOuts, args: []any{"shop"}, reads: []string{"COVERING INDEX opt_outs_by_source (pipeline=?)"}, whole: true},
 		"counted stones":   {query: sqlite.CountTaken, args: []any{"shop"}, reads: []string{"COVERING INDEX tombstones_taken (pipeline=?"}, whole: true},
+		"doubles":          {query: sqlite.SelectDoubles, args: []any{"shop", "profile", "a"}, reads: []string{"PRIMARY KEY (pipeline=? AND entity=? AND key=?)"}},
+		"doubles by id":    {query: sqlite.SelectDoublesByID, args: []any{"shop", "profile", 1}, reads: []string{"doubles_by_id (pipeline=? AND entity=? AND copernica_id=?)"}},
 		"counted receipts": {query: sqlite.CountErasures, args: []any{"shop"}, reads: []string{"COVERING INDEX erasures_by_policy (pipeline=?)"}, whole: true},
 	} {
 		var text string

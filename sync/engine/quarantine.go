@@ -120,10 +120,7 @@ func poisoned(problem error) bool {
 // alarm says once that a run raised the number of open dead letters to 1, 10, 100 or
 // 1,000, and which causes they mostly have.
 func (r *run) alarm(open map[string]int64) {
-	var now int64
-	for _, n := range open {
-		now += n
-	}
+	now := sum(open)
 	if height(now) <= height(r.letters) {
 		return
 	}
@@ -149,11 +146,20 @@ func height(n int64) int64 {
 	return 0
 }
 
-// openLetters counts the pipeline's open dead letters.
-func (r *run) openLetters(ctx context.Context) (n int64, err error) {
+// openLetters counts the pipeline's open dead letters, by cause.
+func (r *run) openLetters(ctx context.Context) (map[string]int64, error) {
 	groups, err := r.cfg.Store.LetterGroups(ctx, r.cfg.Pipeline)
+	open := make(map[string]int64, len(groups))
 	for _, g := range groups {
-		n += g.Count
+		open[g.Cause] = g.Count
 	}
-	return n, err
+	return open, err
+}
+
+// sum adds numbers up.
+func sum(counts map[string]int64) (n int64) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
 }

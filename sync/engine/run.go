@@ -235,7 +235,8 @@ func (r *run) start(ctx context.Context) error {
 	if r.row.ID = id; err != nil {
 		return err
 	}
-	r.letters, err = r.openLetters(ctx)
+	open, err := r.openLetters(ctx)
+	r.letters = sum(open)
 	return err
 }
 
@@ -268,14 +269,12 @@ func (r *run) finish(ctx context.Context, runErr error) (Report, error) {
 		return report, err
 	}
 	report.Horizon = cp.Horizon
-	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
+	open, err := r.openLetters(ctx)
 	if err != nil {
 		return report, err
 	}
-	for _, n := range over.OpenLetters {
-		report.Letters += n
-	}
-	r.alarm(over.OpenLetters)
+	report.Letters = sum(open)
+	r.alarm(open)
 	r.prune(ctx)
 	return report, nil
 }

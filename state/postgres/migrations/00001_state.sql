@@ -155,6 +155,8 @@ CREATE TABLE syncd.doubles (
     PRIMARY KEY (pipeline, entity, key, copernica_id)
 );
 
+CREATE INDEX doubles_by_id ON syncd.doubles (pipeline, entity, copernica_id);
+
 CREATE TABLE syncd.runs (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     pipeline text COLLATE "C" NOT NULL REFERENCES syncd.pipelines (name),

@@ -143,6 +143,8 @@ CREATE TABLE doubles (
     PRIMARY KEY (pipeline, entity, key, copernica_id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX doubles_by_id ON doubles (pipeline, entity, copernica_id);
+
 CREATE TABLE runs (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     pipeline TEXT NOT NULL REFERENCES pipelines (name),

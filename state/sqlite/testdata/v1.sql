@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 11:42:49');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 11:42:49');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 11:53:20');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 11:53:20');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f133baf5d5de0bc81e5fc024c8df6ffcf30cb032cc01b9914b4039a8ffa2d34697f2170cd1fea94061970a5f2dec8291a5179a8d2c2635253e32a7af92b7');
+INSERT INTO sealed VALUES ('hash_key', x'011766f1336615866262a0625d18bba562207e15857219618f983953df10b9556c58df17d257c9ccb4cbb80be27a7dac51a4d93a43b7b2451a48ef6af0e1c5c408');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10010978');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10346710');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -204,6 +204,7 @@ CREATE INDEX erasures_by_key ON erasures (pipeline, key, id);
 CREATE INDEX erasures_by_policy ON erasures (pipeline, policy);
 CREATE INDEX opt_outs_by_key ON opt_outs (pipeline, key, id);
 CREATE INDEX opt_outs_by_source ON opt_outs (pipeline, source);
+CREATE INDEX doubles_by_id ON doubles (pipeline, entity, copernica_id);
 CREATE INDEX runs_by_stream ON runs (pipeline, stream, id);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
 CREATE INDEX runs_running ON runs (pipeline, fence) WHERE outcome = 'running';
