@@ -74,6 +74,19 @@ func TestAccountLive(t *testing.T) {
 		if calls := a.Calls() - before; calls > min(n, 3500/1000+1)+3 {
 			t.Errorf("%d calls for %d ids", calls, n)
 		}
+		profiles, err := d.Among(t.Context(), ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = nil
+		for _, p := range profiles {
+			if got = append(got, p.ID); p.Fields["customer_id"] != fmt.Sprint("shop-c", slices.Index(all, p.ID)) {
+				t.Errorf("profile %d: %v", p.ID, p.Fields)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("profiles with %d ids (-want +got):\n%s", n, diff)
+		}
 	}
 }
 

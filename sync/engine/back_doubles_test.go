@@ -196,3 +196,68 @@ func TestPromise18_AnOptOutWhileARecordIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A list that tells only after the double did undoes no opt-in that came in between.
+func TestPromise18_AListThatTellsLateOfADouble(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 30}, func(_ *testing.T, w *world) {
+		w.behaves("update")
+		id := w.subscribers(1)[0]
+		mine, double := w.profile(id).ID, w.byHand(id, in)
+		late := w.account.Faults().Add(emulator.Fault{PathContains: "/publisher/", Kind: emulator.HTML, Status: 503})
+		check(w, w.account.Click(double, copernicatest.Publisher))
+		w.settle()
+		if report, err := w.engine(nil).WriteBack(w.t.Context()); err == nil || report.Counters.OptOutsReturned != 1 {
+			w.t.Errorf("%+v, %v", report, err)
+		}
+		w.says("shown", id, mine, out)
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		w.run()
+		late.Remove()
+		w.returns("told", 0)
+		w.says("told", id, mine, in)
+	})
+}
+
+// A click counts also while the ledger does not know whose profile it was on: a new state
+// has yet to come by the customer, or the profile was just made and nobody answered.
+func TestPromise18_AClickBeforeTheLedgerKnowsTheProfile(t *testing.T) {
+	t.Run("a new state", func(t *testing.T) {
+		inShop(t, magentotest.Config{Customers: 30}, func(_ *testing.T, w *world) {
+			w.behaves("nothing")
+			id := w.subscribers(1)[0]
+			w.newState()
+			w.click(id, copernicatest.Publisher)
+			for range 5 {
+				w.settle()
+				w.writeBack()
+				time.Sleep(time.Hour)
+			}
+			w.run()
+			w.returns("known", 1)
+			w.isOut(id)
+		})
+	})
+	t.Run("no answer", func(t *testing.T) {
+		inShop(t, magentotest.Config{Customers: 5}, func(_ *testing.T, w *world) {
+			w.behaves("nothing")
+			w.run()
+			w.writeBack()
+			id := w.shop.Create(magentotest.Customer{
+				WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "Ada", LastName: "New", Email: "ada@example.test", NewsletterStatus: magentotest.Subscribed,
+			})
+			w.settle()
+			w.unanswered(customers)
+			if rec := w.record(state.Profile, w.mapping.CustomerKey(id)); rec.State != state.Unknown || rec.CopernicaID != 0 {
+				w.t.Fatalf("%+v", rec)
+			}
+			w.click(id, copernicatest.MarketingSuite)
+			w.settle()
+			w.writeBack()
+			time.Sleep(5 * time.Hour)
+			w.run()
+			w.writeBack()
+			w.isOut(id)
+		})
+	})
+}
