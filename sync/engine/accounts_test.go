@@ -94,16 +94,23 @@ func TestPromise17_AStateKeepsItsIdentity(t *testing.T) {
 func TestPromise17_AccountsJoinAndPart(t *testing.T) {
 	inWorld(t, 3, func(_ *testing.T, w *world) {
 		w.byEmail()
+		both := func() { // as a preview says
+			w.t.Helper()
+			w.settle()
+			all := w.preview(engine.PreviewRequest{Streams: engine.Streams(), Rows: 20})
+			w.agrees(all[0], w.run())
+			w.agrees(all[1], w.runOrders())
+		}
 		first, second := w.register("anna@example.test", nil), w.register("other@example.test", abroad)
 		w.order(first, "kettle")
 		w.order(second, "toaster")
 		w.order(second, "plate")
-		w.both()
+		both()
 		w.ordersInStep()
 
 		w.settle()
 		w.shop.Edit(second, func(c *magentotest.Customer) { c.Email = "anna@example.test" })
-		w.both()
+		both()
 		if rec := w.record(state.Profile, w.mapping.CustomerKey(second)); rec.State != state.Claimed || rec.CopernicaID != 0 {
 			w.t.Errorf("the second account: %+v", rec)
 		}
@@ -111,18 +118,18 @@ func TestPromise17_AccountsJoinAndPart(t *testing.T) {
 
 		w.settle()
 		w.shop.Edit(second, func(c *magentotest.Customer) { c.Email = "third@example.test" })
-		w.both()
+		both()
 		w.ordersInStep()
 
 		// The first account leaves: the second one is found when it comes by.
 		w.settle()
 		w.shop.Edit(second, func(c *magentotest.Customer) { c.Email = "anna@example.test" })
-		w.both()
+		both()
 		w.settle()
 		w.shop.Edit(first, func(c *magentotest.Customer) { c.Email = "fourth@example.test" })
-		w.both()
+		both()
 		w.sweepAll()
-		w.both()
+		both()
 		w.ordersInStep()
 	})
 }

@@ -117,6 +117,9 @@ func (x *rehearsal) outcome(r *run, it *intent) result {
 	if it.problem != nil {
 		res = it.apart(res)
 	}
+	if s, ok := r.cfg.Store.(*script); ok && it.moved() && res.record != nil {
+		s.move(*res.record)
+	}
 	return res
 }
 

@@ -54,6 +54,7 @@ type script struct {
 	altered     map[state.RecordRef]state.Record // rows as a repair would make them
 	stones      map[state.Hash]time.Time         // kept outside the state
 	moves       map[string]string                // where what stood below a profile stands
+	elsewhere   map[state.RecordRef]state.Record // rows that moved one by one
 	adopting    bool
 }
 
@@ -70,7 +71,7 @@ func newScript(s state.Store, now func() time.Time) *script {
 	return &script{
 		Store: s, now: now,
 		checkpoints: map[string]state.Checkpoint{}, profiles: map[string]imagined{}, emails: map[state.Hash][]state.Email{},
-		altered: map[state.RecordRef]state.Record{}, stones: map[state.Hash]time.Time{}, moves: map[string]string{},
+		altered: map[state.RecordRef]state.Record{}, stones: map[state.Hash]time.Time{}, moves: map[string]string{}, elsewhere: map[state.RecordRef]state.Record{},
 	}
 }
 
@@ -147,8 +148,18 @@ func (p imagined) of(key string, rec state.Record) state.Record {
 	return rec
 }
 
+// move remembers a row that is imagined to stand below another profile.
+func (s *script) move(rec state.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.elsewhere[state.RecordRef{Entity: rec.Entity, Key: rec.Key}] = rec
+}
+
 // moved is a row below the profile that it is imagined to stand below.
 func (s *script) moved(rec state.Record) state.Record {
+	if now, ok := s.elsewhere[state.RecordRef{Entity: rec.Entity, Key: rec.Key}]; ok {
+		rec = now
+	}
 	for range len(s.moves) {
 		to, ok := s.moves[rec.Parent]
 		if !ok {
