@@ -45,6 +45,9 @@ func (r *run) prepareCustomers(ctx context.Context, p *page, items []magento.Ite
 	if err := r.load(ctx, state.Profile, p.intents); err != nil {
 		return err
 	}
+	for _, it := range p.intents {
+		it.before, _ = p.outlived(it.before)
+	}
 	r.part(p, first)
 	if err := r.claimGuests(ctx, guests); err != nil {
 		return err

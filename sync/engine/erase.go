@@ -182,12 +182,14 @@ func (b *burial) takeAway(ctx context.Context, rec state.Record) (ours bool, err
 	if b.cfg.Erasure.Policy == EraseRemove {
 		return true, b.insist(ctx, func(call context.Context) error { return b.writer.db.Remove(call, row.id, true) })
 	}
-	if body := b.cfg.Mapping.Blank(mapping.Profiles, row.fields); len(body) > 0 {
-		if err := b.insist(ctx, func(call context.Context) error { return b.writer.db.Update(call, row.id, body) }); err != nil {
-			return false, err
-		}
+	// The profile comes last: without its key only its id leads to it.
+	if err := b.blankBelow(ctx, row.id, func(key string) bool { return strings.HasPrefix(key, b.cfg.Mapping.ProfilePrefix()) }); err != nil {
+		return false, err
 	}
-	return true, b.blankBelow(ctx, row.id, func(key string) bool { return strings.HasPrefix(key, b.cfg.Mapping.ProfilePrefix()) })
+	if body := b.cfg.Mapping.Blank(mapping.Profiles, row.fields); len(body) > 0 {
+		return true, b.insist(ctx, func(call context.Context) error { return b.writer.db.Update(call, row.id, body) })
+	}
+	return true, nil
 }
 
 // rekeyed says that somebody gave a profile another key.

@@ -187,6 +187,7 @@ func (r *run) living(ctx context.Context, p *page, items []magento.Item[magento.
 	if err != nil {
 		return nil, err
 	}
+	p.recall(stones)
 	var left []magento.Item[magento.Customer]
 	var lost []string
 	for i := range items {
@@ -221,12 +222,32 @@ func (r *run) livingGuests(ctx context.Context, p *page, orders []*placed) ([]*p
 		return nil, err
 	}
 	maps.DeleteFunc(stones, func(key string, _ time.Time) bool { return apart(guests[key]) })
+	p.recall(stones)
 	return r.leaveErased(ctx, p, orders, func(o *placed) bool { return r.erasedGuest(o, stones) })
 }
 
 // erasedGuest reports whether an order is of a guest who is, or is to be, erased.
 func (r *run) erasedGuest(o *placed, stones map[string]time.Time) bool {
 	return o.Owner.Guest != nil && (r.anonymised(o.Owner.Guest.Email) || covered(stones, o.Owner.Key, o.created))
+}
+
+// recall notes tombstones of people of the page.
+func (p *page) recall(stones map[string]time.Time) {
+	if p.stones == nil {
+		p.stones = map[string]time.Time{}
+	}
+	maps.Copy(p.stones, stones)
+}
+
+// outlived is a profile's row without what an erasure took away since, which only an older
+// state still has: what is there may be emptied, and is nobody's.
+func (p *page) outlived(rec state.Record) (state.Record, bool) {
+	at, ok := p.stones[rec.Key]
+	if !ok || rec.CopernicaID == 0 || rec.AcknowledgedAt.After(at) || rec.State == state.Claimed || rec.State == state.Gone {
+		return rec, false
+	}
+	rec.State, rec.CopernicaID = state.Removed, 0
+	return rec, true
 }
 
 // apart reports whether an operator said of a living guest that they are not the customer
@@ -247,6 +268,7 @@ func (r *run) livingOwners(ctx context.Context, p *page, orders []*placed) ([]*p
 	if err != nil || len(stones) == 0 {
 		return orders, err
 	}
+	p.recall(stones)
 	return r.leaveErased(ctx, p, orders, func(o *placed) bool { return o.guest == nil && covered(stones, o.Owner.Key, o.created) })
 }
 

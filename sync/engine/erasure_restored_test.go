@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -170,6 +171,46 @@ func TestPromise19_ARestoredStateLeavesWhoCameBack(t *testing.T) {
 			t.Errorf("%v with %v", p, rows)
 		}
 	})
+}
+
+// A guest who was erased and orders again gets a profile of their own, also when what stood
+// there is only emptied: what is left below that one is nobody's. An older state has it under
+// its id, and does not write to it either.
+func TestPromise19_AGuestWhoOrdersAgainStartsAnew(t *testing.T) {
+	for _, policy := range []engine.ErasurePolicy{engine.EraseRemove, engine.EraseBlank} {
+		for _, older := range []bool{false, true} {
+			t.Run(fmt.Sprint(policy, older), func(t *testing.T) {
+				inStores(t, magentotest.Config{Customers: 30, Orders: 20}, func(t *testing.T, w *world) {
+					const email = "comes.back@example.test"
+					y := w.yard(policy)
+					first := y.order(0, email)
+					y.runs()
+					was := y.profiles()[guestKey(w, email)]
+					y.backUp()
+					y.shop.DeleteOrder(first)
+					y.sweeps(0)
+					y.nobodyIs(email)
+					if older {
+						y.restore()
+					}
+					y.settle()
+					y.order(0, email)
+					y.runs()
+					y.sweeps(0)
+					y.order(0, email)
+					y.runs()
+					p := y.profiles()[guestKey(w, email)]
+					if rows := y.rowsOf(p.ID); p.ID == was.ID || p.Fields["email"] != email || len(rows) != 4 {
+						t.Errorf("%v with %v, was %d", p, rows, was.ID)
+					}
+					left := w.profiles()[was.ID]
+					if rows := y.rowsOf(was.ID); left.Fields["customer_id"] != "" || left.Fields["email"] != "" || len(rows) != map[engine.ErasurePolicy]int{engine.EraseBlank: 2}[policy] {
+						t.Errorf("%v with %v is left", left, rows)
+					}
+				})
+			})
+		}
+	}
 }
 
 // A tombstone file that was lost is made whole again, and one that knows more than the

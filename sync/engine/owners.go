@@ -36,6 +36,7 @@ func (r *run) own(ctx context.Context, p *page, orders []*placed) ([]*placed, er
 	if orders, err = r.livingOwners(ctx, p, orders); err != nil {
 		return nil, err
 	}
+	p.bereave(orders, profiles)
 	orders = p.leave(orders, func(o *placed) bool { return o.order.problem == nil && o.order.owner == nil })
 	for _, o := range orders {
 		o.plan(p.facts(false))
@@ -188,16 +189,44 @@ func (r *run) alive(ctx context.Context, p *page, orders []*placed, profiles map
 		if _, ok := slices.BinarySearch(live, who.id); ok {
 			continue
 		}
-		who.id = 0
 		dead := profiles[who.key]
 		dead.State, dead.CopernicaID = state.Removed, 0
 		profiles[who.key] = dead
-		if o.guest != nil {
-			o.guest.before = dead
+		o.loses(dead)
+	}
+	fall(orders, profiles)
+	return nil
+}
+
+// loses has the order's profile made anew.
+func (o *placed) loses(profile state.Record) {
+	o.order.owner.id = 0
+	if o.guest != nil {
+		o.guest.before = profile
+	}
+}
+
+// bereave has the profiles made anew that were erased since the ledger heard of them.
+func (p *page) bereave(orders []*placed, profiles map[string]state.Record) {
+	some := false
+	for _, o := range orders {
+		if who := o.order.owner; who != nil {
+			if rec, gone := p.outlived(profiles[who.key]); gone {
+				profiles[who.key], some = rec, true
+			}
+			if rec := profiles[who.key]; some && rec.State == state.Removed {
+				o.loses(rec)
+			}
 		}
 	}
+	if some {
+		fall(orders, profiles)
+	}
+}
+
+// fall lets go what stood below removed profiles: it went with them.
+func fall(orders []*placed, profiles map[string]state.Record) {
 	for _, o := range orders {
-		// What stood below a removed profile went with it.
 		if who := o.order.owner; who != nil && profiles[who.key].State == state.Removed {
 			for _, it := range o.rows() {
 				if it.before.CopernicaID != 0 && !it.moved() {
@@ -206,7 +235,6 @@ func (r *run) alive(ctx context.Context, p *page, orders []*placed, profiles map
 			}
 		}
 	}
-	return nil
 }
 
 // bring reads the customers that orders need and whose profile has no id yet, and

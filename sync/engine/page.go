@@ -24,9 +24,10 @@ type page struct {
 	intents   []*intent        // each after the profile that it stands below
 	keys      []string
 	emails    []state.Email
-	missing   []state.Record // rows whose record the shop no longer has
-	claims    []state.Record // rows of people who turned out to be customers known under another key
-	claimed   int64          // how many of them were not known to be
+	missing   []state.Record       // rows whose record the shop no longer has
+	stones    map[string]time.Time // when people of the page were erased, by key
+	claims    []state.Record       // rows of people who turned out to be customers known under another key
+	claimed   int64                // how many of them were not known to be
 
 	outstanding sync.WaitGroup
 }

@@ -1,8 +1,9 @@
 package mapping
 
 // Blank returns what to write to a row that stands in Copernica so that nothing of a person
-// is left in it: of a profile everything that the mapping fills but the key, and the word
-// for not subscribed; of an order and a line what tells of who ordered. Amounts, products
+// is left in it: of a profile everything that the mapping fills, and the word for not
+// subscribed. The key goes as well: a guest's is a hash of their e-mail, and who comes back
+// would be written into the row. Of an order and a line what tells of who ordered. Amounts, products
 // and states stay. It is empty where there is nothing to take away.
 func (m *Mapping) Blank(t Table, fields map[string]string) map[string]string {
 	of := m.tableOf(t)
@@ -11,6 +12,9 @@ func (m *Mapping) Blank(t Table, fields map[string]string) map[string]string {
 		if none := c.Type.empty(); of.personal[i] && !c.Type.same(none, fields[c.Name]) {
 			body[c.Name] = none
 		}
+	}
+	if t == Profiles && fields[of.key] != "" {
+		body[of.key] = ""
 	}
 	if c := of.consent; c != nil && fields[c.Name] != c.Out {
 		body[c.Name] = c.Out
