@@ -94,23 +94,30 @@ func (d databases) copy(t testing.TB, from, to string) {
 func inStores(t *testing.T, cfg magentotest.Config, test func(*testing.T, *world)) {
 	t.Helper()
 	t.Parallel()
-	for name, shelf := range map[string]func(*testing.T) shelf{
-		"SQLite": func(t *testing.T) shelf { return files(t.TempDir()) },
+	t.Run("SQLite", func(t *testing.T) { inSQLite(t, cfg, test) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
 		// The server is started outside of the bubble, which it outlives.
-		"PostgreSQL": func(t *testing.T) shelf { return databases{live: migrated(t)} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			states := shelf(t)
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, cfg, "")
-				w.states = states
-				w.reopen(live)
-				defer w.close()
-				test(t, w)
-			})
-		})
-	}
+		inStore(t, databases{live: migrated(t)}, cfg, test)
+	})
+}
+
+// inSQLite is inStores for what only one of them need prove.
+func inSQLite(t *testing.T, cfg magentotest.Config, test func(*testing.T, *world)) {
+	t.Helper()
+	t.Parallel()
+	inStore(t, files(t.TempDir()), cfg, test)
+}
+
+func inStore(t *testing.T, states shelf, cfg magentotest.Config, test func(*testing.T, *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, cfg, "")
+		w.states = states
+		w.reopen(live)
+		defer w.close()
+		test(t, w)
+	})
 }
 
 // live is the name of the state that a world begins with.
