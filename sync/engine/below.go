@@ -52,14 +52,17 @@ func (w *writer) remove(ctx context.Context, it *intent) result {
 		switch {
 		case err != nil:
 			return w.unread(it, err)
-		case row == nil && it.createNotYet.After(w.cfg.Now()):
+		case row == nil && it.elsewhere == 0 && it.createNotYet.After(w.cfg.Now()):
 			return result{unknown: 1} // it may still arrive: the row stays as it was
-		case row == nil:
+		case row == nil && it.elsewhere == 0:
 			return it.removed()
+		case row == nil:
+			id = it.elsewhere
 		case len(row.others) > 0:
 			return it.refused(&duplicateError{it.row.Key, append([]int64{row.id}, row.others...)})
+		default:
+			id = row.id
 		}
-		id = row.id
 	}
 	sent := w.cfg.Now()
 	err := w.take(ctx, w.below[it.entity].rows, id)
@@ -75,31 +78,10 @@ func (w *writer) remove(ctx context.Context, it *intent) result {
 	}
 }
 
-// retrieve looks for a row where it may have arrived without our knowing, below the
-// profile that its order had before: what is found there is moved like any other. It
-// reports over when that cannot be told, with the outcome.
-func (w *writer) retrieve(ctx context.Context, it *intent) (res result, over bool) {
-	if it.strayed == 0 {
-		return result{}, false
-	}
-	if !w.await(it.createNotYet) {
-		return result{unknown: 1}, true // not now: the row stays as it was
-	}
-	call, cancel := w.deadline(ctx)
-	defer cancel()
-	found, err := subprofiles{w.below[it.entity], it.strayed}.find(call, it.row.Key)
-	if err != nil {
-		return w.unread(it, err), true
-	}
-	if len(found) > 0 {
-		it.before.CopernicaID = found[0].id
-	}
-	return result{}, false
-}
-
 // everywhere returns the live rows with an intent's key below its profile, by id, out of the
 // whole collection: where it stood is not known to a state that was lost, or is older than
-// its move. One below another profile of this shop is noted: it is left like any that moved.
+// its move, or whose write there has no outcome. One below another profile of this shop is
+// noted: it is left like any that moved.
 func (w *writer) everywhere(ctx context.Context, it *intent) (here []standing, err error) {
 	t := w.below[it.entity]
 	found, err := t.rows.FindAnywhere(ctx, t.key, it.row.Key)

@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -225,28 +227,35 @@ func TestALostStateAdoptsOrders(t *testing.T) {
 // Nobody answered when an order's rows were written, and by the next run the order is
 // somebody else's: what did arrive below the first profile is moved as well.
 func TestPromise10_ARowWithoutAnOutcomeMovesWithItsOrder(t *testing.T) {
-	for name, claimed := range map[string]bool{"to a customer": false, "with a guest who registers": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, tc := range []struct {
+		name            string
+		claimed, killed bool // killed: what is known of the guest's profile is forgotten as well
+	}{
+		{name: "to a customer"},
+		{name: "to a customer, after a kill", killed: true},
+		{name: "with a guest who registers", claimed: true},
+		{name: "with a guest who registers, after a kill", claimed: true, killed: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
 			inWorld(t, 10, func(t *testing.T, w *world) {
 				customer := w.register("an@example.test", func(c *magentotest.Customer) { c.Confirmation = "0123456789abcdef" })
 				order := w.guestOrder("an@example.test", "An")
 				w.settle()
 				w.run()
-				lost := w.account.Faults().Add(emulator.Fault{
-					Kind: emulator.Status, Status: 502, After: true, Method: http.MethodPut, PathContains: "/subprofiles/", Times: 2,
-				})
-				w.account.Faults().Add(emulator.Fault{Kind: emulator.Status, Status: 502, Method: http.MethodGet, PathContains: "/subprofiles/", Times: 100})
-				_, _ = w.engine(nil).Run(w.t.Context(), engine.Orders) // it is cut short
-				w.account.Faults().Clear()
-				if lost.Hits() == 0 {
-					t.Fatalf("%d answers were lost", lost.Hits())
+				if tc.killed {
+					w.diesAt(engine.PointSentItem)
+				} else {
+					w.losesAnswers()
+				}
+				if w.count(state.Order, state.Acknowledged) != 0 {
+					t.Fatal("the order's write has an outcome")
 				}
 				w.shop.Edit(customer, func(c *magentotest.Customer) {
-					if claimed {
+					if tc.claimed {
 						c.Confirmation = ""
 					}
 				})
-				if other := w.ids(1)[0]; !claimed {
+				if other := w.ids(1)[0]; !tc.claimed {
 					w.shop.EditOrder(order, func(o *magentotest.Order) { o.Guest, o.CustomerID = false, other })
 				}
 				for range 3 {
@@ -257,7 +266,7 @@ func TestPromise10_ARowWithoutAnOutcomeMovesWithItsOrder(t *testing.T) {
 				if n, m := len(w.account.Subprofiles(database, "Orders")), len(w.account.Subprofiles(database, "Orders_Items")); n != 1 || m != 1 {
 					t.Errorf("%d orders and %d lines", n, m)
 				}
-				if !claimed { // its only order is another's; the oracle knows no guest
+				if !tc.claimed { // its only order is another's; the oracle knows no guest
 					if err := w.account.RemoveProfile(w.profileOf(w.guestKey("an@example.test")).ID); err != nil {
 						t.Fatal(err)
 					}
@@ -265,5 +274,39 @@ func TestPromise10_ARowWithoutAnOutcomeMovesWithItsOrder(t *testing.T) {
 				w.ordersInStep()
 			})
 		})
+	}
+}
+
+// losesAnswers brings orders over while Copernica's answers about their rows are lost.
+func (w *world) losesAnswers() {
+	w.t.Helper()
+	lost := w.account.Faults().Add(emulator.Fault{
+		Kind: emulator.Status, Status: 502, After: true, Method: http.MethodPut, PathContains: "/subprofiles/", Times: 2,
+	})
+	w.account.Faults().Add(emulator.Fault{Kind: emulator.Status, Status: 502, Method: http.MethodGet, PathContains: "/subprofiles/", Times: 100})
+	_, _ = w.engine(nil).Run(w.t.Context(), engine.Orders) // it is cut short
+	w.account.Faults().Clear()
+	if lost.Hits() == 0 {
+		w.t.Fatalf("%d answers were lost", lost.Hits())
+	}
+}
+
+// diesAt brings orders over in a process that is killed at a point.
+func (w *world) diesAt(point engine.Point) {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(w.t.Context())
+	defer stop()
+	var dead atomic.Bool
+	_, _ = w.engine(func(cfg *engine.Config) {
+		cfg.Store = mortal{w.store, &dead}
+		cfg.TestHook = func(p engine.Point) {
+			if p == point {
+				dead.Store(true)
+				stop()
+			}
+		}
+	}).Run(ctx, engine.Orders)
+	if !dead.Load() {
+		w.t.Fatalf("the run never came to %s", point)
 	}
 }

@@ -103,28 +103,7 @@ func (r *run) owners(ctx context.Context, orders []*placed) (map[string]state.Re
 			it.owner, it.astray = owners[key], o.order.moved()
 		}
 	}
-	return profiles, r.strayed(ctx, orders)
-}
-
-// strayed notes below which profile a row may stand whose order has another one now.
-func (r *run) strayed(ctx context.Context, orders []*placed) error {
-	var rows []*intent
-	var keys []string
-	for _, o := range orders {
-		for _, it := range o.rows() {
-			if it.stray() {
-				rows, keys = append(rows, it), append(keys, it.before.Parent)
-			}
-		}
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	profiles, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
-	for _, it := range rows {
-		it.strayed = usable(profiles[it.before.Parent])
-	}
-	return err
+	return profiles, nil
 }
 
 // usable returns the id of a profile that Copernica has, or 0.

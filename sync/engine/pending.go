@@ -31,7 +31,8 @@ func (r *run) pending(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	goneOrders, err := r.singleOrders(ctx, orders, &page{})
+	again := &page{}
+	goneOrders, err := r.singleOrders(ctx, orders, again)
 	if err != nil {
 		return err
 	}
@@ -40,8 +41,18 @@ func (r *run) pending(ctx context.Context) error {
 		if r.cameBy(rec.Entity, rec.Key) == Customers {
 			return !slices.Contains(gonePeople, rec.SourceID)
 		}
-		return !slices.Contains(goneOrders, rec.SourceID)
+		return !slices.Contains(goneOrders, rec.SourceID) && !again.deserted(rec)
 	}))
+}
+
+// deserted reports whether a row is the profile of a guest whose order, as it was just read,
+// is somebody else's by now: no order makes the row any more.
+func (p *page) deserted(rec state.Record) bool {
+	return rec.Entity == state.Profile && slices.ContainsFunc(p.intents, func(it *intent) bool {
+		return it.entity == state.Order && it.row.SourceID == rec.SourceID && it.problem == nil && it.owner != nil
+	}) && !slices.ContainsFunc(p.intents, func(it *intent) bool {
+		return it.entity == state.Profile && it.row.Key == rec.Key || it.owner != nil && it.owner.key == rec.Key
+	})
 }
 
 // cameBy names the live stream that a row's record comes by in: all that is not a
@@ -179,7 +190,7 @@ func reread[T any](
 	return items, gone, err
 }
 
-// abandon settles rows whose record was deleted before their write had an outcome: a
+// abandon settles rows that no record makes any more, before their write had an outcome: a
 // row that did arrive stays known, for erasure to find it.
 func (r *run) abandon(ctx context.Context, gone []state.Record) error {
 	if len(gone) == 0 {

@@ -33,7 +33,6 @@ type intent struct {
 	problem error      // why the content cannot be delivered, if so
 	gone    bool       // the shop no longer has what the row was made of
 	owner   *owner     // the profile that the row stands below; nil for profiles
-	strayed int64      // the profile below which it may stand besides; 0: none
 	astray  bool       // its order had another profile before
 	claim   *claim     // the guest whom a customer turned out to be; nil: none
 
@@ -67,7 +66,8 @@ type facts struct {
 // makes no call and changes only the intent.
 func (it *intent) plan(f facts) {
 	rec := it.before
-	it.action, it.sendContent, it.sendConsent, it.rewrite, it.anywhere = nothing, false, false, false, false
+	it.action, it.sendContent, it.sendConsent, it.rewrite = nothing, false, false, false
+	it.anywhere = it.stray()
 	unsettled := it.known && (rec.State == state.Planned || rec.State == state.Unknown)
 	if it.lookFirst = unsettled; unsettled {
 		it.createNotYet = rec.NextAttempt
@@ -93,7 +93,7 @@ func (it *intent) plan(f facts) {
 		it.action, it.sendContent, it.sendConsent = create, true, it.consented()
 		// A row without an id had an unclean end, or was refused, and left who knows what.
 		it.lookFirst = it.known || f.adopting || it.claim != nil || it.astray
-		it.anywhere = it.owner != nil && it.before.CopernicaID == 0 && (f.adopting || it.astray)
+		it.anywhere = it.anywhere || it.owner != nil && it.before.CopernicaID == 0 && (f.adopting || it.astray)
 		return
 	}
 	// A row below a profile is looked for, since one that somebody removed takes a write

@@ -56,9 +56,6 @@ func (w *writer) deliver(ctx context.Context, it *intent) result {
 	w.cfg.TestHook(sending(it.entity))
 	defer w.cfg.TestHook(sent(it.entity))
 
-	if res, over := w.retrieve(ctx, it); over {
-		return res
-	}
 	switch {
 	case it.action == remove && it.before.CopernicaID != 0:
 		return w.remove(ctx, it)
