@@ -89,17 +89,20 @@ func (m *model) claimsSeen(data magentotest.Data) (claims map[string]string, any
 }
 
 // guestsClaimed notes the opt-outs of guests who became customers: they are the same
-// person's, and later than what that customer said in the shop before.
+// person's, and later than what that customer said in the shop before. A state that was
+// lost may leave the guest's profile where it is, and knows whose it was.
 func (m *model) guestsClaimed(profiles []copernicatest.Profile) {
 	for guest, at := range m.guestsOut {
 		there := false
 		for _, p := range profiles {
 			there = there || p.Fields["customer_id"] == guest
 		}
-		if there {
+		if there && !m.lost {
 			continue
 		}
-		delete(m.guestsOut, guest)
+		if !there {
+			delete(m.guestsOut, guest)
+		}
 		for key := range m.had[guest] {
 			c := m.consent[key]
 			switch {

@@ -171,7 +171,7 @@ func (m *model) judgeConsent() {
 		case book.must == out && (here || there):
 			m.wrongly("an opt-out was undone", "%s: the shop says %v, Copernica %q, %+v", key, here, shown[key], *book)
 		case book.must == in && (!here || !there):
-			m.wrongly("an opt-in was lost", "%s: the shop says %v, Copernica %q, %+v", key, here, shown[key], *book)
+			m.wrongly("an opt-in was lost", "%s: the shop says %v, Copernica %q, %+v\n%s", key, here, shown[key], *book, m.picture())
 		case here && !there, there && !here && !book.hand:
 			m.wrongly("the sides do not agree on consent", "%s: the shop says %v, Copernica %q, %+v", key, here, shown[key], *book)
 		}
