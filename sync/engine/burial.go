@@ -179,7 +179,7 @@ func (b *burial) handOver(ctx context.Context, key string, gone map[string]bool)
 		return false, err
 	}
 	b.guests[key] = nil
-	_, err = b.moveOrders(ctx, key)
+	_, _, err = b.moveOrders(ctx, key)
 	return true, err
 }
 

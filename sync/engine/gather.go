@@ -8,6 +8,7 @@ import (
 
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
@@ -20,7 +21,7 @@ func (r *run) gatherClaims(ctx context.Context) error {
 		return nil
 	}
 	for _, from := range r.parted {
-		if _, err := r.moveOrders(ctx, from); err != nil {
+		if _, _, err := r.moveOrders(ctx, from); err != nil {
 			return err
 		}
 	}
@@ -62,7 +63,7 @@ func (r *run) gather(ctx context.Context, guest state.Record) error {
 		return err
 	}
 	r.cfg.TestHook(PointClaiming)
-	moved, err := r.moveOrders(ctx, guest.Key)
+	moved, gone, err := r.moveOrders(ctx, guest.Key)
 	if err != nil {
 		return err
 	}
@@ -70,6 +71,12 @@ func (r *run) gather(ctx context.Context, guest state.Record) error {
 		return r.rehearsal.gather(ctx, r, guest)
 	}
 	r.cfg.TestHook(PointGathered)
+	if along, err := r.takeAlong(ctx, guest, customer, gone); err != nil || !along {
+		if err == nil {
+			err = r.putOff(ctx, guest)
+		}
+		return err
+	}
 	whole, err := r.gathered(ctx, guest, customer, moved)
 	for try := 0; err == nil && !whole && try < looks; try++ {
 		// A write may have had no answer.
@@ -113,7 +120,7 @@ func (r *run) keepRows(ctx context.Context, rows ...state.Record) error {
 }
 
 // putOff leaves a claim for later, ever more rarely: an order of the guest waits for an
-// operator, or is gone from the shop, or something else stands below the profile.
+// operator, or something else stands below the profile.
 func (r *run) putOff(ctx context.Context, guest state.Record) error {
 	const longest = 24 * time.Hour
 	wait := r.cfg.WriteTimeout
@@ -128,31 +135,36 @@ func (r *run) putOff(ctx context.Context, guest state.Record) error {
 }
 
 // moveOrders reads the orders below a profile from the shop again, which brings them
-// where they belong, and returns those that it found there.
-func (r *run) moveOrders(ctx context.Context, from string) (moved []state.Record, err error) {
+// where they belong, and returns those that it found there: those that the shop has, and
+// those that are gone from it.
+func (r *run) moveOrders(ctx context.Context, from string) (moved, gone []state.Record, err error) {
 	for after := ""; ; {
 		orders, err := r.cfg.Store.RecordsByParent(ctx, r.cfg.Pipeline, from, after, pendingAtOnce)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		var again []int64
-		for _, rec := range orders {
-			after = rec.Key
-			if rec.State != state.Removed {
-				moved = append(moved, rec)
-				again = append(again, rec.SourceID)
-			}
+		if len(orders) > 0 {
+			after = orders[len(orders)-1].Key
 		}
-		items, err := r.ordersOf(ctx, again)
+		more := len(orders) == pendingAtOnce
+		orders = slices.DeleteFunc(orders, func(rec state.Record) bool { return rec.State == state.Removed })
+		items, err := r.ordersOf(ctx, sourceIDs(orders))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		for _, rec := range orders {
+			if slices.ContainsFunc(items, func(o magento.Item[magento.Order]) bool { return o.ID == rec.SourceID }) {
+				moved = append(moved, rec)
+			} else {
+				gone = append(gone, rec)
+			}
 		}
 		p := &page{}
 		if err := r.single(ctx, p, len(items), func() error { return r.prepareOrders(ctx, p, items) }); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if len(orders) < pendingAtOnce {
-			return moved, nil
+		if !more {
+			return moved, gone, nil
 		}
 	}
 }
@@ -187,11 +199,7 @@ func (r *run) standBelow(ctx context.Context, customer state.Record, orders []st
 	if len(orders) == 0 {
 		return true, nil
 	}
-	ids := make([]int64, len(orders))
-	for i, rec := range orders {
-		ids[i] = rec.SourceID
-	}
-	lines, err := r.cfg.Store.RecordsBySource(ctx, r.cfg.Pipeline, state.Item, ids)
+	lines, err := r.cfg.Store.RecordsBySource(ctx, r.cfg.Pipeline, state.Item, sourceIDs(orders))
 	if err != nil {
 		return false, err
 	}
@@ -300,7 +308,7 @@ func (e *Engine) Unclaim(ctx context.Context, guest string) (Report, error) {
 			}
 		}
 		// Also of a claim that was undone before: that may have been cut short.
-		_, err = r.moveOrders(ctx, customer)
+		_, _, err = r.moveOrders(ctx, customer)
 		return err
 	})
 }
