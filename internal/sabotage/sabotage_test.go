@@ -167,7 +167,7 @@ func orderDefects() []defect {
 		},
 		{
 			name: "an order that moved stands twice",
-			file: "sync/engine/writer.go", old: "		return w.leave(ctx, it, res)\n", new: "		return res\n",
+			file: "sync/engine/writer.go", old: "		return w.leave(ctx, it, old, res)\n", new: "		return res\n",
 			seen: test("./sync/engine", "TestAnOrderThatGets"),
 		},
 	}
