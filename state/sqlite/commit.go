@@ -32,16 +32,8 @@ const (
 		ON CONFLICT (pipeline, key) DO UPDATE SET hash = excluded.hash, website = excluded.website, claims = excluded.claims`
 )
 
-// each runs one statement, prepared once, for every row.
+// each runs one statement for every row.
 func each[T any](ctx context.Context, tx *sql.Tx, query string, rows []T, args func(T) []any) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	stmt, err := tx.PrepareContext(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer stmt.Close() //nolint:errcheck // its errors were those of the executions
 	// The driver watches a context that can be cancelled with a goroutine for every
 	// execution; looking between them is enough, since each takes microseconds.
 	steady := context.WithoutCancel(ctx)
@@ -49,7 +41,7 @@ func each[T any](ctx context.Context, tx *sql.Tx, query string, rows []T, args f
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := stmt.ExecContext(steady, args(row)...); err != nil {
+		if _, err := tx.ExecContext(steady, query, args(row)...); err != nil {
 			return err
 		}
 	}

@@ -56,9 +56,7 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 	}()
 	// The reader comes first: it changes nothing in a file that turns out not to be ours,
 	// and no key is asked for it.
-	if s.reader, err = pool(dataSource(cfg.Path, busyTimeout, url.Values{}, "query_only(1)", "cache_size(-512)"), readers); err != nil {
-		return nil, err
-	}
+	s.reader = pool(dataSource(cfg.Path, busyTimeout, url.Values{}, "query_only(1)", "cache_size(-512)"), readers)
 	if found {
 		if err := ours(ctx, s.reader); err != nil {
 			return nil, fmt.Errorf("open the state %s: %w", cfg.Path, err)
@@ -82,26 +80,21 @@ func openFile(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := migrateFile(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", cfg.Path, err)
 	}
-	if s.writer, err = writerPool(cfg.Path, busySlice); err != nil {
-		return nil, err
-	}
+	s.writer = writerPool(cfg.Path, busySlice)
 	return s, nil
 }
 
 // writerPool opens the pool through which a process writes. The caches are small, so
 // that a large state takes no more memory than a small one: the file is in the
 // machine's own cache anyway.
-func writerPool(path string, wait time.Duration) (*sql.DB, error) {
+func writerPool(path string, wait time.Duration) *sql.DB {
 	return pool(dataSource(path, wait, url.Values{"_txlock": {"immediate"}},
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1024)"), 1)
 }
 
 // migrateFile brings the tables of a file to this program's version.
 func migrateFile(ctx context.Context, cfg Config) error {
-	db, err := writerPool(cfg.Path, busyTimeout)
-	if err != nil {
-		return err
-	}
+	db := writerPool(cfg.Path, busyTimeout)
 	from, to, err := migrate(ctx, db)
 	if err == nil && from != to {
 		cfg.Log.InfoContext(ctx, "state migrated", "path", cfg.Path, "from", from, "to", to)
@@ -147,10 +140,7 @@ func createFile(ctx context.Context, path string, box *seal.Box) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("create the state: %w", err)
 	}
-	db, err := pool(dataSource(building, busyTimeout, url.Values{"_txlock": {"immediate"}}, "synchronous(FULL)"), 1)
-	if err != nil {
-		return err
-	}
+	db := pool(dataSource(building, busyTimeout, url.Values{"_txlock": {"immediate"}}, "synchronous(FULL)"), 1)
 	if err := errors.Join(create(ctx, db, box), db.Close()); err != nil {
 		return err
 	}

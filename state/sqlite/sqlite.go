@@ -223,9 +223,7 @@ func openMemory(ctx context.Context, cfg Config) (*Store, error) {
 	// SQLite's memdb shares a database among the connections that give its name.
 	dsn := dataSource("/"+rand.Text(), busyTimeout, url.Values{"vfs": {"memdb"}, "_txlock": {"immediate"}},
 		"foreign_keys(1)", "journal_mode(MEMORY)", "synchronous(OFF)")
-	if s.writer, err = pool(dsn, 2); err != nil {
-		return nil, err
-	}
+	s.writer = pool(dsn, 2)
 	if s.keeper, err = s.writer.Conn(ctx); err != nil {
 		return nil, explain(ctx, "open a state in memory", err)
 	}
@@ -245,15 +243,4 @@ func openMemory(ctx context.Context, cfg Config) (*Store, error) {
 func dataSource(path string, wait time.Duration, query url.Values, pragmas ...string) string {
 	query["_pragma"] = append([]string{fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds())}, pragmas...)
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
-}
-
-// pool opens a pool that keeps its connections until it is closed.
-func pool(dsn string, connections int) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("open the state: %w", err)
-	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return db, nil
 }
