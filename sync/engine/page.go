@@ -162,11 +162,9 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 			continue
 		}
 		rec := r.dated(it.record(state.Planned))
-		// A key left planned by an unclean end keeps its own time: its write may
-		// still be under way.
-		if !it.lookFirst || it.createNotYet.IsZero() {
-			rec.PlannedAt, rec.NextAttempt = now, now.Add(r.cfg.WriteTimeout)
-		}
+		// Also of a key that an unclean end left: whoever comes after this process waits for
+		// its write, which is never before what it waits for itself.
+		rec.PlannedAt, rec.NextAttempt = now, now.Add(r.cfg.WriteTimeout)
 		planned = append(planned, rec)
 	}
 	if err := r.cfg.Store.Plan(ctx, r.tenure.current(), planned); err != nil {
