@@ -99,8 +99,9 @@ func TestFaults(t *testing.T) {
 		check := func(t *testing.T, client *http.Client, url string, settle func()) {
 			t.Helper()
 			var p peer
-			tt.fault.Name = "planned"
-			handle := p.faults.Add(tt.fault)
+			fault := tt.fault
+			fault.Name = "planned"
+			handle := p.faults.Add(fault)
 			h := p.handler()
 			if client == nil {
 				client = &http.Client{Transport: emulator.Transport(h)}

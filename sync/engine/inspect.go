@@ -314,7 +314,8 @@ func (r *run) parents(ctx context.Context, rows []state.Record) (map[string]stat
 }
 
 // strange reports rows with keys of this shop that the ledger does not know at their
-// place: doubles of rows that it knows elsewhere, and rows of nobody.
+// place: doubles of rows that it knows elsewhere, and rows of nobody. A claim that an older
+// copy of the state has for finished is opened again by a repair.
 func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Inspection) error {
 	keys := make([]string, len(rows))
 	for i, row := range rows {
@@ -325,6 +326,7 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 		return err
 	}
 	var doubles []state.Double
+	var open []state.Record
 	for _, row := range rows {
 		rec, ok := known[row.row.Key]
 		found := Finding{Deviation: Orphaned, Entity: e, Key: row.row.Key, CopernicaID: row.id}
@@ -339,6 +341,12 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 					continue // its write is under way, or will find this row by its key
 				}
 				found.Deviation = Orphaned
+				if rec.State == state.Claimed && r.writer.adopting && in.Repair {
+					// An older copy does not know that the claim was undone since, or made
+					// later: it is open again, and the next run finishes it.
+					rec.CopernicaID, found.Repaired = row.id, true
+					open = append(open, rec)
+				}
 			}
 			doubles = append(doubles, state.Double{Entity: e, Key: row.row.Key, CopernicaID: row.id, SeenAt: r.cfg.Now()})
 		}
@@ -347,7 +355,7 @@ func (r *run) strange(ctx context.Context, e state.Entity, rows []shown, in Insp
 	if len(doubles) == 0 {
 		return nil
 	}
-	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Doubles: doubles})
+	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Doubles: doubles, Records: open})
 	return err
 }
 

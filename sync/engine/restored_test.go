@@ -226,3 +226,34 @@ func TestAResyncOfConsentIsCutShort(t *testing.T) {
 		}
 	})
 }
+
+// A claim was undone after the copy was made that is restored: the copy makes it again, with
+// one row for each order, and one profile.
+func TestPromise17_ARestoredStateMakesAnUndoneClaimAgain(t *testing.T) {
+	inWorld(t, 3, func(t *testing.T, w *world) {
+		save, restore := w.inFile()
+		w.guestOrder("anna@example.test", "Anna")
+		w.guestOrder("anna@example.test", "Anna")
+		w.both()
+		w.register("anna@example.test", nil)
+		w.both()
+		save()
+		guest := w.guestKey("anna@example.test")
+		if _, err := w.engine(nil).Unclaim(t.Context(), guest); err != nil {
+			t.Fatal(err)
+		}
+		restore()
+		r := w.addResync(engine.ResyncRequest{Stream: engine.ConsentSweep})
+		w.resync(r.ID, engine.Budget{})
+		w.settle()
+		w.both()
+		if _, err := w.engine(nil).Inspect(t.Context(), engine.Inspection{Repair: true}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			time.Sleep(26 * time.Hour)
+			w.both()
+		}
+		w.ordersInStep()
+	})
+}
