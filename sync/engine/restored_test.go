@@ -257,3 +257,24 @@ func TestPromise17_ARestoredStateMakesAnUndoneClaimAgain(t *testing.T) {
 		w.ordersInStep()
 	})
 }
+
+// A guest becomes a customer while the state is lost: nobody knows of their claim, and their
+// profile goes all the same.
+func TestPromise17_ALostStateFinishesAClaimThatItNeverKnew(t *testing.T) {
+	inWorld(t, 3, func(t *testing.T, w *world) {
+		w.guestOrder("anna@example.test", "Anna")
+		w.guestOrder("anna@example.test", "Anna")
+		w.both()
+		w.newState()
+		w.register("anna@example.test", nil)
+		w.both()
+		if _, err := w.engine(nil).Inspect(t.Context(), engine.Inspection{Repair: true}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			time.Sleep(26 * time.Hour)
+			w.both()
+		}
+		w.ordersInStep()
+	})
+}
