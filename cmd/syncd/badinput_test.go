@@ -172,14 +172,14 @@ func TestBadInput(t *testing.T) {
 
 		// The database.
 		{
-			name: "no such database", spoil: set("COPERNICA_DATABASE", "Nowhere"),
+			name: "no such database", fresh: true, spoil: set("COPERNICA_DATABASE", "Nowhere"),
 			mend: set("COPERNICA_DATABASE", copernicatest.DatabaseName),
 			code: exitConfiguration, says: []string{"SYNCD_COPERNICA_DATABASE is Nowhere, ", "but Magento: set it to one of these, or run `syncd provision --create-database`"},
 		},
 		{
-			name: "no database with the id", spoil: set("COPERNICA_DATABASE", "4711"),
+			name: "another database than the state's", spoil: set("COPERNICA_DATABASE", "4711"),
 			mend: set("COPERNICA_DATABASE", copernicatest.DatabaseName),
-			code: exitConfiguration, says: []string{"SYNCD_COPERNICA_DATABASE is 4711, ", "no database of that id, but Magento: set it to one of these"},
+			code: exitConfiguration, says: []string{"SYNCD_COPERNICA_DATABASE is 4711, ", "no such database: this state belongs to Copernica database ", "set it back to Magento"},
 		},
 		{
 			name: "the key field is missing", fresh: true, spoil: dropField("customer_id"), mend: provision,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ type checkCommand struct {
 
 // Help is shown by `syncd check --help`.
 func (*checkCommand) Help() string {
-	return "Nothing is written but a mark in the state, and a file beside that of the tombstones, which are taken away again. A peer that hangs is waited for 10 seconds. " +
+	return "Nothing is written but a mark in the state, a file beside that of the tombstones, and one where the first run will make the state, which are taken away again. A peer that hangs is waited for 10 seconds. " +
 		"Ends with 0 when nothing failed; warnings fail nothing."
 }
 
@@ -48,6 +49,7 @@ func (c *checkCommand) Run(ctx context.Context, a *app) error {
 	own, closeStore := v.stateChecks()
 	first := doctor.Run(ctx, checkTime, own...)
 	v.settle()
+	v.unopened = v.store == nil && !first.OK()
 	peers := doctor.Run(ctx, checkTime, append(v.shopChecks(ctx), v.accountChecks(ctx)...)...)
 	report.Results = append(append(report.Results, first.Results...), peers.Results...)
 	err := errors.Join(context.Cause(ctx), closeStore())
@@ -83,6 +85,8 @@ type visit struct {
 
 	opening sync.Mutex // held while a state that was opened is taken over
 	settled bool       // its checks are over: one that opens now is too late
+
+	unopened bool // there may be a state, and it could not be opened
 }
 
 // settings are results already: nothing is waited for.
@@ -157,9 +161,7 @@ func (v *visit) erasure(mistakes []doctor.Result) doctor.Finding {
 			return doctor.Wrong("", "%s", err)
 		}
 		if err := writableFolder(filepath.Dir(v.cfg.Tombstones)); err != nil {
-			return doctor.Wrong("create the folder for the user that syncd runs as, or name another file; the units of deploy/systemd make "+
-				"/var/lib/syncd-tombstones/SHOP, and in a unit of your own StateDirectory= or ReadWritePaths= allows it",
-				"SYNCD_TOMBSTONE_FILE cannot be written in %s: %s", filepath.Dir(v.cfg.Tombstones), err)
+			return doctor.Wrong(tombstoneFolder, "SYNCD_TOMBSTONE_FILE cannot be written in %s: %s", filepath.Dir(v.cfg.Tombstones), err)
 		}
 		return doctor.Good("%s, and %s keeps who was erased", v.cfg.Erasure, v.cfg.Tombstones)
 	case v.cfg.Erasure == config.EraseRemove || v.cfg.Erasure == config.EraseBlank:
@@ -185,6 +187,26 @@ func writableFolder(path string) error {
 	return errors.Join(mark.Close(), os.Remove(mark.Name())) //nolint:gosec // the file that was made a line above
 }
 
+// roomFor tries whether a state that is not there yet can be made: whether the folder it
+// belongs in, or the nearest that there is, can be written to.
+func roomFor(cfg config.Config) error {
+	path, err := cfg.StatePath()
+	if _, server := cfg.StateServer(); server || err != nil || path == "" {
+		return nil // a server has none, and a mistake in the settings is told elsewhere
+	}
+	folder := filepath.Dir(path)
+	for {
+		if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) || folder == filepath.Dir(folder) {
+			break
+		}
+		folder = filepath.Dir(folder)
+	}
+	if err := writableFolder(folder); err != nil {
+		return noRoom(path, fmt.Errorf("%s: %w", folder, err))
+	}
+	return nil
+}
+
 func (v *visit) schedules() []doctor.Schedule {
 	return []doctor.Schedule{
 		{Stream: "customers", Off: v.cfg.Schedule.Customers.Off(), Next: v.cfg.Schedule.Customers.Next},
@@ -206,6 +228,8 @@ func (v *visit) stateChecks() ([]doctor.Check, func() error) {
 	sealed := "SYNCD_ENCRYPTION_KEY"
 	if v.cfg.EncryptionKey.IsZero() {
 		sealed = "the key file beside it"
+	} else if slices.ContainsFunc(v.app.environ, func(pair string) bool { return strings.HasPrefix(pair, sealed+"_FILE=") && !strings.HasSuffix(pair, "=") }) {
+		sealed += "_FILE"
 	}
 	checks := doctor.Store{
 		Open: func(ctx context.Context) (state.Store, error) {
@@ -215,6 +239,7 @@ func (v *visit) stateChecks() ([]doctor.Check, func() error) {
 			}
 			return store, v.take(store)
 		},
+		Room:  func() error { return roomFor(v.cfg) },
 		Place: v.cfg.StatePlace(), Shop: v.cfg.Shop, Sealed: sealed, Now: v.app.now,
 	}
 	return checks.Checks(), closeStore
@@ -283,7 +308,7 @@ func (v *visit) shopChecks(ctx context.Context) []doctor.Check {
 	}
 	shop := doctor.Shop{
 		Client: client, Watch: watch, Now: v.app.now,
-		PageSize: v.cfg.Magento.PageSize, Orders: !v.cfg.Schedule.Orders.Off(),
+		Unopened: v.unopened, PageSize: v.cfg.Magento.PageSize, Orders: !v.cfg.Schedule.Orders.Off(),
 		WriteBack: v.cfg.WriteBack.On() && !v.cfg.Consent.Off() && !v.cfg.Schedule.Customers.Off(),
 	}
 	if v.store != nil {

@@ -156,6 +156,17 @@ func TestCheckFinds(t *testing.T) {
 		"the state of another shop": {
 			ran: true, spoil: set("SHOP", "other"), what: "state/shop code failure", says: []string{"SYNCD_SHOP"},
 		},
+		"no room for the state": {
+			spoil: func(s *stage) {
+				file := filepath.Join(s.environ["HOME"], "file")
+				s.must(os.WriteFile(file, nil, 0o600))
+				s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + file + "/below/state.db"
+			},
+			what: "state/place failure", says: []string{"SYNCD_DATABASE_URL leads to ", "cannot keep the state"},
+		},
+		"a wrong database after a run": {
+			ran: true, spoil: set("COPERNICA_DATABASE", "Magneto"), what: "copernica/database failure", says: []string{"set SYNCD_COPERNICA_DATABASE back to Magento", "belongs to Copernica database"},
+		},
 		"a file that is no state": {
 			spoil: func(s *stage) {
 				s.must(os.MkdirAll(filepath.Dir(s.statePath()), 0o700))

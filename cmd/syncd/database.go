@@ -12,12 +12,20 @@ import (
 
 // openDatabase opens the configured database. That it is missing says what the account
 // has instead: a misspelt name is likelier than one that was never created.
-func openDatabase(ctx context.Context, client *copernica.Client, nameOrID string) (*copernica.Database, error) {
+// What the state belongs to is empty before its first run.
+func openDatabase(ctx context.Context, client *copernica.Client, nameOrID, target string) (*copernica.Database, error) {
 	db, err := client.Database(ctx, nameOrID)
 	if err == nil || !errors.Is(err, copernica.ErrNoDatabase) {
 		return db, err
 	}
 	existing, unlisted := client.Databases(ctx)
+	if target != "" {
+		return nil, &noDatabaseError{&config.Error{
+			Variable: config.Prefix + "COPERNICA_DATABASE",
+			Problem: fmt.Sprintf("is %s, and the account has no such database: this state belongs to %s for good, so set it back%s",
+				nameOrID, target, named(existing, target)),
+		}, err}
+	}
 	if unlisted != nil {
 		return nil, err // which says what to do, without the names
 	}
@@ -51,6 +59,16 @@ func noDatabase(nameOrID string, existing []copernica.DatabaseInfo) *config.Erro
 		e.Problem = fmt.Sprintf("is %s, and the account has no database at all: run `syncd provision`, which creates it", nameOrID)
 	}
 	return e
+}
+
+// named names the database that a state belongs to, if it is there.
+func named(existing []copernica.DatabaseInfo, target string) string {
+	for _, d := range existing {
+		if fmt.Sprintf("Copernica database %d", d.ID) == target {
+			return " to " + d.Name
+		}
+	}
+	return ""
 }
 
 // databaseNames lists the names of databases for a message.

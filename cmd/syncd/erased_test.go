@@ -111,6 +111,10 @@ func TestPromise19_ANewStateTakesTheTombstonesOver(t *testing.T) {
 	s.ends(exitDone, s.run("run", "customers"))
 	s.environ["SYNCD_TOMBSTONE_FILE"] = stones
 	s.ends(exitConfiguration, s.run("run", "customers"), "SYNCD_TOMBSTONE_FILE", "tells of another state of this shop")
+	// What cannot be written is told before anything is.
+	s.environ["SYNCD_TOMBSTONE_FILE"] = filepath.Join(filepath.Dir(stones), "none", "tombstones")
+	s.ends(exitConfiguration, s.run("run", "customers"), "SYNCD_TOMBSTONE_FILE cannot be used: it cannot be written in ", "create the folder")
+	s.environ["SYNCD_TOMBSTONE_FILE"] = stones
 	s.environ["SYNCD_ENCRYPTION_KEY"] = seal.NewKey()
 	s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + filepath.Join(t.TempDir(), "third.db")
 	s.ends(exitConfiguration, s.run("run", "customers"), "SYNCD_TOMBSTONE_FILE", "was written with another SYNCD_ENCRYPTION_KEY")

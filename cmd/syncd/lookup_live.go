@@ -54,7 +54,7 @@ func (a *app) openLive(ctx context.Context, cfg config.Config, store state.Store
 }
 
 func (l *live) open(ctx context.Context, cfg config.Config, account *copernica.Client, target string) (err error) {
-	if l.db, err = openDatabase(ctx, account, cfg.Copernica.Database); err != nil {
+	if l.db, err = openDatabase(ctx, account, cfg.Copernica.Database, target); err != nil {
 		return err
 	}
 	if have := fmt.Sprintf("Copernica database %d", l.db.ID()); target != "" && have != target {

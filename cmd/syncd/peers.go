@@ -164,15 +164,20 @@ func (a *app) openStore(ctx context.Context, cfg config.Config, log *slog.Logger
 	store, err := sqlite.Open(ctx, sqlite.Config{Path: path, EncryptionKey: key, Now: a.now, Log: log})
 	// The errors of the key file and of the lock files say what to do about them.
 	if refused, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(err, state.ErrKey) && !is[*sqlite.OwnerError](err) {
-		return nil, &config.Error{
-			Variable: config.Prefix + "DATABASE_URL",
-			Problem:  fmt.Sprintf("leads to %s, where this user cannot keep the state (%s): give the user that directory, or name another place", path, refused),
-		}
+		return nil, noRoom(path, refused)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return store, nil
+}
+
+// noRoom says that the state cannot be kept where the settings have it.
+func noRoom(path string, why error) *config.Error {
+	return &config.Error{
+		Variable: config.Prefix + "DATABASE_URL",
+		Problem:  fmt.Sprintf("leads to %s, where this user cannot keep the state (%s): give the user that directory, or name another place", path, why),
+	}
 }
 
 // noStateError is a state that no run has made yet.

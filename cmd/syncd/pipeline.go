@@ -60,7 +60,17 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 		Pipeline: cfg.Shop,
 		Shop:     shop,
 		Open: func(ctx context.Context) (engine.Database, error) {
-			return openDatabase(ctx, account, cfg.Copernica.Database)
+			known, err := store.Pipelines(ctx)
+			if err != nil {
+				return nil, err
+			}
+			target := ""
+			for _, p := range known {
+				if p.Name == cfg.Shop {
+					target = p.Target
+				}
+			}
+			return openDatabase(ctx, account, cfg.Copernica.Database, target)
 		},
 		SameShop: a.sameShop(store, shop.Address(), a.newAddress),
 		Store:    store,

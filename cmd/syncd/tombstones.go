@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/internal/seal"
@@ -33,6 +34,10 @@ func keyOfPersons(ctx context.Context, store state.Store) (key []byte, taken boo
 	return store.Hasher().Key(personsKey), false, nil
 }
 
+// tombstoneFolder says what to do about a folder that no tombstone file can be written in.
+const tombstoneFolder = "create the folder for the user that syncd runs as, or name another file; the units of deploy/systemd make " +
+	"/var/lib/syncd-tombstones/SHOP, and in a unit of your own StateDirectory= or ReadWritePaths= allows it"
+
 // openTombstones opens the configured tombstone file, nil when there is none, and has the
 // state and the file hash alike: a new state takes over the key of the file that an earlier
 // one left.
@@ -50,6 +55,11 @@ func openTombstones(ctx context.Context, cfg config.Config, log *slog.Logger, st
 	file, err := tombstone.New(tombstone.Config{Path: cfg.Tombstones, Pipeline: cfg.Shop, Box: box, Log: log})
 	if err != nil {
 		return nil, refuse(err.Error())
+	}
+	if _, looking := store.(unsettled); !looking { // who only looks adds nothing to it
+		if err := writableFolder(filepath.Dir(cfg.Tombstones)); err != nil {
+			return nil, refuse(fmt.Sprintf("it cannot be written in %s (%s): %s", filepath.Dir(cfg.Tombstones), err, tombstoneFolder))
+		}
 	}
 	key, taken, err := keyOfPersons(ctx, store)
 	if err != nil {

@@ -121,6 +121,15 @@ func (a *Account) noDatabase(ctx context.Context) Finding {
 	if err != nil {
 		return accountError(err)
 	}
+	if a.Target != "" {
+		fix := "set SYNCD_COPERNICA_DATABASE back"
+		for _, d := range all {
+			if fmt.Sprintf("Copernica database %d", d.ID) == a.Target {
+				fix += " to " + d.Name
+			}
+		}
+		return Wrong(fix, "the account has no database %s, and this state belongs to %s for good", a.Database, a.Target)
+	}
 	if len(all) == 0 {
 		return Wrong("run `syncd provision`, which creates it", "the account has no database %s, and no other", a.Database)
 	}

@@ -29,6 +29,8 @@ type Shop struct {
 	WriteBack bool
 	// Same reports whether the state was made with this shop; nil: nobody knows.
 	Same func(context.Context) error
+	// Unopened says that there is a state, which could not be opened, so that Same is nil.
+	Unopened bool
 
 	told        string // what the shop says of its version
 	permissions []magento.Permission
@@ -82,7 +84,10 @@ func (s *Shop) address(ctx context.Context) Finding {
 
 // same makes sure that the state does not belong to a shop at another address.
 func (s *Shop) same(ctx context.Context) Finding {
-	if s.Same == nil {
+	switch {
+	case s.Same == nil && s.Unopened:
+		return Unneeded("not tried: the state could not be opened")
+	case s.Same == nil:
 		return Unneeded("there is no state yet")
 	}
 	if err := s.Same(ctx); err != nil {

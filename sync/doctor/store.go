@@ -14,6 +14,8 @@ type Store struct {
 	// Open opens the state. It returns a nil store and no error where no run has made
 	// one yet. It is called once; who gave it closes the store.
 	Open func(context.Context) (state.Store, error)
+	// Room says why the first run could not make the state there; nil: that is not tried.
+	Room func() error
 	// Place says where the state is, without a secret.
 	Place string
 	// Shop is the code of the shop, the pipeline's name.
@@ -61,6 +63,11 @@ func (s *Store) place(ctx context.Context) Finding {
 	case s.reason != nil:
 		return Wrong("", "%s", s.reason)
 	case s.store == nil:
+		if s.Room != nil {
+			if err := s.Room(); err != nil {
+				return Wrong("", "%s", err)
+			}
+		}
 		return Good("%s, where there is no state yet: the first run makes it", s.Place)
 	default:
 		return Good("%s, tables of this version", s.Place)

@@ -26,6 +26,7 @@ func (readOnly) SetMark(context.Context, string, time.Time) error {
 func TestStates(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
+		room  error
 		open  func(context.Context, state.Store) (state.Store, error)
 		spoil func(*testing.T, state.Store)
 		want  []string
@@ -47,6 +48,17 @@ func TestStates(t *testing.T) {
 				"writable skipped: not tried: there is no state yet",
 				"shop code skipped: not tried: there is no state yet",
 				"writer skipped: not tried: there is no state yet",
+			},
+		},
+		"none, and no room": {
+			room: errors.New("nobody may write there"),
+			open: func(context.Context, state.Store) (state.Store, error) { return nil, nil },
+			want: []string{
+				"place failure: nobody may write there",
+				"encryption key skipped: not tried: place failed",
+				"writable skipped: not tried: place failed",
+				"shop code skipped: not tried: place failed",
+				"writer skipped: not tried: place failed",
 			},
 		},
 		"a wrong encryption key": {
@@ -117,6 +129,7 @@ func TestStates(t *testing.T) {
 						}
 						return store, nil
 					},
+					Room:  func() error { return c.room },
 					Place: "here", Shop: "shop", Sealed: "the key file", Now: time.Now,
 				}
 				var got []string
