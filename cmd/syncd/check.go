@@ -228,7 +228,9 @@ func (v *visit) stateChecks() ([]doctor.Check, func() error) {
 	sealed := "SYNCD_ENCRYPTION_KEY"
 	if v.cfg.EncryptionKey.IsZero() {
 		sealed = "the key file beside it"
-	} else if slices.ContainsFunc(v.app.environ, func(pair string) bool { return strings.HasPrefix(pair, sealed+"_FILE=") && !strings.HasSuffix(pair, "=") }) {
+	} else if slices.ContainsFunc(v.app.environ, func(pair string) bool {
+		return strings.HasPrefix(pair, sealed+"_FILE=") && !strings.HasSuffix(pair, "=")
+	}) {
 		sealed += "_FILE"
 	}
 	checks := doctor.Store{

@@ -92,8 +92,8 @@ func (r *claimsReport) printClaims(b *bytes.Buffer, asked *claimsList) {
 }
 
 func (r *claimsReport) printUndone(b *bytes.Buffer, asked *claimsList) {
-	fmt.Fprintf(b, "%s of shop %q: these guests are not these customers, and keep a profile of their own\n\n",
-		plural(r.Undone, "1 claim was undone", grouped(r.Undone)+" claims were undone"), r.Shop)
+	fmt.Fprintf(b, "%s of shop %q %s undone: these guests are not these customers, and keep a profile of their own\n\n",
+		counted(r.Undone, "claim"), r.Shop, plural(r.Undone, "was", "were"))
 	table(b, func(row func(cells ...any)) {
 		row("guest", "is not", "guest's profile")
 		for _, c := range r.Claims {

@@ -87,8 +87,14 @@ func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 		fmt.Fprintf(b, "%s: nothing to read, no call to Copernica\n", stream)
 		return
 	}
-	fmt.Fprintf(b, "%s would be: %s; about %s to Copernica, about %s\n",
-		stream, tally(p.Stream, n), counted(p.Calls, "call"), minutes(p.Time))
+	calls := "no call"
+	if p.Calls > 0 {
+		calls = "about " + counted(p.Calls, "call")
+	}
+	fmt.Fprintf(b, "%s would be: %s; %s to Copernica, about %s\n", stream, tally(p.Stream, n), calls, minutes(p.Time))
+	if p.Adopting && n.Created > 0 {
+		fmt.Fprintf(b, "  up to %s created: Copernica has rows of this shop that the state does not know; each is looked up first, and what is there is taken over\n", grouped(n.Created))
+	}
 	if n.Claimed > 0 && n.Removed > 0 {
 		fmt.Fprintf(b, "  orders of guests found to be customers are made anew below the customer's profile, which counts as created; then the guest's is removed\n")
 	}

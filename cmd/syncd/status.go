@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -224,6 +225,7 @@ type statusSweep struct {
 	ID            int64      `json:"id"`             // the round has come up to it; of the shop
 	Due           time.Time  `json:"due"`            // the next slice
 	Problem       string     `json:"problem"`        // what stopped the last slice
+	ProblemAt     *time.Time `json:"problem_at"`     // when that was; null: nothing did
 }
 
 // sweep adds the sweeps that the settings ask for; consent is the true period of that for
@@ -254,8 +256,8 @@ func (s *status) sweep(o state.Overview, cfg config.Config, consent time.Duratio
 			one.Due = next.UTC()
 		}
 		for _, run := range o.LastRuns {
-			if run.Stream == name {
-				one.Problem = run.Problem
+			if run.Stream == name && run.Problem != "" {
+				one.Problem, one.ProblemAt = run.Problem, optional(cmp.Or(run.Ended, run.Started))
 			}
 		}
 		s.Sweeps = append(s.Sweeps, one)

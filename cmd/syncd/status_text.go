@@ -49,7 +49,7 @@ func (s *status) print(w io.Writer) error {
 		}
 		line(name, "%s", sweep.words(s.At))
 		if sweep.Problem != "" {
-			line("", "  stopped: %s", sweep.Problem)
+			line("", "  stopped %s: %s", ago(sweep.ProblemAt, s.At), sweep.Problem)
 		}
 	}
 	if len(s.Sweeps) > 0 {

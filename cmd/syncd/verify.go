@@ -81,6 +81,7 @@ func (c *verifyCommand) verify(ctx context.Context, a *app, cfg config.Config, s
 	}
 	found := c.look(ctx, p.engine, streams, report)
 	bar.end()
+	report.keep()
 	if ctx.Err() != nil && errors.Is(found, context.Canceled) {
 		found = errors.New("stopped: what was not looked at yet is not told")
 	}

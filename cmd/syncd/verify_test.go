@@ -278,6 +278,14 @@ func TestVerifyTellsWhatItLookedAt(t *testing.T) {
 	if out = p.run("verify", "--sample", "2"); !strings.Contains(out.stdout, "a sample: 2 random places on each side") {
 		t.Errorf("a sample:\n%s", out.stdout)
 	}
+	var whole, sample verifyReport
+	p.must(json.Unmarshal([]byte(p.run("verify", "--json").stdout), &whole))
+	p.must(json.Unmarshal([]byte(p.run("verify", "--sample", "50", "--json").stdout), &sample))
+	for i, part := range sample.Looked {
+		if part.Read > whole.Looked[i].Read {
+			t.Errorf("a sample of a small shop looks at %d of %d: %s", part.Read, whole.Looked[i].Read, part.What)
+		}
+	}
 	if out = p.run("verify", "--sample", "2", "--repair"); out.code != exitConfiguration || !strings.Contains(out.stderr, "leave --sample out") {
 		t.Errorf("a sample that is to be repaired: %+v", out)
 	}
@@ -287,6 +295,33 @@ func TestVerifyTellsWhatItLookedAt(t *testing.T) {
 		t.Errorf("a repair, which needs no second look at what was in step:\n%s", out.stdout)
 	}
 	p.compare()
+}
+
+// Of a row that is gone and has doubles, none is said to be too many: whoever removed them
+// all would remove the last.
+func TestVerifyKeepsTheLastOfARow(t *testing.T) {
+	t.Parallel()
+	p := plant(t, magentotest.Config{Customers: 20})
+	double := func(key string) (ours, other int64) {
+		ours = p.profile(key)
+		other, err := p.account.AddProfile(copernicatest.DatabaseName, map[string]string{"customer_id": key})
+		p.must(err)
+		return ours, other
+	}
+	gone, stays := fmt.Sprint("shop-c", p.customers[0].ID), fmt.Sprint("shop-c", p.customers[1].ID)
+	lost, _ := double(gone)
+	ours, _ := double(stays)
+	p.must(p.account.RemoveProfile(lost))
+	p.run("verify").says(t, fmt.Sprintf("%d was ours and is gone: keep this one", lost), fmt.Sprintf("%d is ours", ours))
+	var report verifyReport
+	p.must(json.Unmarshal([]byte(p.run("verify", "--json").stdout), &report))
+	for _, d := range report.Differences {
+		if d.Chosen != 0 && d.ChosenGone != (d.Key == gone) {
+			t.Errorf("%s: %+v", d.Key, d)
+		}
+	}
+	_, _ = double(gone)
+	p.run("verify").says(t, fmt.Sprintf("%d was ours and is gone: keep one of these", lost))
 }
 
 // A record that was refused stays a difference when its letter is closed, until it

@@ -55,6 +55,7 @@ type verifyDifference struct {
 	SourceID    int64            `json:"source_id"`    // in the shop; 0: not known
 	CopernicaID int64            `json:"copernica_id"` // 0: none
 	Chosen      int64            `json:"chosen"`       // of a double: the row with its key that is written to; 0: it is none
+	ChosenGone  bool             `json:"chosen_gone"`  // that row is removed: one of its doubles is to be kept
 	Fields      []verifyField    `json:"fields"`
 }
 
@@ -86,12 +87,21 @@ func (r *verifyReport) add(d engine.Difference) {
 		return
 	}
 	r.known[key] = true
-	one := verifyDifference{d.Deviation, d.Entity, d.Key, d.SourceID, d.CopernicaID, d.Chosen, r.fields(d.Fields)}
+	one := verifyDifference{d.Deviation, d.Entity, d.Key, d.SourceID, d.CopernicaID, d.Chosen, false, r.fields(d.Fields)}
 	r.Differences = append(r.Differences, one)
 	if r.Counts[d.Deviation] == nil {
 		r.Counts[d.Deviation] = map[state.Entity]int64{}
 	}
 	r.Counts[d.Deviation][d.Entity]++
+}
+
+// keep marks the doubles of rows that are removed: whoever took those away as well would
+// take the last one.
+func (r *verifyReport) keep() {
+	for i := range r.Differences {
+		d := &r.Differences[i]
+		d.ChosenGone = d.Chosen != 0 && r.known[verifyKey{engine.Removed, d.Entity, d.Key, d.Chosen}]
+	}
 }
 
 func (r *verifyReport) fields(sides []mapping.Side) []verifyField {
@@ -234,7 +244,12 @@ func (r *verifyReport) print(w io.Writer) error {
 // named lists the fields that differ, with their values when they were asked for; of a
 // double it names the row that is written to.
 func (r *verifyReport) named(d *verifyDifference) string {
-	if d.Chosen != 0 {
+	switch {
+	case d.ChosenGone && r.doubles(d) > 1:
+		return fmt.Sprintf("%d was ours and is gone: keep one of these", d.Chosen)
+	case d.ChosenGone:
+		return fmt.Sprintf("%d was ours and is gone: keep this one", d.Chosen)
+	case d.Chosen != 0:
 		return fmt.Sprintf("%d is ours", d.Chosen)
 	}
 	parts := make([]string, len(d.Fields))
@@ -244,6 +259,17 @@ func (r *verifyReport) named(d *verifyDifference) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// doubles counts the rows that have the key of a double, but for the one that is ours.
+func (r *verifyReport) doubles(d *verifyDifference) int {
+	n := 0
+	for i := range r.Differences {
+		if other := &r.Differences[i]; other.Chosen != 0 && other.Entity == d.Entity && other.Key == d.Key {
+			n++
+		}
+	}
+	return n
 }
 
 func orNothing(id int64) any {

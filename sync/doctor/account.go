@@ -123,10 +123,8 @@ func (a *Account) noDatabase(ctx context.Context) Finding {
 	}
 	if a.Target != "" {
 		fix := "set SYNCD_COPERNICA_DATABASE back"
-		for _, d := range all {
-			if fmt.Sprintf("Copernica database %d", d.ID) == a.Target {
-				fix += " to " + d.Name
-			}
+		if i := slices.IndexFunc(all, func(d copernica.DatabaseInfo) bool { return fmt.Sprintf("Copernica database %d", d.ID) == a.Target }); i >= 0 {
+			fix += " to " + all[i].Name
 		}
 		return Wrong(fix, "the account has no database %s, and this state belongs to %s for good", a.Database, a.Target)
 	}

@@ -25,8 +25,11 @@ type Preview struct {
 	// over the customers has yet to bring.
 	Waiting bool
 	Missing int64 // ids of a resync that the shop does not have
-	Forced  bool  // a resync sends content that equals what Copernica acknowledged
-	Looks   int64 // rows that Copernica is asked about before it is known whether they are written
+	// Adopting says that Copernica has rows that the state does not know: what would be
+	// created is looked up there first, and may be taken over instead.
+	Adopting bool
+	Forced   bool  // a resync sends content that equals what Copernica acknowledged
+	Looks    int64 // rows that Copernica is asked about before it is known whether they are written
 	// Calls and Time are what the run would take: the calls to Copernica, the time by the
 	// pace at which both sides answered the preview.
 	Calls int64
@@ -121,7 +124,7 @@ func (e *Engine) rehearse(ctx context.Context, s *script, q PreviewRequest, stre
 	}
 	p := Preview{
 		Stream: report.Stream, Counters: report.Counters, Waiting: report.Waiting, Total: max(x.total, report.Counters.Read),
-		Looks: x.looks, Rows: x.rows, Calls: report.Counters.TargetCalls - x.shown + x.calls,
+		Adopting: s.adopting, Looks: x.looks, Rows: x.rows, Calls: report.Counters.TargetCalls - x.shown + x.calls,
 	}
 	if report.Resync != nil {
 		p.Missing, p.Forced = report.Resync.Missing, report.Resync.Force

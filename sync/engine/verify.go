@@ -104,7 +104,11 @@ func (e *Engine) VerifyShop(ctx context.Context, stream string, v Verification) 
 	if v.Windows > 0 {
 		s.Budget.Records = 1 // a page
 	}
+	reached := int64(0)
 	for _, after := range starts {
+		if after < reached {
+			continue // the place before it came up to here
+		}
 		script.checkpoints[sweep] = state.Checkpoint{
 			Pipeline: e.cfg.Pipeline, Stream: sweep,
 			Target: e.cfg.Now().UTC().Truncate(time.Second), Position: state.Position{ID: after},
@@ -118,6 +122,9 @@ func (e *Engine) VerifyShop(ctx context.Context, stream string, v Verification) 
 		done.Read += report.Counters.Read
 		if err != nil {
 			return done, err
+		}
+		if reached = script.checkpoints[sweep].Position.ID; reached <= after { // the round is over
+			break
 		}
 	}
 	closed, err := e.ResolvedLetters(ctx, stream)
@@ -167,10 +174,15 @@ func (e *Engine) VerifyCopernica(ctx context.Context, stream string, v Verificat
 		}
 		script := newScript(e.cfg.Store, e.cfg.Now)
 		x := &rehearsal{most: v.Rows}
+		reached := int64(0)
 		for _, after := range starts {
-			report, err := e.onStage(script).hold(ctx, done.What, stream, func(r *run, ctx context.Context) error {
+			if after < reached {
+				continue
+			}
+			report, err := e.onStage(script).hold(ctx, done.What, stream, func(r *run, ctx context.Context) (err error) {
 				r.rehearsal = x
-				return r.inspectFrom(ctx, t, after, v)
+				reached, err = r.inspectFrom(ctx, t, after, v)
+				return err
 			})
 			done.Read += report.Counters.Read
 			if err != nil {
@@ -182,42 +194,43 @@ func (e *Engine) VerifyCopernica(ctx context.Context, stream string, v Verificat
 	return all, nil
 }
 
-// inspectFrom looks at a table from an id on: to its end, or at one page of it.
-func (r *run) inspectFrom(ctx context.Context, t mapping.Table, after int64, v Verification) error {
+// inspectFrom looks at a table from an id on: to its end, or at one page of it. It returns
+// the id that it came up to.
+func (r *run) inspectFrom(ctx context.Context, t mapping.Table, after int64, v Verification) (int64, error) {
 	r.row.Outcome = state.Done
 	if err := r.cfg.SameShop(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	open := r.writer.openBelow
 	if t == mapping.Profiles {
 		open = r.writer.open
 	}
 	if err := open(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, n := range over.Records[state.Entity(t)] {
 		r.total.Add(n)
 	}
 	for rows, err := range r.rowsOf(ctx, t, after) {
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if len(rows) == 0 {
 			continue
 		}
 		last := rows[len(rows)-1].id
 		if err := r.inspectPage(ctx, state.Entity(t), after, last, rows, Inspection{differs: v.Found}); err != nil {
-			return err
+			return 0, err
 		}
 		if after = last; v.Windows > 0 {
-			return nil
+			return after, nil
 		}
 	}
-	return r.inspectPage(ctx, state.Entity(t), after, math.MaxInt64, nil, Inspection{differs: v.Found})
+	return math.MaxInt64, r.inspectPage(ctx, state.Entity(t), after, math.MaxInt64, nil, Inspection{differs: v.Found})
 }
 
 // compared tells of deviations in Copernica what differs. It plays the repair: a row that

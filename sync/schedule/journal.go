@@ -21,6 +21,8 @@ type journal struct {
 
 	holder string    // who holds the pipeline, told last
 	told   time.Time // when
+	met    time.Time // when that holder was met first
+	warned bool      // that it may be a second daemon
 	since  time.Time // when this process began to wait; zero: it does not
 }
 
@@ -52,6 +54,9 @@ const (
 	// tellEvery keeps a busy stream to a line now and then.
 	tellEvery = 5 * time.Minute
 	anHour    = time.Hour
+	// secondDaemon is how long one process is met as the holder before it is taken for
+	// another daemon.
+	secondDaemon = 10 * time.Minute
 )
 
 func newJournal(log *slog.Logger, now time.Time) *journal {
@@ -130,6 +135,14 @@ func (j *journal) waits(err error, now time.Time) {
 	}
 	if j.since.IsZero() {
 		j.since = now
+	}
+	if held.Holder != j.holder {
+		j.met, j.warned = now, false
+	}
+	if held.Holder == j.holder && !j.warned && now.Sub(j.met) >= secondDaemon {
+		j.warned = true
+		j.log.Warn("two daemons seem to serve one state, of which one is enough: stop one of them, unless the holder is a long syncd run, which ends by itself",
+			"holder", held.Holder)
 	}
 	if held.Holder == j.holder && now.Sub(j.told) < anHour {
 		return

@@ -28,6 +28,9 @@ func TestPromise13_AHolderIsWaitedFor(t *testing.T) {
 		if w.lines("another process writes") != 1 || w.lines("writes for the pipeline again") != 1 || w.lines("level=ERROR") != 0 {
 			t.Errorf("log:\n%s", w.log)
 		}
+		if w.lines("two daemons seem to serve one state") != 1 {
+			t.Errorf("of a holder that stays:\n%s", w.log)
+		}
 	})
 }
 
