@@ -87,6 +87,7 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) (left []
 		return nil, err
 	}
 	var mine, others []copernica.Profile
+	var unknown []string
 	for _, p := range people {
 		rec, ok := known[p.Fields[r.cfg.Mapping.KeyField()]]
 		switch {
@@ -94,12 +95,19 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) (left []
 			r.passedOver = true
 			left = append(left, p.Fields[r.cfg.Mapping.KeyField()])
 		case !ok:
+			if r.cfg.Mapping.Consent().OptedOut(p.Fields[r.writer.consent]) {
+				unknown = append(unknown, p.Fields[r.cfg.Mapping.KeyField()])
+			}
 		case rec.CopernicaID != p.ID:
 			others = append(others, p)
 		case settledRow(rec) && r.optedOut(&p, &rec):
 			mine = append(mine, p)
 		}
 	}
+	if unknown, err = r.yetToCome(ctx, unknown); err != nil {
+		return nil, err
+	}
+	left = append(left, unknown...)
 	refused, err := r.takeBackOwn(ctx, mine, known)
 	r.row.Counters.Read += int64(len(people))
 	if err != nil {
@@ -175,6 +183,22 @@ func (r *run) undecided(p *copernica.Profile, rec state.Record, known, firstPass
 		return firstPass && strings.HasPrefix(p.Fields[r.cfg.Mapping.KeyField()], r.cfg.Mapping.ProfilePrefix())
 	}
 	return rec.State == state.Planned || rec.State == state.Unknown
+}
+
+// yetToCome returns which profiles that the ledger does not know, by their keys, are of
+// customers whom the shop has as subscribed: a stream has yet to bring them, and who opted
+// out there is looked at again. A customer who changes while a lost state is made anew comes
+// after the first pass.
+func (r *run) yetToCome(ctx context.Context, keys []string) ([]string, error) {
+	var people []state.Record
+	for _, key := range keys {
+		if id, ok := r.cfg.Mapping.CustomerID(key); ok {
+			people = append(people, state.Record{Key: key, SourceID: id})
+		}
+	}
+	people, err := r.subscribedInTheShop(ctx, people)
+	r.passedOver = r.passedOver || len(people) > 0
+	return keysOf(people), err
 }
 
 // settledRow reports whether the ledger knows what Copernica has of a profile.

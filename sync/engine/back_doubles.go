@@ -116,23 +116,31 @@ func (r *run) doublesAmong(ctx context.Context, profiles []int64) (map[int64][]s
 	return found, nil
 }
 
-// early notes that an entry is about somebody whom the first pass over the customers has
-// yet to bring: it is looked at again.
+// early notes that an entry is about somebody whom a pass over the customers has yet to
+// bring: it is looked at again.
 func (r *run) early(ctx context.Context, doubles map[int64][]state.Double, rows map[string]state.Record) error {
+	var unknown []string
 	for _, some := range doubles {
 		for _, d := range some {
-			if _, known := rows[d.Key]; known {
-				continue
+			if _, known := rows[d.Key]; !known {
+				unknown = append(unknown, d.Key)
 			}
-			first, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, Customers)
-			if err != nil || !first.Horizon.IsZero() {
-				return err
-			}
-			r.passedOver = true
-			return nil
 		}
 	}
-	return nil
+	if len(unknown) == 0 {
+		return nil
+	}
+	first, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, Customers)
+	switch {
+	case err != nil:
+		return err
+	case first.Horizon.IsZero():
+		r.passedOver = true
+		return nil
+	default:
+		_, err = r.yetToCome(ctx, unknown)
+		return err
+	}
 }
 
 // laterOf returns the later of two times.

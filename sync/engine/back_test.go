@@ -58,6 +58,12 @@ func TestPromise18_AnOptOutThatCannotBeSettledYetIsNotPassedOver(t *testing.T) {
 			byHand(w, id)
 			w.newState()
 		}},
+		{"the state was lost, and they changed after the first pass", func(w *world, id int64) {
+			byHand(w, id)
+			w.newState()
+			w.shop.Edit(id, func(*magentotest.Customer) {})
+			w.run()
+		}},
 		{"a write of the profile has no outcome", func(w *world, id int64) {
 			w.shop.Edit(id, func(c *magentotest.Customer) { c.FirstName = "New" })
 			w.settle()
