@@ -190,6 +190,20 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
+// TestCheckOfAStateWithAKeyFile names the variable that the key came from, and says of a
+// state that it cannot open no more than that.
+func TestCheckOfAStateWithAKeyFile(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	file := filepath.Join(t.TempDir(), "key")
+	s.must(os.WriteFile(file, []byte(seal.NewKey()), 0o600))
+	s.environ["SYNCD_ENCRYPTION_KEY_FILE"] = file
+	s.ends(exitDone, s.run("run"))
+	s.run("check").says(t, "opens the state (SYNCD_ENCRYPTION_KEY_FILE)")
+	s.must(os.WriteFile(file, []byte(seal.NewKey()), 0o600))
+	s.run("check").says(t, "not tried: the state could not be opened")
+}
+
 // TestCheckWarns holds that what only slows syncd down fails nothing.
 func TestCheckWarns(t *testing.T) {
 	t.Parallel()

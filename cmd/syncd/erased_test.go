@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/state"
 )
@@ -71,6 +73,13 @@ func TestPromise19_AnErasureIsTold(t *testing.T) {
 		t.Errorf("by the e-mail: %+v", byEmail)
 	}
 	s.run("lookup", email).says(t, "somebody with this e-mail on website ", "was erased on ", "`syncd erased` lists the receipts")
+	// What stands there with their key is nobody's.
+	double, err := s.account.AddProfile(copernicatest.DatabaseName, map[string]string{"customer_id": key})
+	s.must(err)
+	s.run("lookup", key, "--live").says(t, fmt.Sprintf("profile %d has their key, and they were erased: it is not ours, remove it in Copernica by hand", double))
+	s.ends(exitDone, s.run("run", "copernica/sweep"))
+	s.run("lookup", key).says(t, fmt.Sprintf("profile %d, seen just now, has the key of somebody who was erased, is not ours", double))
+	s.must(s.account.RemoveProfile(double))
 	s.run("check").says(t, "remove, and "+stones+" keeps who was erased")
 	text, err := os.ReadFile(stones)
 	if err != nil || strings.Count(string(text), "\nshop ") != 2 || strings.Contains(string(text), "@example") {
@@ -91,6 +100,7 @@ func TestPromise19_ANewStateTakesTheTombstonesOver(t *testing.T) {
 	id := v.customer
 	s.shop.Delete(id)
 	s.run("run", "customers/sweep").says(t, "1 person erased")
+	s.run("lookup", v.guest).says(t, "gone: this guest was erased", "as the tombstone of their e-mail says")
 
 	// A new state, in another place.
 	s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + filepath.Join(t.TempDir(), "new.db")
@@ -104,7 +114,7 @@ func TestPromise19_ANewStateTakesTheTombstonesOver(t *testing.T) {
 	}
 	s.run("erased").says(t, `nobody of shop "shop" was erased with this state`, "2 tombstones without a receipt, of people erased on ", "taken up from SYNCD_TOMBSTONE_FILE since ")
 	s.run("status").says(t, "tombstones    2 without a receipt")
-	s.run("lookup", email).says(t, "somebody with this e-mail on website 1 was erased on ")
+	s.run("lookup", email).says(t, "somebody with this e-mail on website 1 was erased on ", "`syncd erased` says why there is no receipt")
 	// One that has run without the file hashes in its own way.
 	s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + filepath.Join(t.TempDir(), "other.db")
 	delete(s.environ, "SYNCD_TOMBSTONE_FILE")

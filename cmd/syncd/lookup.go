@@ -69,7 +69,7 @@ func (c *lookupCommand) read(ctx context.Context, a *app, cfg config.Config, sto
 		return nil, err
 	}
 	finder := &finder{store: store, shop: cfg.Shop, mapping: compiled}
-	report := &lookupReport{Shop: cfg.Shop, Target: o.Pipeline.Target, At: a.now().UTC().Truncate(time.Second), By: q.by}
+	report := &lookupReport{Shop: cfg.Shop, Target: o.Pipeline.Target, At: a.now().UTC().Truncate(time.Second), By: q.by, unreceipted: len(o.Erased) == 0}
 	if report.Records, err = finder.find(ctx, q); err != nil {
 		return nil, err
 	}
@@ -216,6 +216,21 @@ func (f *finder) tombstones(ctx context.Context, q lookupQuery) ([]lookupTombsto
 	return stones, err
 }
 
+// tombstoneOf returns when a guest was erased; nil: they were not, or it is no guest's key.
+func (f *finder) tombstoneOf(ctx context.Context, key string) (*time.Time, error) {
+	website, person, guest := f.mapping.GuestOf(key)
+	if !guest {
+		return nil, nil //nolint:nilnil // a customer has a receipt
+	}
+	persons, err := personsOf(ctx, f.store)
+	if err != nil {
+		return nil, err
+	}
+	name := engine.PersonStone(persons, website, person)
+	found, err := f.store.Tombstones(ctx, f.shop, []state.Hash{name})
+	return optional(found[name]), err
+}
+
 // others returns who a customer is besides, and who they were said not to be.
 func (f *finder) others(ctx context.Context, customer string) ([]lookupOther, error) {
 	others := []lookupOther{}
@@ -269,6 +284,11 @@ func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord
 		}
 		for _, e := range receipts {
 			r.Erased = append(r.Erased, newReceipt(e))
+		}
+		if known && row.State == state.Gone && len(receipts) == 0 {
+			if r.Tombstone, err = f.tombstoneOf(ctx, ref.Key); err != nil {
+				return nil, err
+			}
 		}
 		if r.Others, err = f.others(ctx, ref.Key); err != nil {
 			return nil, err

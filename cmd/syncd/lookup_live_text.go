@@ -63,6 +63,8 @@ func (l *liveSides) printRows(line func(name, format string, args ...any), rec *
 	case n > 1:
 		line("Copernica", "%d %ss have key %s: %d", n, word, rec.Key, ids)
 		l.printDoubles(line, rec, word, ids)
+	case rec.gone() && !rec.left(ids[0]):
+		line("Copernica", "profile %d has their key, and they were erased: it is not ours, remove it in Copernica by hand", ids[0])
 	case rec.Entity == state.Profile:
 		line("Copernica", "profile %d", ids[0])
 	default:
@@ -80,6 +82,10 @@ func (l *liveSides) printRows(line func(name, format string, args ...any), rec *
 func (l *liveSides) printDoubles(line func(name, format string, args ...any), rec *lookupRecord, word string, ids []int64) {
 	others := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return id == l.Ours })
 	switch {
+	case rec.gone():
+		others = slices.DeleteFunc(slices.Clone(ids), rec.left)
+		line("", "they were erased, so that %d are not ours and never written to: remove them in Copernica by hand", others)
+		return
 	case l.Ours == 0:
 		line("", "none of them is ours, and none is ever written to: remove them in Copernica")
 		return

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ type lookupReport struct {
 	By      lookupBy        `json:"by"`
 	Records []*lookupRecord `json:"records"`
 	// Tombstones are of people with the e-mail that was asked for.
-	Tombstones []lookupTombstone `json:"tombstones"`
+	Tombstones  []lookupTombstone `json:"tombstones"`
+	unreceipted bool              // the state has no receipt of anybody
 }
 
 // lookupTombstone says that somebody with an e-mail was erased.
@@ -46,7 +48,22 @@ type lookupRecord struct {
 	Profile  *lookupRecord   `json:"profile"`  // of an order or a line: the profile it belongs to; null when not known, and of profiles
 	Items    []*lookupRecord `json:"items"`    // of an order: its lines; null of the rest
 	Erased   []receipt       `json:"erased"`   // of a profile: when and how it was erased, the last time first
-	Live     *liveSides      `json:"live"`     // null without --live
+	// Tombstone is when a guest was erased who has no receipt: that is the customer's who
+	// they were, or another state has it. Null of anybody else.
+	Tombstone *time.Time `json:"tombstone"`
+	Live      *liveSides `json:"live"` // null without --live
+}
+
+// gone reports whether somebody was erased, so that nothing of them is kept in Copernica
+// but what a receipt names.
+func (rec *lookupRecord) gone() bool {
+	return rec.Ledger != nil && rec.Ledger.State == state.Gone &&
+		(rec.Tombstone != nil || slices.ContainsFunc(rec.Erased, func(e receipt) bool { return e.Policy != string(engine.EraseFlag) }))
+}
+
+// left reports whether a profile is the one that an erasure emptied and left.
+func (rec *lookupRecord) left(id int64) bool {
+	return slices.ContainsFunc(rec.Erased, func(e receipt) bool { return e.CopernicaID == id })
 }
 
 // lookupClaim says which customer a guest is, or somebody with several accounts.
@@ -119,7 +136,8 @@ func (r *lookupReport) printTombstones(b *bytes.Buffer) {
 			where = fmt.Sprintf(" on website %d", stone.Website)
 		}
 		fmt.Fprintf(b, "somebody with this e-mail%s was erased on %s, %s: what the shop dates before that does not come back. "+
-			"Their e-mail is not kept, so that nothing says which customer they were; `syncd erased` lists the receipts\n", where, moment(stone.At), ago(&stone.At, r.At))
+			"Their e-mail is not kept, so that nothing says which customer they were; `syncd erased` %s\n", where, moment(stone.At), ago(&stone.At, r.At),
+			map[bool]string{true: "says why there is no receipt", false: "lists the receipts"}[r.unreceipted])
 	}
 }
 
@@ -138,6 +156,10 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 	for _, e := range rec.Erased {
 		line("erased", "%s, %s: %s", ago(&e.At, r.At), causeWords[e.Cause], e.words())
 	}
+	if rec.Tombstone != nil {
+		line("erased", "%s, as the tombstone of their e-mail says: together with the customer who they were, whose receipt `syncd erased` lists, or by an earlier state",
+			ago(rec.Tombstone, r.At))
+	}
 	if c := rec.Claim; c != nil {
 		line("claim", "%s", c.words(rec.Key))
 	}
@@ -148,6 +170,11 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 		line("opt-out", "%s", o.words(rec.Key, r.At))
 	}
 	for _, d := range rec.Doubles {
+		if rec.gone() {
+			line("double", "%s %d, seen %s, has the key of somebody who was erased, is not ours and is never written to: remove it in Copernica by hand; "+
+				"--live looks", rowWord(rec.Entity), d.CopernicaID, ago(&d.SeenAt, r.At))
+			continue
+		}
 		line("double", "%s %d, seen %s, has the same key and is never written to: remove it in Copernica, or merge it there by hand; "+
 			"--live looks", rowWord(rec.Entity), d.CopernicaID, ago(&d.SeenAt, r.At))
 	}
@@ -326,6 +353,9 @@ var ledgerWords = map[state.RecordState]string{
 
 func (l *ledgerRow) print(line func(name, format string, args ...any), rec *lookupRecord, r *lookupReport) {
 	words := ledgerWords[l.State]
+	if rec.gone() && guestly(rec.Key) {
+		words = "gone: this guest was erased, also where the shop keeps their orders"
+	}
 	if l.State == state.Gone && l.CopernicaID != 0 {
 		words += ", and it stays in Copernica"
 	}
