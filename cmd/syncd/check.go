@@ -160,7 +160,7 @@ func (v *visit) erasure(mistakes []doctor.Result) doctor.Finding {
 		if _, err := tombstone.New(tombstone.Config{Path: v.cfg.Tombstones, Pipeline: v.cfg.Shop, Box: box}); err != nil {
 			return doctor.Wrong("", "%s", err)
 		}
-		if err := writableFolder(filepath.Dir(v.cfg.Tombstones)); err != nil {
+		if err := writableTombstones(v.cfg.Tombstones); err != nil {
 			return doctor.Wrong(tombstoneFolder, "SYNCD_TOMBSTONE_FILE cannot be written in %s: %s", filepath.Dir(v.cfg.Tombstones), err)
 		}
 		return doctor.Good("%s, and %s keeps who was erased", v.cfg.Erasure, v.cfg.Tombstones)

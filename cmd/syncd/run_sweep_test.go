@@ -54,6 +54,11 @@ func TestSweepsByName(t *testing.T) {
 	says(s.run("run", "copernica/sweep"), "0 updated", "everything was looked at")
 	says(s.run("status"), "sweeps        customers/consent: every 15m; last round began", "unsubscribes: every 15m", "copernica/sweep: every 24h; last round began", "`syncd run NAME` makes a whole round by hand", "1 gone")
 	says(s.run("lookup", key(deleted)), "gone: the shop no longer has it")
+	// What stopped one is told with its time, however long ago it was mended.
+	s.environ["SYNCD_COPERNICA_DATABASE"] = "Magneto"
+	s.ends(exitConfiguration, s.run("run", "copernica/sweep"), "set it back to Magento")
+	s.environ["SYNCD_COPERNICA_DATABASE"] = copernicatest.DatabaseName
+	says(s.run("status"), "  stopped ", ": SYNCD_COPERNICA_DATABASE is Magneto")
 	s.environ["SYNCD_WRITE_BACK"] = "off"
 	s.environ["SYNCD_RECONCILE_PERIOD"] = "off"
 	if out := s.run("status"); strings.Contains(out.stdout, "unsubscribes") || strings.Contains(out.stdout, "copernica/sweep") {

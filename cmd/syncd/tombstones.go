@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/magento-copernica/syncd/config"
@@ -38,6 +41,22 @@ func keyOfPersons(ctx context.Context, store state.Store) (key []byte, taken boo
 const tombstoneFolder = "create the folder for the user that syncd runs as, or name another file; the units of deploy/systemd make " +
 	"/var/lib/syncd-tombstones/SHOP, and in a unit of your own StateDirectory= or ReadWritePaths= allows it"
 
+// writableTombstones tries whether a tombstone file can be added to, or made where there is
+// none, and changes nothing.
+func writableTombstones(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0) //nolint:gosec // the operator names it
+	if errors.Is(err, fs.ErrNotExist) {
+		return writableFolder(filepath.Dir(path))
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 // openTombstones opens the configured tombstone file, nil when there is none, and has the
 // state and the file hash alike: a new state takes over the key of the file that an earlier
 // one left.
@@ -57,7 +76,7 @@ func openTombstones(ctx context.Context, cfg config.Config, log *slog.Logger, st
 		return nil, refuse(err.Error())
 	}
 	if _, looking := store.(unsettled); !looking { // who only looks adds nothing to it
-		if err := writableFolder(filepath.Dir(cfg.Tombstones)); err != nil {
+		if err := writableTombstones(cfg.Tombstones); err != nil {
 			return nil, refuse(fmt.Sprintf("it cannot be written in %s (%s): %s", filepath.Dir(cfg.Tombstones), err, tombstoneFolder))
 		}
 	}
