@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -65,6 +66,20 @@ func collect[T any](ctx context.Context, q queryer, scan func(scanner) (T, error
 		all = append(all, one)
 	}
 	return all, rows.Err()
+}
+
+// named reads the rows that a list of keys, hashes or ids leads to: the first parameter of
+// the query, as JSON. An empty list leads to none.
+func named[T, N any](ctx context.Context, s *Store, what string, scan func(scanner) (T, error), query string, list []N, args ...any) ([]T, error) {
+	if len(list) == 0 {
+		return nil, ctx.Err()
+	}
+	var rows []T
+	names, err := json.Marshal(list)
+	if err == nil {
+		rows, err = collect(ctx, s.reader, scan, query, append([]any{string(names)}, args...)...)
+	}
+	return rows, explain(ctx, what, err)
 }
 
 // OpenPipeline fixes a pipeline's name, and its target once it has one.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -121,16 +120,9 @@ func (s *Store) AddTombstones(ctx context.Context, pipeline string, stones []sta
 func (s *Store) Tombstones(ctx context.Context, pipeline string, persons []state.Hash) (map[state.Hash]time.Time, error) {
 	found := make(map[state.Hash]time.Time)
 	wanted := asked(persons)
-	if len(wanted) == 0 {
-		return found, ctx.Err()
-	}
-	list, err := json.Marshal(wanted)
+	stones, err := named(ctx, s, "look up tombstones", scanTombstone, selectTombstones, wanted, pipeline)
 	if err != nil {
-		return nil, fmt.Errorf("look up tombstones: %w", err)
-	}
-	stones, err := collect(ctx, s.reader, scanTombstone, selectTombstones, string(list), pipeline)
-	if err != nil {
-		return nil, explain(ctx, "look up tombstones", err)
+		return nil, err
 	}
 	for _, t := range stones {
 		found[t.Person] = t.At
@@ -160,16 +152,9 @@ func (s *Store) TombstonesAfter(ctx context.Context, pipeline string, after stat
 func (s *Store) EmailsOf(ctx context.Context, pipeline string, keys []string) (map[string]state.Email, error) {
 	found := make(map[string]state.Email)
 	wanted := stored(keys)
-	if len(wanted) == 0 {
-		return found, ctx.Err()
-	}
-	list, err := json.Marshal(wanted)
+	rows, err := named(ctx, s, "look up e-mails", scanEmail, selectEmailsOf, wanted, pipeline)
 	if err != nil {
-		return nil, fmt.Errorf("look up e-mails: %w", err)
-	}
-	rows, err := collect(ctx, s.reader, scanEmail, selectEmailsOf, string(list), pipeline)
-	if err != nil {
-		return nil, explain(ctx, "look up e-mails", err)
+		return nil, err
 	}
 	for _, e := range rows {
 		found[e.Key] = e

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -96,16 +95,9 @@ const (
 func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, keys []string) (map[string]state.Record, error) {
 	found := make(map[string]state.Record, len(keys))
 	wanted := stored(keys)
-	if len(wanted) == 0 {
-		return found, ctx.Err()
-	}
-	list, err := json.Marshal(wanted)
+	rows, err := named(ctx, s, "read the ledger", scanRecord, selectRecords, wanted, pipeline, string(e))
 	if err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", err)
-	}
-	rows, err := collect(ctx, s.reader, scanRecord, selectRecords, string(list), pipeline, string(e))
-	if err != nil {
-		return nil, explain(ctx, "read the ledger", err)
+		return nil, err
 	}
 	for _, r := range rows {
 		found[r.Key] = r
@@ -128,18 +120,7 @@ func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.En
 // byIDs reads the ledger rows of an entity that a list of ids leads to.
 func (s *Store) byIDs(ctx context.Context, query, pipeline string, e state.Entity, ids []int64) ([]state.Record, error) {
 	wanted := slices.Compact(slices.Sorted(slices.Values(ids)))
-	if len(wanted) == 0 {
-		return nil, ctx.Err()
-	}
-	list, err := json.Marshal(wanted)
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", err)
-	}
-	rows, err := collect(ctx, s.reader, scanRecord, query, string(list), pipeline, string(e))
-	if err != nil {
-		return nil, explain(ctx, "read the ledger", err)
-	}
-	return rows, nil
+	return named(ctx, s, "read the ledger", scanRecord, query, wanted, pipeline, string(e))
 }
 
 // RecordsBetween returns the ledger rows of an entity whose SourceID lies above after
@@ -207,16 +188,9 @@ func (s *Store) HighestID(ctx context.Context, pipeline string, e state.Entity) 
 func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash) (map[state.Hash][]state.Email, error) {
 	found := make(map[state.Hash][]state.Email, len(hashes))
 	wanted := asked(hashes)
-	if len(wanted) == 0 {
-		return found, ctx.Err()
-	}
-	list, err := json.Marshal(wanted)
+	rows, err := named(ctx, s, "look up e-mails", scanEmail, selectEmails, wanted, pipeline)
 	if err != nil {
-		return nil, fmt.Errorf("look up e-mails: %w", err)
-	}
-	rows, err := collect(ctx, s.reader, scanEmail, selectEmails, string(list), pipeline)
-	if err != nil {
-		return nil, explain(ctx, "look up e-mails", err)
+		return nil, err
 	}
 	for _, e := range rows {
 		found[e.Hash] = append(found[e.Hash], e)

@@ -3,8 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"fmt"
 
 	"github.com/magento-copernica/syncd/state"
 )
@@ -95,19 +93,7 @@ func (s *Store) Claims(ctx context.Context, pipeline string, open bool, after st
 
 // ClaimsOf returns the rows of guests who are one of some customers, by key.
 func (s *Store) ClaimsOf(ctx context.Context, pipeline string, parents []string) ([]state.Record, error) {
-	wanted := stored(parents)
-	if len(wanted) == 0 {
-		return nil, ctx.Err()
-	}
-	list, err := json.Marshal(wanted)
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", err)
-	}
-	rows, err := collect(ctx, s.reader, scanRecord, selectClaimsOf, string(list), pipeline)
-	if err != nil {
-		return nil, explain(ctx, "read the ledger", err)
-	}
-	return rows, nil
+	return named(ctx, s, "read the ledger", scanRecord, selectClaimsOf, stored(parents), pipeline)
 }
 
 // Unclaimed returns the rows of profiles whose claim was undone and whose key lies above
