@@ -19,13 +19,7 @@ const (
 
 // EnvDecode implements the decoder of envconfig.
 func (e *Erasure) EnvDecode(value string) error {
-	switch policy := Erasure(strings.ToLower(value)); policy {
-	case EraseFlag, EraseRemove, EraseBlank:
-		*e = policy
-		return nil
-	default:
-		return malformed(fmt.Sprintf("is %.40q: write flag, remove or blank", value))
-	}
+	return oneOf(e, value, EraseFlag, EraseRemove, EraseBlank)
 }
 
 // Identity says who is one person: an account of the shop, or an e-mail.
@@ -39,13 +33,7 @@ const (
 
 // EnvDecode implements the decoder of envconfig.
 func (i *Identity) EnvDecode(value string) error {
-	switch by := Identity(strings.ToLower(value)); by {
-	case ByAccount, ByEmail:
-		*i = by
-		return nil
-	default:
-		return malformed(fmt.Sprintf("is %.40q: write account or email", value))
-	}
+	return oneOf(i, value, ByAccount, ByEmail)
 }
 
 // Patterns are e-mails in which * stands for any characters and ? for one.

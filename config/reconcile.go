@@ -78,11 +78,5 @@ const (
 
 // EnvDecode implements the decoder of envconfig.
 func (r *Repair) EnvDecode(value string) error {
-	switch way := Repair(strings.ToLower(value)); way {
-	case RepairRows, ReportRows:
-		*r = way
-		return nil
-	default:
-		return malformed(fmt.Sprintf("is %.40q: write repair or report", value))
-	}
+	return oneOf(r, value, RepairRows, ReportRows)
 }

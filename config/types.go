@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -195,13 +196,27 @@ const (
 
 // EnvDecode implements the decoder of envconfig.
 func (f *Format) EnvDecode(value string) error {
-	switch format := Format(strings.ToLower(value)); format {
-	case FormatAuto, FormatText, FormatJSON:
-		*f = format
+	return oneOf(f, value, FormatAuto, FormatText, FormatJSON)
+}
+
+// oneOf decodes one of some words, in small or capital letters.
+func oneOf[T ~string](to *T, value string, words ...T) error {
+	if word := T(strings.ToLower(value)); slices.Contains(words, word) {
+		*to = word
 		return nil
-	default:
-		return malformed(fmt.Sprintf("is %q: write auto, text or json", value))
 	}
+	var choice strings.Builder
+	for i, word := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			choice.WriteString(" or ")
+		default:
+			choice.WriteString(", ")
+		}
+		choice.WriteString(string(word))
+	}
+	return malformed(fmt.Sprintf("is %.40q: write %s", value, choice.String()))
 }
 
 // formError is a decoder's complaint, worded for an operator to follow the
