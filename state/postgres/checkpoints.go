@@ -90,12 +90,8 @@ func (s *Store) OpenPipeline(ctx context.Context, p state.Pipeline) (state.Pipel
 }
 
 // Pipelines returns every pipeline that was opened, by name.
-func (s *Store) Pipelines(ctx context.Context) (all []state.Pipeline, err error) {
-	err = s.read(ctx, "read the pipelines", func(q queryer) (err error) {
-		all, err = collect(ctx, q, scanPipeline, selectPipelines)
-		return err
-	})
-	return all, err
+func (s *Store) Pipelines(ctx context.Context) ([]state.Pipeline, error) {
+	return all(ctx, s, "read the pipelines", scanPipeline, selectPipelines)
 }
 
 func scanPipeline(row pgx.CollectableRow) (state.Pipeline, error) {

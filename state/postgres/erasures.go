@@ -177,11 +177,7 @@ func (s *Store) Tombstones(ctx context.Context, pipeline string, persons []state
 	if len(wanted) == 0 {
 		return found, ctx.Err()
 	}
-	var stones []state.Tombstone
-	err := s.read(ctx, "look up tombstones", func(q queryer) (err error) {
-		stones, err = collect(ctx, q, scanTombstone, selectTombstones, pipeline, wanted)
-		return err
-	})
+	stones, err := all(ctx, s, "look up tombstones", scanTombstone, selectTombstones, pipeline, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -201,12 +197,8 @@ func scanTombstone(row pgx.CollectableRow) (state.Tombstone, error) {
 }
 
 // TombstonesAfter returns tombstones in the order of their persons.
-func (s *Store) TombstonesAfter(ctx context.Context, pipeline string, after state.Hash, limit int) (stones []state.Tombstone, err error) {
-	err = s.read(ctx, "read the tombstones", func(q queryer) (err error) {
-		stones, err = collect(ctx, q, scanTombstone, selectTombstonesAfter, pipeline, after[:], max(limit, 0))
-		return err
-	})
-	return stones, err
+func (s *Store) TombstonesAfter(ctx context.Context, pipeline string, after state.Hash, limit int) ([]state.Tombstone, error) {
+	return all(ctx, s, "read the tombstones", scanTombstone, selectTombstonesAfter, pipeline, after[:], max(limit, 0))
 }
 
 // EmailsOf returns what is known of the e-mails of the given keys.
@@ -216,11 +208,7 @@ func (s *Store) EmailsOf(ctx context.Context, pipeline string, keys []string) (m
 	if len(wanted) == 0 {
 		return found, ctx.Err()
 	}
-	var rows []state.Email
-	err := s.read(ctx, "look up e-mails", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanEmail, selectEmailsOf, pipeline, wanted)
-		return err
-	})
+	rows, err := all(ctx, s, "look up e-mails", scanEmail, selectEmailsOf, pipeline, wanted)
 	for _, e := range rows {
 		found[e.Key] = e
 	}

@@ -115,11 +115,7 @@ func (s *Store) Records(ctx context.Context, pipeline string, e state.Entity, ke
 	if len(wanted) == 0 {
 		return found, ctx.Err()
 	}
-	var rows []state.Record
-	err := s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectRecords, pipeline, string(e), wanted)
-		return err
-	})
+	rows, err := all(ctx, s, "read the ledger", scanRecord, selectRecords, pipeline, string(e), wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -142,72 +138,48 @@ func (s *Store) RecordsBySource(ctx context.Context, pipeline string, e state.En
 }
 
 // byIDs reads the ledger rows of an entity that a list of ids leads to.
-func (s *Store) byIDs(ctx context.Context, query, pipeline string, e state.Entity, ids []int64) (rows []state.Record, err error) {
+func (s *Store) byIDs(ctx context.Context, query, pipeline string, e state.Entity, ids []int64) ([]state.Record, error) {
 	wanted := slices.Compact(slices.Sorted(slices.Values(ids)))
 	if len(wanted) == 0 {
 		return nil, ctx.Err()
 	}
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, query, pipeline, string(e), wanted)
-		return err
-	})
-	return rows, err
+	return all(ctx, s, "read the ledger", scanRecord, query, pipeline, string(e), wanted)
 }
 
 // RecordsBetween returns the ledger rows of an entity whose SourceID lies above after
 // and not above upto.
 func (s *Store) RecordsBetween(
 	ctx context.Context, pipeline string, e state.Entity, after, upto int64, limit int,
-) (rows []state.Record, err error) {
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectBetween, pipeline, string(e), after, upto, max(limit, 0))
-		return err
-	})
-	return rows, err
+) ([]state.Record, error) {
+	return all(ctx, s, "read the ledger", scanRecord, selectBetween, pipeline, string(e), after, upto, max(limit, 0))
 }
 
 // RecordsInCopernica returns the ledger rows of an entity whose Copernica id lies above
 // after and not above upto.
 func (s *Store) RecordsInCopernica(
 	ctx context.Context, pipeline string, e state.Entity, after, upto int64, limit int,
-) (rows []state.Record, err error) {
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectInCopernica, pipeline, string(e), after, upto, max(limit, 0))
-		return err
-	})
-	return rows, err
+) ([]state.Record, error) {
+	return all(ctx, s, "read the ledger", scanRecord, selectInCopernica, pipeline, string(e), after, upto, max(limit, 0))
 }
 
 // MissingRecords returns rows whose record the shop no longer has, by key.
-func (s *Store) MissingRecords(ctx context.Context, pipeline string, e state.Entity, limit int) (rows []state.Record, err error) {
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectMissing, pipeline, string(e), max(limit, 0))
-		return err
-	})
-	return rows, err
+func (s *Store) MissingRecords(ctx context.Context, pipeline string, e state.Entity, limit int) ([]state.Record, error) {
+	return all(ctx, s, "read the ledger", scanRecord, selectMissing, pipeline, string(e), max(limit, 0))
 }
 
 // RecordsByNumber returns the ledger rows that have an order number, in the order of
 // their keys.
-func (s *Store) RecordsByNumber(ctx context.Context, pipeline, number string) (rows []state.Record, err error) {
+func (s *Store) RecordsByNumber(ctx context.Context, pipeline, number string) ([]state.Record, error) {
 	if number == "" || state.ValidNumber(number) != nil { // no other number was ever stored
 		return nil, ctx.Err()
 	}
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectByNumber, pipeline, number)
-		return err
-	})
-	return rows, err
+	return all(ctx, s, "read the ledger", scanRecord, selectByNumber, pipeline, number)
 }
 
 // Pending returns rows left planned or unknown whose time has come, those due
 // longest first.
-func (s *Store) Pending(ctx context.Context, pipeline string, now time.Time, limit int) (rows []state.Record, err error) {
-	err = s.read(ctx, "read what is pending", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectPending, pipeline, stamp(now), max(limit, 0))
-		return err
-	})
-	return rows, err
+func (s *Store) Pending(ctx context.Context, pipeline string, now time.Time, limit int) ([]state.Record, error) {
+	return all(ctx, s, "read what is pending", scanRecord, selectPending, pipeline, stamp(now), max(limit, 0))
 }
 
 // HighestID returns the largest Copernica id the ledger knows of an entity, or 0.
@@ -225,11 +197,7 @@ func (s *Store) Emails(ctx context.Context, pipeline string, hashes []state.Hash
 	if len(wanted) == 0 {
 		return found, ctx.Err()
 	}
-	var rows []state.Email
-	err := s.read(ctx, "look up e-mails", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanEmail, selectEmails, pipeline, wanted)
-		return err
-	})
+	rows, err := all(ctx, s, "look up e-mails", scanEmail, selectEmails, pipeline, wanted)
 	if err != nil {
 		return nil, err
 	}

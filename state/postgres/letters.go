@@ -148,20 +148,12 @@ func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilt
 	args = append(args, max(f.Limit, 0))
 	query := fmt.Sprintf("SELECT %s FROM %s WHERE d.pipeline = $1%s ORDER BY d.last_seen DESC, d.id DESC LIMIT $%d",
 		letterColumns, from, &where, len(args))
-	err = s.read(ctx, fmt.Sprintf("read the dead letters of %q", pipeline), func(q queryer) (err error) {
-		letters, err = collect(ctx, q, scanLetter, query, args...)
-		return err
-	})
-	return letters, err
+	return all(ctx, s, fmt.Sprintf("read the dead letters of %q", pipeline), scanLetter, query, args...)
 }
 
 // ResolvedRecords returns refused rows whose dead letter was closed, after one.
-func (s *Store) ResolvedRecords(ctx context.Context, pipeline string, after state.RecordRef, limit int) (rows []state.Record, err error) {
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectResolved, pipeline, string(after.Entity), after.Key, max(limit, 0))
-		return err
-	})
-	return rows, err
+func (s *Store) ResolvedRecords(ctx context.Context, pipeline string, after state.RecordRef, limit int) ([]state.Record, error) {
+	return all(ctx, s, "read the ledger", scanRecord, selectResolved, pipeline, string(after.Entity), after.Key, max(limit, 0))
 }
 
 // LetterGroups returns the open dead letters by cause, the largest group first.

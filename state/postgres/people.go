@@ -82,52 +82,36 @@ const (
 
 // RecordsByParent returns the ledger rows of a profile's orders whose key lies above
 // after, by key.
-func (s *Store) RecordsByParent(ctx context.Context, pipeline, parent, after string, limit int) (rows []state.Record, err error) {
+func (s *Store) RecordsByParent(ctx context.Context, pipeline, parent, after string, limit int) ([]state.Record, error) {
 	if state.ValidKey(parent) != nil { // no other key was ever stored
 		return nil, ctx.Err()
 	}
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectByParent, pipeline, parent, after, max(limit, 0))
-		return err
-	})
-	return rows, err
+	return all(ctx, s, "read the ledger", scanRecord, selectByParent, pipeline, parent, after, max(limit, 0))
 }
 
 // Claims returns the rows of guests who are customers and whose key lies above after,
 // by key.
-func (s *Store) Claims(ctx context.Context, pipeline string, open bool, after string, limit int) (rows []state.Record, err error) {
+func (s *Store) Claims(ctx context.Context, pipeline string, open bool, after string, limit int) ([]state.Record, error) {
 	query := selectClaims
 	if open {
 		query = selectOpenClaims
 	}
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, query, pipeline, after, max(limit, 0))
-		return err
-	})
-	return rows, err
+	return all(ctx, s, "read the ledger", scanRecord, query, pipeline, after, max(limit, 0))
 }
 
 // ClaimsOf returns the rows of guests who are one of some customers, by key.
-func (s *Store) ClaimsOf(ctx context.Context, pipeline string, parents []string) (rows []state.Record, err error) {
+func (s *Store) ClaimsOf(ctx context.Context, pipeline string, parents []string) ([]state.Record, error) {
 	wanted := stored(parents)
 	if len(wanted) == 0 {
 		return nil, ctx.Err()
 	}
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectClaimsOf, pipeline, wanted)
-		return err
-	})
-	return rows, err
+	return all(ctx, s, "read the ledger", scanRecord, selectClaimsOf, pipeline, wanted)
 }
 
 // Unclaimed returns the rows of profiles whose claim was undone and whose key lies above
 // after, by key.
-func (s *Store) Unclaimed(ctx context.Context, pipeline, after string, limit int) (rows []state.Record, err error) {
-	err = s.read(ctx, "read the ledger", func(q queryer) (err error) {
-		rows, err = collect(ctx, q, scanRecord, selectUnclaimed, pipeline, after, max(limit, 0))
-		return err
-	})
-	return rows, err
+func (s *Store) Unclaimed(ctx context.Context, pipeline, after string, limit int) ([]state.Record, error) {
+	return all(ctx, s, "read the ledger", scanRecord, selectUnclaimed, pipeline, after, max(limit, 0))
 }
 
 // commitBelow moves and strips what stands below profiles.

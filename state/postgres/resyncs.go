@@ -67,12 +67,8 @@ func (s *Store) Resync(ctx context.Context, pipeline string, id int64) (r state.
 }
 
 // Resyncs returns the requests that a filter lets through, the newest first.
-func (s *Store) Resyncs(ctx context.Context, pipeline string, f state.ResyncFilter) (all []state.Resync, err error) {
-	err = s.read(ctx, fmt.Sprintf("read the resyncs of %q", pipeline), func(q queryer) (err error) {
-		all, err = collect(ctx, q, scanResync, selectResyncs, pipeline, f.Open, max(f.Limit, 0))
-		return err
-	})
-	return all, err
+func (s *Store) Resyncs(ctx context.Context, pipeline string, f state.ResyncFilter) ([]state.Resync, error) {
+	return all(ctx, s, fmt.Sprintf("read the resyncs of %q", pipeline), scanResync, selectResyncs, pipeline, f.Open, max(f.Limit, 0))
 }
 
 // EndResync closes an open request.

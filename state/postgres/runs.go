@@ -114,11 +114,7 @@ func (s *Store) Runs(ctx context.Context, pipeline string, f state.RunFilter) (r
 	if f.Stream != "" {
 		query, args = selectRunsOf, append(args, f.Stream)
 	}
-	err = s.read(ctx, fmt.Sprintf("read the runs of %q", pipeline), func(q queryer) (err error) {
-		runs, err = collect(ctx, q, scanRun, query, args...)
-		return err
-	})
-	return runs, err
+	return all(ctx, s, fmt.Sprintf("read the runs of %q", pipeline), scanRun, query, args...)
 }
 
 // PruneRuns deletes old runs that nothing names. What names a run is written while it
@@ -126,11 +122,7 @@ func (s *Store) Runs(ctx context.Context, pipeline string, f state.RunFilter) (r
 func (s *Store) PruneRuns(ctx context.Context, pipeline string, before time.Time, keep int) (int64, error) {
 	const atOnce = 10_000
 	what := fmt.Sprintf("delete old runs of %q", pipeline)
-	var old []int64
-	err := s.read(ctx, what, func(q queryer) (err error) {
-		old, err = collect(ctx, q, pgx.RowTo[int64], selectOldRuns, pipeline, stamp(before), max(keep, 0))
-		return err
-	})
+	old, err := all(ctx, s, what, pgx.RowTo[int64], selectOldRuns, pipeline, stamp(before), max(keep, 0))
 	if err != nil {
 		return 0, err
 	}

@@ -63,6 +63,15 @@ func (s *Store) read(ctx context.Context, what string, do func(q queryer) error)
 	})
 }
 
+// all reads all rows of a query.
+func all[T any](ctx context.Context, s *Store, what string, scan func(pgx.CollectableRow) (T, error), query string, args ...any) (rows []T, err error) {
+	err = s.read(ctx, what, func(q queryer) (err error) {
+		rows, err = collect(ctx, q, scan, query, args...)
+		return err
+	})
+	return rows, err
+}
+
 // repeat runs step until it succeeds, or says that there is no use in another try.
 func (s *Store) repeat(ctx context.Context, what string, step func() (again bool, err error)) error {
 	pause := firstPause
