@@ -13,7 +13,6 @@ import (
 
 	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
-	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/internal/fault"
 )
 
@@ -97,14 +96,7 @@ func TestPromise12_AccountLooksUpUnderARenamedField(t *testing.T) {
 
 func TestPromise10_AccountUnknownSubprofiles(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]emulator.Fault{
-		"500":      {Kind: emulator.Status, Status: 500},
-		"503 page": {Kind: emulator.HTML, Status: 503},
-		"200 page": {Kind: emulator.HTML, Status: 200},
-		"reset":    {Kind: emulator.Reset},
-		"hang":     {Kind: emulator.Hang},
-		"odd 400":  {Kind: emulator.Status, Status: 400, Body: `{"error":{"message":"Internal trouble 5"}}`},
-	} {
+	for name, f := range doubtful() {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, after), func(t *testing.T) {
 				t.Parallel()
