@@ -26,10 +26,9 @@ func TestPostgresTrouble(t *testing.T) {
 	var all sync.WaitGroup
 	for _, trouble := range []struct {
 		name, words string
-		lasts       time.Duration // longer than the store tries again
 		arrange     func(t *testing.T) (address, admin string, begin, end func())
 	}{
-		{"down", "the PostgreSQL server cannot be reached: start it", outage, func(t *testing.T) (string, string, func(), func()) {
+		{"down", "the PostgreSQL server cannot be reached: start it", func(t *testing.T) (string, string, func(), func()) {
 			server := pgtest.Start(t)
 			address := server.URL("postgres")
 			return address, address, server.Kill, func() {
@@ -38,7 +37,7 @@ func TestPostgresTrouble(t *testing.T) {
 				}
 			}
 		}},
-		{"read-only", "the server takes no writes (a standby, or default_transaction_read_only)", time.Second, func(t *testing.T) (string, string, func(), func()) {
+		{"read-only", "the server takes no writes (a standby, or default_transaction_read_only)", func(t *testing.T) (string, string, func(), func()) {
 			admin, name := ownDatabase(t)
 			return pgtest.Shared(t).TCP(name, "hunter2", name), admin, func() {
 					pgtest.Exec(t, admin, "ALTER DATABASE "+name+" SET default_transaction_read_only = on", endOthers)
@@ -46,7 +45,7 @@ func TestPostgresTrouble(t *testing.T) {
 					pgtest.Exec(t, admin, "BEGIN READ WRITE; ALTER DATABASE "+name+" SET default_transaction_read_only = off; COMMIT")
 				}
 		}},
-		{"out of connections", "the server has no connection left for syncd", outage, func(t *testing.T) (string, string, func(), func()) {
+		{"out of connections", "the server has no connection left for syncd", func(t *testing.T) (string, string, func(), func()) {
 			admin, name := ownDatabase(t)
 			return pgtest.Shared(t).TCP(name, "hunter2", name), admin,
 				func() { pgtest.Exec(t, admin, "ALTER ROLE "+name+" CONNECTION LIMIT 0", endOthers) },
@@ -73,14 +72,10 @@ func TestPostgresTrouble(t *testing.T) {
 				}
 				end()
 
-				over := make(chan struct{})
 				w.front.begin(false)
-				w.front.during(func() {
-					begin()
-					time.AfterFunc(trouble.lasts, func() { end(); close(over) })
-				}, 30)
-				fails("in a run")
-				<-over
+				w.front.during(begin, 30)
+				fails("in a run") // which tries again for less long than the trouble lasts
+				end()
 				w.later()
 				ledger.settle([]string{"run"})
 				for _, l := range legs() {
@@ -94,9 +89,6 @@ func TestPostgresTrouble(t *testing.T) {
 	}
 	all.Wait()
 }
-
-// outage outlasts the tries of a store that may get its connection any moment.
-const outage = 11 * time.Second
 
 // endOthers ends all connections to a database but the one that says so.
 const endOthers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
