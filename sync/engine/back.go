@@ -88,6 +88,7 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) (left []
 	}
 	var mine, others []copernica.Profile
 	var unknown []string
+	var optedIn []state.Record
 	for _, p := range people {
 		rec, ok := known[p.Fields[r.cfg.Mapping.KeyField()]]
 		switch {
@@ -102,7 +103,13 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) (left []
 			others = append(others, p)
 		case settledRow(rec) && r.optedOut(&p, &rec):
 			mine = append(mine, p)
+		case settledRow(rec) && r.optedIn(&p, &rec):
+			rec.ConsentWritten = r.writer.hashConsent(r.cfg.Mapping.Consent().In)
+			optedIn = append(optedIn, rec)
 		}
+	}
+	if err := r.noteOptIns(ctx, optedIn, known); err != nil {
+		return nil, err
 	}
 	if unknown, err = r.yetToCome(ctx, unknown); err != nil {
 		return nil, err
@@ -211,6 +218,27 @@ func settledRow(rec state.Record) bool {
 func (r *run) optedOut(p *copernica.Profile, rec *state.Record) bool {
 	shown := p.Fields[r.writer.consent]
 	return r.cfg.Mapping.Consent().OptedOut(shown) && !ownWord(rec, r.writer.hashConsent(shown))
+}
+
+// optedIn reports whether somebody opted in in Copernica since we last knew what the profile
+// shows. It stays there, but the same opt-out as before is an event again.
+func (r *run) optedIn(p *copernica.Profile, rec *state.Record) bool {
+	in := r.cfg.Mapping.Consent().In
+	return p.Fields[r.writer.consent] == in && !rec.ConsentWritten.IsZero() && rec.ConsentWritten != r.writer.hashConsent(in)
+}
+
+// noteOptIns records opt-ins that were made in Copernica.
+func (r *run) noteOptIns(ctx context.Context, people []state.Record, known map[string]state.Record) error {
+	if len(people) == 0 {
+		return nil
+	}
+	for _, rec := range people {
+		known[rec.Key] = rec
+	}
+	saving, cancel := r.recording(ctx)
+	defer cancel()
+	_, err := r.cfg.Store.Commit(saving, r.tenure.current(), state.Commit{Records: people})
+	return err
 }
 
 // unsubscribe has the shop say what Copernica says. A guest has no record in the shop,

@@ -142,6 +142,37 @@ func TestPromise18_AnOptOutInCopernicaReachesTheShop(t *testing.T) {
 	})
 }
 
+// Who opts out, is opted in by somebody's hand in Copernica and opts out again shows the value
+// that was settled the first time: a look between has it that it was another one since.
+func TestPromise18_TheSameOptOutAfterAnOptInByHand(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 20}, func(_ *testing.T, w *world) {
+		id := w.ids(1)[0]
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		w.run()
+		w.optsOut(id)
+		w.settle()
+		w.writeBack()
+		check(w, w.account.EditProfile(w.profile(id).ID, map[string]string{ours: in}))
+		w.settle()
+		w.writeBack()
+		if w.subscribed(id) {
+			w.t.Error("an opt-in in Copernica went to the shop")
+		}
+		w.optsOut(id)
+		w.settle()
+		subscribe(w, id, magentotest.Subscribed) // before anybody looked: the opt-out wins
+		w.settle()
+		w.run()
+		if report := w.writeBack(); report.Counters.OptOutsReturned != 1 || w.subscribed(id) {
+			w.t.Errorf("subscribed %v, %+v", w.subscribed(id), report.Counters)
+		}
+		w.settle()
+		w.run()
+		w.inStep()
+	})
+}
+
 func TestPromise18_WritesBackAreMadeOnceWhateverBecomesOfTheAnswer(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

@@ -38,7 +38,7 @@ func (m *model) optInThere(e event) {
 		return
 	}
 	check(m.world, m.account.EditProfile(p.ID, map[string]string{ours: in}))
-	m.optedInThere(p.Fields["customer_id"])
+	m.optedInThere(p.Fields["customer_id"], p.Fields[ours])
 }
 
 // editThere changes a field that is the shop's.

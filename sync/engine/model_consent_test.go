@@ -20,6 +20,7 @@ type consent struct {
 	told  bool      // syncd has looked since, perhaps at this one: what follows may count as later
 	doubt bool      // the state forgot what was settled
 	hand  bool      // somebody opted in in Copernica, which the shop never learns
+	again bool      // and syncd has not looked since: the same opt-out as before leaves no trace
 	inAt  time.Time // of the last opt-in in the shop
 }
 
@@ -71,12 +72,17 @@ func (m *model) optedOutThere(key, shown string) {
 		}
 		return
 	}
+	if c.again {
+		c.must, c.again = "", false
+		return
+	}
 	c.must, c.open, c.told, c.hand = out, true, false, false
 }
 
-// optedInThere is an opt-in made in Copernica.
-func (m *model) optedInThere(key string) {
+// optedInThere is an opt-in made in Copernica, in a profile that showed something.
+func (m *model) optedInThere(key, shown string) {
 	if c := m.consent[key]; c != nil {
+		c.again = c.again || shown == copernicatest.Unsubscribed && !c.open
 		c.must, c.open, c.hand = "", false, true
 	}
 }
@@ -97,7 +103,7 @@ func (m *model) removedThere(key string) {
 // lookedBack is a finished round of opt-outs from Copernica.
 func (m *model) lookedBack() {
 	for _, c := range m.consent {
-		if c.open {
+		if c.again = false; c.open {
 			c.open, c.told = false, true
 		}
 	}
@@ -110,7 +116,7 @@ func (m *model) settled() {
 		if id, _ := m.mapping.CustomerID(key); m.spoiled[id] != "" {
 			continue // whoever cannot be delivered is not settled
 		}
-		c.open, c.told, c.doubt = false, false, false
+		c.open, c.told, c.doubt, c.again = false, false, false, false
 		if value := shown[key]; value != in {
 			c.hand = false
 		}
