@@ -323,6 +323,52 @@ func TestPromise17_ManyGuestsRegister(t *testing.T) {
 	})
 }
 
+// A guest whose account is deleted is a guest again: their order moves to their profile with
+// all its lines, and stands there only.
+func TestPromise17_AGuestAgain(t *testing.T) {
+	for name, touch := range map[string]func(y *yard, order int64){
+		"a line is added": func(y *yard, order int64) {
+			y.shop.EditOrder(order, func(o *magentotest.Order) {
+				o.Lines = append(o.Lines, magentotest.Line{SKU: "other", Name: "Other", Price: "5", Ordered: "1", ProductID: 8})
+			})
+			y.runs()
+		},
+		"a forced resync": func(y *yard, _ int64) {
+			y.resync(y.addResync(engine.ResyncRequest{Stream: engine.Orders, Force: true}).ID, engine.Budget{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 20, Orders: 10}, func(_ *testing.T, w *world) {
+				y := w.yard(engine.EraseFlag)
+				const email = "family@example.test"
+				id := w.register(email, nil)
+				y.runs()
+				order := y.order(0, email)
+				y.runs()
+				customer := y.profiles()[y.mapping.CustomerKey(id)]
+				if len(y.rowsOf(customer.ID)) != 2 {
+					y.t.Fatalf("the order is not the customer's: %v", y.rowsOf(customer.ID))
+				}
+				y.shop.Delete(id)
+				w.sweep(engine.CustomersSweep)
+				touch(y, order)
+				if left := y.rowsOf(customer.ID); len(left) != 0 {
+					y.t.Errorf("the customer still has %v", left)
+				}
+				lines := 0
+				for _, o := range y.shop.Data().Orders {
+					if o.ID == order {
+						lines = len(o.Lines)
+					}
+				}
+				if guest := y.profiles()[guestKey(w, email)]; len(y.rowsOf(guest.ID)) != 1+lines {
+					y.t.Errorf("the guest %v has %v, of %d lines", guest, y.rowsOf(guest.ID), lines)
+				}
+			})
+		})
+	}
+}
+
 // Who was said not to be the customer is not erased with them, though they share an e-mail.
 func TestPromise19_AnUndoneClaimKeepsTheGuest(t *testing.T) {
 	inShop(t, magentotest.Config{Customers: 20, Orders: 10}, func(_ *testing.T, w *world) {

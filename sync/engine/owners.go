@@ -84,7 +84,7 @@ func (r *run) owners(ctx context.Context, orders []*placed) (map[string]state.Re
 	}
 	owners := map[string]*owner{}
 	for _, o := range orders {
-		if one, ok := whose[o.Owner.Key]; ok {
+		if one, ok := whose[o.Owner.Key]; ok && o.guest == nil { // a guest is disowned before the ledger says so
 			o.Owner.Key = one
 			o.Owner.Customer, _ = r.cfg.Mapping.CustomerID(one)
 		}
