@@ -41,7 +41,8 @@ func (m *model) peace() {
 			return e.Sweep(ctx, sweep, engine.Sweep{Whole: true, Accept: 100})
 		})
 	}
-	m.mustEnd("write back", func(ctx context.Context, e *engine.Engine) (engine.Report, error) { return e.WriteBack(ctx) })
+	back := func(ctx context.Context, e *engine.Engine) (engine.Report, error) { return e.WriteBack(ctx) }
+	m.mustEnd("write back", back)
 	if m.hands || m.lost {
 		m.repair()
 	}
@@ -49,6 +50,7 @@ func (m *model) peace() {
 	for _, stream := range engine.Streams() { // what claims a sweep or a repair set going, a run finishes
 		m.mustEnd(stream, func(ctx context.Context, e *engine.Engine) (engine.Report, error) { return e.Run(ctx, stream) })
 	}
+	m.mustEnd("write back", back) // the opt-outs of guests that came along with these claims
 }
 
 // repair looks through Copernica and puts right what is ours.
