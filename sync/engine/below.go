@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,26 +47,33 @@ func (it *intent) orphaned(now time.Time, timeout time.Duration) result {
 // its id or key. Copernica calls a row that is gone already removed as well.
 func (w *writer) remove(ctx context.Context, it *intent) result {
 	w.cfg.TestHook(PointRemoving)
-	id := it.before.CopernicaID
-	if id == 0 {
-		row, err := w.look(ctx, it, 0)
+	var ids []int64
+	if it.before.CopernicaID != 0 {
+		ids = append(ids, it.before.CopernicaID)
+	}
+	if len(ids) == 0 || it.anywhere {
+		row, err := w.look(ctx, it, it.copernicaID())
 		switch {
 		case err != nil:
 			return w.unread(it, err)
-		case row == nil && it.elsewhere == 0 && it.createNotYet.After(w.cfg.Now()):
+		case (row == nil || it.moving()) && len(it.elsewhere) == 0 && it.createNotYet.After(w.cfg.Now()):
 			return result{unknown: 1} // it may still arrive: the row stays as it was
-		case row == nil && it.elsewhere == 0:
-			return it.removed()
-		case row == nil:
-			id = it.elsewhere
-		case len(row.others) > 0:
+		case row != nil && len(row.others) > 0:
 			return it.refused(&duplicateError{it.row.Key, append([]int64{row.id}, row.others...)})
-		default:
-			id = row.id
+		case row != nil:
+			ids = append(ids, row.id)
+		}
+		if ids = append(ids, it.elsewhere...); len(ids) == 0 {
+			return it.removed()
 		}
 	}
 	sent := w.cfg.Now()
-	err := w.take(ctx, w.below[it.entity].rows, id)
+	var err error
+	for _, id := range ids {
+		if err = w.take(ctx, w.below[it.entity].rows, id); err != nil {
+			break
+		}
+	}
 	switch copernica.Outcome(err) {
 	case copernica.Acknowledged:
 		res := it.removed()
@@ -88,7 +96,7 @@ func (w *writer) everywhere(ctx context.Context, it *intent) (here []standing, e
 	if err != nil {
 		return nil, err
 	}
-	it.elsewhere = 0
+	it.elsewhere = nil
 	for _, s := range found {
 		if s.Profile == it.owner.profileID() {
 			here = append(here, standing{id: s.ID, fields: s.Fields})
@@ -104,26 +112,37 @@ func (w *writer) everywhere(ctx context.Context, it *intent) (here []standing, e
 			continue
 		}
 		if key := p.fields[w.cfg.Mapping.KeyField()]; key != it.owner.key && strings.HasPrefix(key, w.cfg.Mapping.ProfilePrefix()) {
-			it.elsewhere = s.ID
+			it.elsewhere = append(it.elsewhere, s.ID)
 		}
 	}
 	return here, nil
 }
 
-// leave ends a move: the row stands below its new profile, and the one that we made
-// below the old one, old, is removed. Where that fails the ledger still knows the old one,
-// or has no outcome, and the next run comes back to it.
-func (w *writer) leave(ctx context.Context, it *intent, old int64, res result) result {
-	sent := w.cfg.Now()
-	err := w.take(ctx, w.below[it.entity].rows, old)
-	switch {
-	case err == nil:
-		return res
-	case copernica.Outcome(err) == copernica.Unknown || fault.ClassOf(err) == fault.Retry:
-		return it.unknown(sent, w.cfg.WriteTimeout)
-	default:
-		return w.refusedOr(it, err)
+// left returns the ids that a row has, as far as is known, below profiles that it does not
+// belong to.
+func (it *intent) left() []int64 {
+	if it.moved() && !slices.Contains(it.elsewhere, it.before.CopernicaID) {
+		return append(slices.Clone(it.elsewhere), it.before.CopernicaID)
 	}
+	return it.elsewhere
+}
+
+// leave ends a move: the row stands below its new profile, and what we made below others,
+// old, is removed. Where that fails the ledger still knows the old one, or has no outcome,
+// and the next run comes back to it.
+func (w *writer) leave(ctx context.Context, it *intent, old []int64, res result) result {
+	sent := w.cfg.Now()
+	for _, id := range old {
+		err := w.take(ctx, w.below[it.entity].rows, id)
+		switch {
+		case err == nil:
+		case copernica.Outcome(err) == copernica.Unknown || fault.ClassOf(err) == fault.Retry:
+			return it.unknown(sent, w.cfg.WriteTimeout)
+		default:
+			return w.refusedOr(it, err)
+		}
+	}
+	return res
 }
 
 // take removes a subprofile, which may be tried again: removing twice is removing once.

@@ -48,7 +48,7 @@ type intent struct {
 	rewrite      bool // content goes out whatever Copernica shows
 	createNotYet time.Time
 
-	elsewhere int64      // the same row below another profile of ours, as last looked up; 0: none
+	elsewhere []int64    // the same row below other profiles of ours, as last looked up
 	uncertain bool       // a write may have reached Copernica without our knowing
 	sentOut   state.Hash // our word for out, which that write may have carried; zero: none
 	doubles   []int64    // rows with the same key that are never written to, as last looked up
@@ -67,7 +67,7 @@ type facts struct {
 func (it *intent) plan(f facts) {
 	rec := it.before
 	it.action, it.sendContent, it.sendConsent, it.rewrite = nothing, false, false, false
-	it.anywhere = it.stray()
+	it.anywhere = it.stray() || it.moving()
 	unsettled := it.known && (rec.State == state.Planned || rec.State == state.Unknown)
 	if it.lookFirst = unsettled; unsettled {
 		it.createNotYet = rec.NextAttempt
@@ -143,6 +143,14 @@ func (it *intent) moved() bool {
 func (it *intent) stray() bool {
 	unsettled := it.before.State == state.Planned || it.before.State == state.Unknown
 	return it.owner != nil && unsettled && it.before.CopernicaID == 0 && it.before.Parent != "" && it.before.Parent != it.owner.key
+}
+
+// moving reports whether a write below another profile than the one where Copernica has the
+// row has no outcome: it may stand there as well. Its ledger row keeps where it stood, and no
+// hash.
+func (it *intent) moving() bool {
+	unsettled := it.before.State == state.Planned || it.before.State == state.Unknown
+	return it.owner != nil && unsettled && it.before.CopernicaID != 0 && it.before.Hash.IsZero()
 }
 
 // copernicaID is the id under which the row may stand where it belongs, or 0.

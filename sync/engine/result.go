@@ -36,6 +36,9 @@ func (it *intent) record(s state.RecordState) state.Record {
 	default:
 		rec.ConsentSent = state.Hash{}
 	}
+	if s == state.Planned || s == state.Unknown {
+		it.heads(&rec)
+	}
 	if !it.known {
 		rec.Number = it.row.Number
 		if it.owner != nil {
@@ -43,6 +46,17 @@ func (it *intent) record(s state.RecordState) state.Record {
 		}
 	}
 	return rec
+}
+
+// heads notes in the ledger row of a write without an outcome where it went, as far as stray
+// and moving have to know.
+func (it *intent) heads(rec *state.Record) {
+	switch {
+	case it.moved():
+		rec.Hash = state.Hash{}
+	case it.owner != nil && rec.CopernicaID == 0 && !it.stray():
+		rec.Parent = it.owner.key
+	}
 }
 
 // acknowledged is the outcome of content that Copernica has under id.

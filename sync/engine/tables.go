@@ -147,7 +147,7 @@ func (w *writer) look(ctx context.Context, it *intent, id int64) (*standing, err
 	optsIn := it.sendConsent && it.row.OptIn
 	var known *standing
 	var err error
-	if id != 0 && !optsIn {
+	if id != 0 && !optsIn && !it.anywhere {
 		if known, err = t.read(ctx, id); err != nil || known != nil && t.keyOf(known) == it.row.Key {
 			return known, err
 		}
@@ -161,7 +161,7 @@ func (w *writer) look(ctx context.Context, it *intent, id int64) (*standing, err
 	if err != nil {
 		return nil, err
 	}
-	if id != 0 && optsIn && !slices.ContainsFunc(found, func(row standing) bool { return row.id == id }) {
+	if id != 0 && (optsIn || it.anywhere) && !slices.ContainsFunc(found, func(row standing) bool { return row.id == id }) {
 		if known, err = t.read(ctx, id); err != nil {
 			return nil, err
 		}

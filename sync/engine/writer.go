@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -64,12 +63,8 @@ func (w *writer) deliver(ctx context.Context, it *intent) result {
 	case it.action == remove:
 		return w.remove(ctx, it)
 	}
-	old := int64(0)
-	if it.moved() {
-		old = it.before.CopernicaID
-	}
 	res := w.bring(ctx, it)
-	if old = cmp.Or(old, it.elsewhere); old != 0 && res.record != nil && res.record.State == state.Acknowledged {
+	if old := it.left(); len(old) > 0 && res.record != nil && res.record.State == state.Acknowledged {
 		return w.leave(ctx, it, old, res)
 	}
 	if res.problem != nil && it.problem == nil && it.action == update && it.sendConsent {
@@ -97,6 +92,9 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	}
 	if until := it.contradicted(w.cfg.WriteTimeout); until.After(w.cfg.Now()) && !w.await(until) {
 		return result{unknown: 1} // not now: the row stays as it was
+	}
+	if it.moving() && it.createNotYet.After(w.cfg.Now()) && !w.await(it.createNotYet) {
+		return result{unknown: 1} // not now either: it may still arrive where it was moved to
 	}
 	seen, err := w.look(ctx, it, it.copernicaID())
 	// A write of a process that died may still arrive: no key that it may have
