@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +66,38 @@ func TestPromise15_ARowBelowAnotherProfileIsFound(t *testing.T) {
 		check(w, w.account.RemoveSubprofile(strayed))
 		w.ordersInStep()
 	})
+}
+
+// An order whose move has no outcome stands once, also when it is where it was again.
+func TestPromise15_AMoveWithoutAnOutcomeThatIsTakenBack(t *testing.T) {
+	for name, arrives := range map[string]bool{"it arrived": true, "it did not": false} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 10, func(t *testing.T, w *world) {
+				order := w.guestOrder("anna@example.test", "Anna")
+				w.both()
+				guest, customer := w.guestKey("anna@example.test"), w.ids(1)[0]
+				w.shop.EditOrder(order, func(o *magentotest.Order) { o.Guest, o.CustomerID = false, customer })
+				w.settle()
+				of := func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "order_id") }
+				w.account.Faults().Add(emulator.Fault{Method: http.MethodPut, Match: of, Kind: emulator.Hang, After: arrives})
+				w.account.Faults().Add(emulator.Fault{Method: http.MethodGet, Match: of, Kind: emulator.Status, Status: 502, Skip: 1})
+				w.runOrders()
+				w.account.Faults().Clear()
+				if rec := w.record(state.Order, w.mapping.OrderKey(order)); rec.State != state.Unknown || rec.Parent != guest {
+					t.Fatalf("the move has an outcome: %+v", rec)
+				}
+				w.shop.Delete(customer)
+				time.Sleep(3 * time.Hour)
+				w.both()
+				if rows := w.below(w.profileOf(w.mapping.CustomerKey(customer)).ID); len(rows) != 0 {
+					t.Errorf("below the customer: %v", rows)
+				}
+				if rows := w.below(w.profileOf(guest).ID); len(rows) != 1 {
+					t.Errorf("below the guest: %v", rows)
+				}
+			})
+		})
+	}
 }
 
 // Of one guest's orders the newest speaks, in whatever order they come by: a sweep goes by
