@@ -4,6 +4,10 @@ package engine_test
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -19,8 +23,31 @@ func TestSoakOrders(t *testing.T) {
 	playHistories(t, 5_000, magentotest.Config{Customers: 40, Orders: 60})
 }
 
-// TestSoakModel plays many more of the model's histories.
-func TestSoakModel(t *testing.T) { playModel(t, 200_000) }
+// TestSoakModel plays many more of the model's histories, in a process for each core: what
+// threads of one process share, the allocator of SQLite above all, takes as long as the rest.
+func TestSoakModel(t *testing.T) {
+	const all = 200_000
+	if share, err := strconv.Atoi(os.Getenv(shareVariable)); err == nil {
+		playModel(t, share)
+		return
+	}
+	t.Parallel()
+	cores := runtime.NumCPU()
+	for range cores {
+		t.Run("process", func(t *testing.T) {
+			t.Parallel()
+			c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSoakModel$", "-test.v", "-test.timeout=0", "-test.parallel=2")
+			c.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400", fmt.Sprintf("%s=%d", shareVariable, (all+cores-1)/cores))
+			c.Stdout, c.Stderr = os.Stdout, os.Stderr
+			if err := c.Run(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// shareVariable is how many histories a process of the soak plays.
+const shareVariable = "SYNCD_TEST_SHARE"
 
 // TestSoakOptOuts plays many more, and longer ones, of those in which people opt out on both
 // sides.
