@@ -221,6 +221,8 @@ func (r *run) abandon(ctx context.Context, gone []state.Record) error {
 			}
 		}
 		switch {
+		case row == nil && rec.CopernicaID == 0 && rec.NextAttempt.After(r.cfg.Now()):
+			continue // it may still arrive: the next run looks again
 		case row == nil && rec.CopernicaID == 0:
 			c.Forget = append(c.Forget, state.RecordRef{Entity: rec.Entity, Key: rec.Key})
 		case row == nil:
