@@ -34,6 +34,7 @@ type intent struct {
 	gone    bool       // the shop no longer has what the row was made of
 	owner   *owner     // the profile that the row stands below; nil for profiles
 	astray  bool       // its order had another profile before
+	adrift  bool       // it went with a removed profile while a move of it had no outcome
 	claim   *claim     // the guest whom a customer turned out to be; nil: none
 
 	before state.Record // the ledger row; zero when there is none
@@ -67,7 +68,7 @@ type facts struct {
 func (it *intent) plan(f facts) {
 	rec := it.before
 	it.action, it.sendContent, it.sendConsent, it.rewrite = nothing, false, false, false
-	it.anywhere = it.stray() || it.moving()
+	it.anywhere = it.stray() || it.moving() || it.adrift
 	unsettled := it.known && (rec.State == state.Planned || rec.State == state.Unknown)
 	if it.lookFirst = unsettled; unsettled {
 		it.createNotYet = rec.NextAttempt
