@@ -63,10 +63,11 @@ type Record struct {
 	Hash           Hash   // content acknowledged
 	ConsentSource  Hash   // the shop's consent as last settled
 	ConsentWritten Hash   // the consent value we wrote last
-	// ConsentSent is a consent value of ours that may stand in Copernica besides: its write
-	// has no outcome. Whoever settles the row clears it.
-	ConsentSent Hash
-	Refused     Hash // content last refused
+	// Sent is what else of ours may stand in Copernica, since its write has no outcome: of a
+	// profile our word for opted out, of a row below a profile content that went below
+	// another one than Parent. Whoever settles the row clears it.
+	Sent    Hash
+	Refused Hash // content last refused
 	// UnsubscribedAt is when the person last unsubscribed in Copernica, as far as that was
 	// settled with the shop; zero when Copernica's lists never told.
 	UnsubscribedAt  time.Time

@@ -109,9 +109,9 @@ type Store interface {
 	DoublesByID(ctx context.Context, pipeline string, e Entity, id int64) ([]Double, error)
 
 	// Plan records the intent to write, before the calls (promise 13). It sets State,
-	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, ConsentSent where a plan
+	// Attempts, PlannedAt, NextAttempt and RunID of rows that exist, Sent where a plan
 	// has one, and nothing else: what Copernica acknowledged before, Parent, Number and
-	// SourceID stay as they are, and so does a ConsentSent of before where a plan has none.
+	// SourceID stay as they are, and so does a Sent of before where a plan has none.
 	// Rows that do not exist are inserted with those columns, SourceID, Parent, Number,
 	// CopernicaID and FirstSeen, and with nothing acknowledged, whatever other hashes they
 	// carry. ErrFenced says the lease is gone.

@@ -14,13 +14,13 @@ import (
 const (
 	upsertRecords = `
 		INSERT INTO syncd.records (pipeline, entity, key, source_id, parent, number, copernica_id, hash, consent_source, consent_written, refused,
-			unsubscribed_at, source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id, consent_sent)
+			unsubscribed_at, source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id, sent)
 		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::bytea[],
 			$10::bytea[], $11::bytea[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::bigint[], $16::timestamptz[],
 			$17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bigint[], $21::bytea[]) AS u
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			source_id = excluded.source_id, parent = excluded.parent, number = excluded.number, copernica_id = excluded.copernica_id, hash = excluded.hash,
-			consent_source = excluded.consent_source, consent_written = excluded.consent_written, consent_sent = excluded.consent_sent,
+			consent_source = excluded.consent_source, consent_written = excluded.consent_written, sent = excluded.sent,
 			refused = excluded.refused, unsubscribed_at = excluded.unsubscribed_at,
 			source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt,
@@ -100,7 +100,7 @@ func (s *Store) commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c st
 			times(rows, func(r state.Record) time.Time { return r.FirstSeen }),
 			times(rows, func(r state.Record) time.Time { return r.AcknowledgedAt }),
 			column(rows, func(r state.Record) int64 { return r.RunID }),
-			digests(rows, func(r state.Record) state.Hash { return r.ConsentSent }),
+			digests(rows, func(r state.Record) state.Hash { return r.Sent }),
 		)
 		if err != nil {
 			return err

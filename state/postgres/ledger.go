@@ -15,7 +15,7 @@ import (
 
 const (
 	recordColumns = `
-		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.consent_sent, r.refused,
+		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.sent, r.refused,
 		r.unsubscribed_at, r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	// Look-ups of many rows go through their index for each, which OFFSET 0 sees to: a
@@ -100,11 +100,11 @@ const (
 	// What was acknowledged is not named, so it stays.
 	planRecords = `
 		INSERT INTO syncd.records AS r (pipeline, entity, key, source_id, parent, number, copernica_id, state, attempts, planned_at, next_attempt,
-			first_seen, run_id, consent_sent)
+			first_seen, run_id, sent)
 		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::bigint[],
 			$10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[], $14::bytea[]) AS u
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
-			state = excluded.state, attempts = excluded.attempts, consent_sent = coalesce(excluded.consent_sent, r.consent_sent),
+			state = excluded.state, attempts = excluded.attempts, sent = coalesce(excluded.sent, r.sent),
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt, run_id = excluded.run_id`
 )
 
@@ -230,7 +230,7 @@ func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) er
 			times(rows, func(r state.Record) time.Time { return r.NextAttempt }),
 			times(rows, func(r state.Record) time.Time { return r.FirstSeen }),
 			column(rows, func(r state.Record) int64 { return r.RunID }),
-			digests(rows, func(r state.Record) state.Hash { return r.ConsentSent }),
+			digests(rows, func(r state.Record) state.Hash { return r.Sent }),
 		)
 		return err
 	})
@@ -251,7 +251,7 @@ func merged(rows []state.Record) []state.Record {
 		}
 		first := &out[i]
 		first.State, first.Attempts, first.PlannedAt, first.NextAttempt, first.RunID = r.State, r.Attempts, r.PlannedAt, r.NextAttempt, r.RunID
-		first.ConsentSent = cmp.Or(r.ConsentSent, first.ConsentSent)
+		first.Sent = cmp.Or(r.Sent, first.Sent)
 	}
 	return out
 }
@@ -278,7 +278,7 @@ func scanRecord(row pgx.CollectableRow) (state.Record, error) {
 	err := row.Scan(&entity, &r.Key, &r.SourceID, &r.Parent, &r.Number, &r.CopernicaID, &content, &source, &written, &sent, &refused,
 		&unsubscribed, &sourceUpdated, &st, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
 	r.Entity, r.State = state.Entity(entity), state.RecordState(st)
-	r.Hash, r.ConsentSource, r.ConsentWritten, r.ConsentSent, r.Refused = hash(content), hash(source), hash(written), hash(sent), hash(refused)
+	r.Hash, r.ConsentSource, r.ConsentWritten, r.Sent, r.Refused = hash(content), hash(source), hash(written), hash(sent), hash(refused)
 	r.UnsubscribedAt, r.SourceUpdatedAt = moment(unsubscribed), moment(sourceUpdated)
 	r.PlannedAt, r.NextAttempt = moment(planned), moment(nextAttempt)
 	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)

@@ -77,7 +77,7 @@ const (
 
 	bareBelow = `
 		UPDATE syncd.records AS r SET state = 'removed', copernica_id = 0, number = '',
-			hash = NULL, consent_source = NULL, consent_written = NULL, consent_sent = NULL, refused = NULL` + below
+			hash = NULL, consent_source = NULL, consent_written = NULL, sent = NULL, refused = NULL` + below
 )
 
 // RecordsByParent returns the ledger rows of a profile's orders whose key lies above

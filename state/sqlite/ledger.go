@@ -12,7 +12,7 @@ import (
 
 const (
 	recordColumns = `
-		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.consent_sent, r.refused,
+		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.sent, r.refused,
 		r.unsubscribed_at, r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	// CROSS JOIN keeps SQLite from reading the ledger first.
@@ -84,10 +84,10 @@ const (
 	// What was acknowledged is not named, so it stays.
 	planRecord = `
 		INSERT INTO records (pipeline, entity, key, source_id, parent, number, copernica_id, state, attempts, planned_at, next_attempt,
-			first_seen, run_id, consent_sent)
+			first_seen, run_id, sent)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
-			state = excluded.state, attempts = excluded.attempts, consent_sent = coalesce(excluded.consent_sent, consent_sent),
+			state = excluded.state, attempts = excluded.attempts, sent = coalesce(excluded.sent, sent),
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt, run_id = excluded.run_id`
 )
 
@@ -207,7 +207,7 @@ func (s *Store) Plan(ctx context.Context, l state.Lease, rows []state.Record) er
 		return each(ctx, tx, planRecord, rows, func(r state.Record) []any {
 			return []any{
 				l.Pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.Number, r.CopernicaID,
-				string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt), stamp(r.FirstSeen), r.RunID, digest(r.ConsentSent),
+				string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt), stamp(r.FirstSeen), r.RunID, digest(r.Sent),
 			}
 		})
 	})
@@ -233,7 +233,7 @@ func scanRecord(row scanner) (state.Record, error) {
 	)
 	err := row.Scan(&r.Entity, &r.Key, &r.SourceID, &r.Parent, &r.Number, &r.CopernicaID, &content, &source, &written, &sent, &refused,
 		&unsubscribed, &sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
-	r.Hash, r.ConsentSource, r.ConsentWritten, r.ConsentSent, r.Refused = hash(content), hash(source), hash(written), hash(sent), hash(refused)
+	r.Hash, r.ConsentSource, r.ConsentWritten, r.Sent, r.Refused = hash(content), hash(source), hash(written), hash(sent), hash(refused)
 	r.UnsubscribedAt, r.SourceUpdatedAt = moment(unsubscribed), moment(sourceUpdated)
 	r.PlannedAt, r.NextAttempt = moment(planned), moment(nextAttempt)
 	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)

@@ -61,7 +61,7 @@ const (
 
 	bareBelow = `
 		UPDATE records SET state = 'removed', copernica_id = 0, number = '',
-			hash = NULL, consent_source = NULL, consent_written = NULL, consent_sent = NULL, refused = NULL` + below
+			hash = NULL, consent_source = NULL, consent_written = NULL, sent = NULL, refused = NULL` + below
 )
 
 // RecordsByParent returns the ledger rows of a profile's orders whose key lies above

@@ -37,11 +37,11 @@ func testPlanKeeps(t *testing.T, f *fixture) {
 		}
 		want := before
 		want.State, want.Attempts, want.PlannedAt, want.NextAttempt = plan.State, plan.Attempts, plan.PlannedAt, plan.NextAttempt
-		want.RunID, want.ConsentSent = plan.RunID, plan.ConsentSent
+		want.RunID, want.Sent = plan.RunID, plan.Sent
 		got, _ := f.record(t, before.Key)
 		same(t, "planned over "+string(s), want, got)
 
-		plan.ConsentSent = state.Hash{}
+		plan.Sent = state.Hash{}
 		if err := f.Plan(t.Context(), l, []state.Record{plan}); err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func testPlanInserts(t *testing.T, f *fixture) {
 	want := state.Record{
 		Entity: plan.Entity, Key: plan.Key, SourceID: plan.SourceID, Parent: plan.Parent, Number: plan.Number, CopernicaID: plan.CopernicaID,
 		State: plan.State, Attempts: plan.Attempts, PlannedAt: plan.PlannedAt, NextAttempt: plan.NextAttempt,
-		FirstSeen: plan.FirstSeen, RunID: plan.RunID, ConsentSent: plan.ConsentSent,
+		FirstSeen: plan.FirstSeen, RunID: plan.RunID, Sent: plan.Sent,
 	}
 	got, _ := f.record(t, plan.Key)
 	same(t, "new row", want, got)

@@ -70,7 +70,7 @@ func randomRecord(f *fixture, random *rand.Rand) state.Record {
 		r.UnsubscribedAt = r.NextAttempt
 	}
 	if random.IntN(3) == 0 {
-		r.ConsentSent = hashOf(byte(1 + random.IntN(2)))
+		r.Sent = hashOf(byte(1 + random.IntN(2)))
 	}
 	return r
 }
@@ -90,7 +90,7 @@ func (m *model) plan(t *testing.T, f *fixture, l state.Lease, random *rand.Rand)
 			continue
 		}
 		have.State, have.Attempts, have.PlannedAt, have.NextAttempt = r.State, r.Attempts, r.PlannedAt, r.NextAttempt
-		have.RunID, have.ConsentSent = r.RunID, cmp.Or(r.ConsentSent, have.ConsentSent)
+		have.RunID, have.Sent = r.RunID, cmp.Or(r.Sent, have.Sent)
 		m.records[ref] = have
 	}
 	if err := f.Plan(t.Context(), l, rows); err != nil {
@@ -143,7 +143,7 @@ func (m *model) commit(t *testing.T, f *fixture, l state.Lease, random *rand.Ran
 	}
 	for _, key := range c.Bare {
 		m.below(key, func(r *state.Record) {
-			r.State, r.CopernicaID, r.Number, r.Hash, r.ConsentSent = state.Removed, 0, "", state.Hash{}, state.Hash{}
+			r.State, r.CopernicaID, r.Number, r.Hash, r.Sent = state.Removed, 0, "", state.Hash{}, state.Hash{}
 		})
 	}
 	for _, r := range c.Records {

@@ -196,7 +196,7 @@ func testUnclaimed(t *testing.T, f *fixture) {
 // change with them.
 func families() []state.Record {
 	full := func(r state.Record) state.Record {
-		r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused, r.ConsentSent = hashOf(1), hashOf(2), hashOf(3), hashOf(4), hashOf(5)
+		r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused, r.Sent = hashOf(1), hashOf(2), hashOf(3), hashOf(4), hashOf(5)
 		r.Attempts, r.RunID = 3, 4
 		r.UnsubscribedAt, r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt, r.FirstSeen, r.AcknowledgedAt = at(1), at(2), at(3), at(4), at(5), at(6)
 		return r
@@ -236,7 +236,7 @@ func testBelow(t *testing.T, f *fixture) {
 	moved := func(to string) func(*state.Record) { return func(r *state.Record) { r.Parent = to } }
 	stripped := func(r *state.Record) {
 		r.State, r.CopernicaID, r.Number = state.Removed, 0, ""
-		r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused, r.ConsentSent = state.Hash{}, state.Hash{}, state.Hash{}, state.Hash{}, state.Hash{}
+		r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused, r.Sent = state.Hash{}, state.Hash{}, state.Hash{}, state.Hash{}, state.Hash{}
 	}
 	anew := under("shop-c4", order(1, "again"))
 	for name, test := range map[string]struct {

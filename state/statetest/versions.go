@@ -144,7 +144,7 @@ func rowsLeft() []state.Record {
 			Refused: two, UnsubscribedAt: at(21), SourceUpdatedAt: at(5), State: state.Acknowledged, Attempts: 3, PlannedAt: at(6), NextAttempt: at(7),
 			FirstSeen: at(12), AcknowledgedAt: at(13), RunID: 1,
 		},
-		{Entity: state.Profile, Key: "shop-c2", ConsentSent: one, State: state.Planned},
+		{Entity: state.Profile, Key: "shop-c2", Sent: one, State: state.Planned},
 		{Entity: state.Profile, Key: "shop-c3", State: state.Removed},
 		{Entity: state.Profile, Key: "shop-g5", Parent: "shop-c1", CopernicaID: 15, Hash: two, State: state.Claimed},
 		{

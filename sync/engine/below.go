@@ -56,7 +56,7 @@ func (w *writer) remove(ctx context.Context, it *intent) result {
 		switch {
 		case err != nil:
 			return w.unread(it, err)
-		case (row == nil || it.moving()) && len(it.elsewhere) == 0 && it.createNotYet.After(w.cfg.Now()):
+		case (row == nil || it.stray()) && len(it.elsewhere) == 0 && it.createNotYet.After(w.cfg.Now()):
 			return result{unknown: 1} // it may still arrive: the row stays as it was
 		case row != nil && len(row.others) > 0:
 			return it.refused(&duplicateError{it.row.Key, append([]int64{row.id}, row.others...)})

@@ -36,7 +36,7 @@ func (it *intent) decideConsent(cfg *Config, shown string, optedOut bool) (send,
 // ownWord reports whether a value is our own: the one that we wrote last, or one whose
 // write has no outcome yet.
 func ownWord(rec *state.Record, value state.Hash) bool {
-	return rec.ConsentWritten == value || rec.ConsentSent == value
+	return rec.ConsentWritten == value || rec.Sent == value
 }
 
 // optOut is our word for out, where the intent may send it, else zero. Only that one has to
@@ -56,7 +56,7 @@ func (it *intent) doubtful() {
 // contradicted returns until when an opt-out of ours may still arrive that the shop's
 // opt-in takes back; zero when there is none.
 func (it *intent) contradicted(timeout time.Duration) time.Time {
-	if !it.sendConsent || !it.row.OptIn || it.before.ConsentSent.IsZero() || it.before.PlannedAt.IsZero() {
+	if !it.sendConsent || !it.row.OptIn || it.before.Sent.IsZero() || it.before.PlannedAt.IsZero() {
 		return time.Time{}
 	}
 	return it.before.PlannedAt.Add(timeout)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
 )
 
 // customer returns a customer of the shop.
@@ -144,7 +145,7 @@ func (m *model) remove(e event) {
 	for _, p := range m.account.Profiles(database) {
 		for _, s := range m.account.Subprofiles(database, "Orders") {
 			for _, o := range m.shop.Data().Orders {
-				if p.Fields["customer_id"] == key && s.Parent == p.ID && o.CustomerID == c.ID && !m.lost && !m.drawn.erase && s.Fields["order_id"] == m.mapping.OrderKey(o.ID) {
+				if p.Fields["customer_id"] == key && s.Parent == p.ID && o.CustomerID == c.ID && !m.lost && !m.drawn.erase && s.Fields["order_id"] == m.mapping.OrderKey(o.ID) && !m.underWay(o.ID) {
 					m.owners[o.ID] = key
 				}
 			}
@@ -154,6 +155,14 @@ func (m *model) remove(e event) {
 	m.deleted[key] = true
 	delete(m.spoiled, c.ID)
 	delete(m.consent, key)
+}
+
+// underWay reports whether a write of an order has no outcome: whose it was last, nobody knows.
+func (m *model) underWay(id int64) bool {
+	key := m.mapping.OrderKey(id)
+	rows, err := m.store.Records(m.t.Context(), "shop", state.Order, []string{key})
+	check(m.world, err)
+	return rows[key].State == state.Planned || rows[key].State == state.Unknown
 }
 
 func (m *model) anonymise(e event) {

@@ -209,7 +209,6 @@ func fall(orders []*placed, profiles map[string]state.Record) {
 		if who := o.order.owner; who != nil && profiles[who.key].State == state.Removed {
 			for _, it := range o.rows() {
 				if it.before.CopernicaID != 0 && !it.moved() {
-					it.adrift = it.adrift || it.moving()
 					it.before.State, it.before.CopernicaID = state.Removed, 0
 				}
 			}

@@ -34,7 +34,6 @@ type intent struct {
 	gone    bool       // the shop no longer has what the row was made of
 	owner   *owner     // the profile that the row stands below; nil for profiles
 	astray  bool       // its order had another profile before
-	adrift  bool       // it went with a removed profile while a move of it had no outcome
 	claim   *claim     // the guest whom a customer turned out to be; nil: none
 
 	before state.Record // the ledger row; zero when there is none
@@ -68,7 +67,7 @@ type facts struct {
 func (it *intent) plan(f facts) {
 	rec := it.before
 	it.action, it.sendContent, it.sendConsent, it.rewrite = nothing, false, false, false
-	it.anywhere = it.stray() || it.moving() || it.adrift
+	it.anywhere = it.stray()
 	unsettled := it.known && (rec.State == state.Planned || rec.State == state.Unknown)
 	if it.lookFirst = unsettled; unsettled {
 		it.createNotYet = rec.NextAttempt
@@ -100,11 +99,11 @@ func (it *intent) plan(f facts) {
 	// A row below a profile is looked for, since one that somebody removed takes a write
 	// without a word. What may have been sent needs no second write.
 	it.rewrite = f.force && !it.resent && !unsettled
-	it.lookFirst = unsettled || it.rewrite && it.owner != nil
+	it.lookFirst = unsettled || it.anywhere || it.rewrite && it.owner != nil
 	it.sendContent = rec.Hash != it.content || it.rewrite
 	it.sendConsent = it.consentDue(unsettled)
 	switch {
-	case it.sendContent || it.sendConsent || unsettled:
+	case it.sendContent || it.sendConsent || unsettled || it.anywhere:
 		it.action = update
 	case rec.State == state.Refused, rec.State == state.Missing, rec.State == state.Gone:
 		it.action = settled // also what the shop has again
@@ -119,7 +118,7 @@ func (it *intent) consented() bool { return !it.consent.IsZero() }
 // consentDue reports whether the shop's consent is to be settled with Copernica.
 // Nobody knows which consent an unsettled write left behind.
 func (it *intent) consentDue(unsettled bool) bool {
-	return it.consented() && (it.before.ConsentSource != it.consent || unsettled || !it.before.ConsentSent.IsZero())
+	return it.consented() && (it.before.ConsentSource != it.consent || unsettled || !it.before.Sent.IsZero())
 }
 
 // olderThan reports whether Copernica acknowledged something newer. Where several
@@ -139,19 +138,21 @@ func (it *intent) moved() bool {
 	return it.owner != nil && it.before.CopernicaID != 0 && it.before.Parent != it.owner.key
 }
 
-// stray reports whether a write of the row below another profile than its own has no
-// outcome.
+// stray reports whether the row may stand below another profile than the ledger says or it
+// belongs to, since a write there has no outcome.
 func (it *intent) stray() bool {
 	unsettled := it.before.State == state.Planned || it.before.State == state.Unknown
-	return it.owner != nil && unsettled && it.before.CopernicaID == 0 && it.before.Parent != "" && it.before.Parent != it.owner.key
+	return it.owner != nil && (!it.before.Sent.IsZero() ||
+		unsettled && it.before.CopernicaID == 0 && it.before.Parent != "" && it.before.Parent != it.owner.key)
 }
 
-// moving reports whether a write below another profile than the one where Copernica has the
-// row has no outcome: it may stand there as well. Its ledger row keeps where it stood, and no
-// hash.
-func (it *intent) moving() bool {
-	unsettled := it.before.State == state.Planned || it.before.State == state.Unknown
-	return it.owner != nil && unsettled && it.before.CopernicaID != 0 && it.before.Hash.IsZero()
+// leaving is the content of a row that is sent below another profile than the ledger has it
+// below, else zero.
+func (it *intent) leaving() state.Hash {
+	if it.owner == nil || !it.known || it.before.Parent == it.owner.key || !it.writes() {
+		return state.Hash{}
+	}
+	return it.content
 }
 
 // copernicaID is the id under which the row may stand where it belongs, or 0.

@@ -129,7 +129,7 @@ func (r *run) comparePage(ctx context.Context, people []copernica.Profile) error
 		return err
 	}
 	for i := range alike {
-		alike[i].ConsentWritten, alike[i].ConsentSent = state.Hash{}, state.Hash{}
+		alike[i].ConsentWritten, alike[i].Sent = state.Hash{}, state.Hash{}
 	}
 	if len(alike) > 0 && r.rehearsal == nil {
 		if err := r.keepRows(ctx, alike...); err != nil {

@@ -30,14 +30,11 @@ func (it *intent) record(s state.RecordState) state.Record {
 	rec.Entity, rec.Key, rec.SourceID, rec.State = it.entity, it.row.Key, it.row.SourceID, s
 	switch s {
 	case state.Planned:
-		rec.ConsentSent = cmp.Or(it.optOut(), rec.ConsentSent)
+		rec.Sent = cmp.Or(it.optOut(), it.leaving(), rec.Sent)
 	case state.Unknown, state.Refused:
-		rec.ConsentSent = cmp.Or(it.sentOut, rec.ConsentSent)
+		rec.Sent = cmp.Or(it.sentOut, it.leaving(), rec.Sent)
 	default:
-		rec.ConsentSent = state.Hash{}
-	}
-	if s == state.Planned || s == state.Unknown {
-		it.heads(&rec)
+		rec.Sent = state.Hash{}
 	}
 	if !it.known {
 		rec.Number = it.row.Number
@@ -46,17 +43,6 @@ func (it *intent) record(s state.RecordState) state.Record {
 		}
 	}
 	return rec
-}
-
-// heads notes in the ledger row of a write without an outcome where it went, as far as stray
-// and moving have to know.
-func (it *intent) heads(rec *state.Record) {
-	switch {
-	case it.moved():
-		rec.Hash = state.Hash{}
-	case it.owner != nil && rec.CopernicaID == 0 && !it.stray():
-		rec.Parent = it.owner.key
-	}
 }
 
 // acknowledged is the outcome of content that Copernica has under id.

@@ -93,7 +93,7 @@ func (w *writer) bring(ctx context.Context, it *intent) result {
 	if until := it.contradicted(w.cfg.WriteTimeout); until.After(w.cfg.Now()) && !w.await(until) {
 		return result{unknown: 1} // not now: the row stays as it was
 	}
-	if it.moving() && it.createNotYet.After(w.cfg.Now()) && !w.await(it.createNotYet) {
+	if it.stray() && it.createNotYet.After(w.cfg.Now()) && !w.await(it.createNotYet) {
 		return result{unknown: 1} // not now either: it may still arrive where it was moved to
 	}
 	seen, err := w.look(ctx, it, it.copernicaID())

@@ -59,7 +59,7 @@ CREATE TABLE syncd.records (
     hash              bytea CHECK (octet_length(hash) = 16),
     consent_source    bytea CHECK (octet_length(consent_source) = 16),
     consent_written   bytea CHECK (octet_length(consent_written) = 16),
-    consent_sent      bytea CHECK (octet_length(consent_sent) = 16),
+    sent      bytea CHECK (octet_length(sent) = 16),
     refused           bytea CHECK (octet_length(refused) = 16),
     unsubscribed_at   timestamptz,
     source_updated_at timestamptz,

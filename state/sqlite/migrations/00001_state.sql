@@ -49,7 +49,7 @@ CREATE TABLE records (
     hash              BLOB CHECK (length(hash) = 16),
     consent_source    BLOB CHECK (length(consent_source) = 16),
     consent_written   BLOB CHECK (length(consent_written) = 16),
-    consent_sent      BLOB CHECK (length(consent_sent) = 16),
+    sent      BLOB CHECK (length(sent) = 16),
     refused           BLOB CHECK (length(refused) = 16),
     unsubscribed_at   INTEGER,
     source_updated_at INTEGER,

@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 11:53:20');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 11:53:20');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 15:12:19');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 15:12:19');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f1336615866262a0625d18bba562207e15857219618f983953df10b9556c58df17d257c9ccb4cbb80be27a7dac51a4d93a43b7b2451a48ef6af0e1c5c408');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133021f660411848d4b156e9eccd9ff5a8a6a07633c1f37e7153bef9e5cf093bc95844c001d3f94113a3a3c42c0766f44dacd02e139154b33146c0de201');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10346710');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10011286');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -51,7 +51,7 @@ CREATE TABLE records (
     hash              BLOB CHECK (length(hash) = 16),
     consent_source    BLOB CHECK (length(consent_source) = 16),
     consent_written   BLOB CHECK (length(consent_written) = 16),
-    consent_sent      BLOB CHECK (length(consent_sent) = 16),
+    sent      BLOB CHECK (length(sent) = 16),
     refused           BLOB CHECK (length(refused) = 16),
     unsubscribed_at   INTEGER,
     source_updated_at INTEGER,
