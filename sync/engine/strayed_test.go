@@ -1,8 +1,11 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,6 +101,46 @@ func TestPromise15_AMoveWithoutAnOutcomeThatIsTakenBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// So it is when the process died after it was sent: its plan says where it went.
+func TestPromise15_AMoveOfADeadProcessThatIsTakenBack(t *testing.T) {
+	inSQLite(t, magentotest.Config{Customers: 10}, func(t *testing.T, w *world) {
+		order := w.guestOrder("anna@example.test", "Anna")
+		w.both()
+		guest, customer := w.guestKey("anna@example.test"), w.ids(1)[0]
+		w.shop.EditOrder(order, func(o *magentotest.Order) { o.Guest, o.CustomerID = false, customer })
+		w.settle()
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var dead atomic.Bool
+		w.wire = func(base http.RoundTripper) http.RoundTripper {
+			return wireTripper(func(r *http.Request) (*http.Response, error) {
+				if dead.Load() {
+					return nil, errDead
+				}
+				answer, err := base.RoundTrip(r)
+				if err == nil && r.Method == http.MethodPut && strings.Contains(r.URL.RawQuery, "order_id") {
+					dead.Store(true)
+					stop()
+					return nil, errors.Join(errDead, answer.Body.Close())
+				}
+				return answer, err
+			})
+		}
+		_, _ = w.engine(func(cfg *engine.Config) { cfg.Store = mortal{w.store, &dead} }).Run(ctx, engine.Orders)
+		w.wire = nil
+		w.reopen(live)
+		if rec := w.record(state.Order, w.mapping.OrderKey(order)); rec.State != state.Planned || rec.Parent != guest {
+			t.Fatalf("the move has an outcome: %+v", rec)
+		}
+		w.shop.Delete(customer)
+		time.Sleep(3 * time.Hour)
+		w.both()
+		if mine, theirs := w.below(w.profileOf(guest).ID), w.below(w.profileOf(w.mapping.CustomerKey(customer)).ID); len(mine) != 1 || len(theirs) != 0 {
+			t.Errorf("below the guest: %v, below the customer: %v", mine, theirs)
+		}
+	})
 }
 
 // Of one guest's orders the newest speaks, in whatever order they come by: a sweep goes by
