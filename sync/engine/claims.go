@@ -164,31 +164,56 @@ func disowned(guest state.Record) state.Record {
 
 // claimants finds the customers behind the e-mails of guests' orders, by the guests' keys.
 func (r *run) claimants(ctx context.Context, orders []*placed) (map[string]string, error) {
-	var hashes []state.Hash
-	unclaimed := map[string]*placed{}
+	var guests []*intent
 	for _, o := range orders {
-		if o.guest == nil || unclaimed[o.guest.row.Key] != nil || o.order.problem != nil {
-			continue
+		if o.guest != nil && o.order.problem == nil && (!o.guest.known || claimable(o.guest.before)) {
+			guests = append(guests, o.guest)
 		}
-		if email := o.guest.row.Email; plain(email) && (!o.guest.known || claimable(o.guest.before)) {
-			unclaimed[o.guest.row.Key] = o
-			hashes = append(hashes, r.emailHash(email))
+	}
+	return r.customersOf(ctx, guests)
+}
+
+// customersOf returns the keys of the customers who prove to be guests, by those guests' keys.
+func (r *run) customersOf(ctx context.Context, guests []*intent) (map[string]string, error) {
+	hashes := map[*intent]state.Hash{}
+	for _, it := range guests {
+		if plain(it.row.Email) {
+			hashes[it] = r.emailHash(it.row.Email)
 		}
 	}
 	if len(hashes) == 0 {
 		return nil, nil
 	}
-	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, hashes)
+	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, slices.Collect(maps.Values(hashes)))
 	if err != nil {
 		return nil, err
 	}
 	found := map[string]string{}
-	for key, o := range unclaimed {
-		for _, e := range known[r.emailHash(o.guest.row.Email)] {
-			if e.Claims && found[key] == "" && (e.Website == o.guest.row.Website || r.cfg.Mapping.OneByEmail()) {
-				found[key] = e.Key
+	for it, hash := range hashes {
+		for _, e := range known[hash] {
+			if e.Claims && found[it.row.Key] == "" && (e.Website == it.row.Website || r.cfg.Mapping.OneByEmail()) {
+				found[it.row.Key] = e.Key
 			}
 		}
 	}
 	return found, nil
+}
+
+// overtaken returns the orders of guests whose profile a page settled at last, where somebody
+// proves to be the guest: as long as its write had no outcome, nobody could claim it.
+func (r *run) overtaken(ctx context.Context, p *page) (orders []source, err error) {
+	var guests []*intent
+	for _, it := range p.intents {
+		rec := it.result.record
+		if it.entity == state.Profile && r.cameBy(it.entity, it.row.Key) == Orders && unsettled(it.before) && rec != nil && claimable(*rec) {
+			guests = append(guests, it)
+		}
+	}
+	customers, err := r.customersOf(ctx, guests)
+	for _, it := range guests {
+		if customers[it.row.Key] != "" {
+			orders = append(orders, source{it.row.SourceID, it.row.UpdatedAt})
+		}
+	}
+	return orders, err
 }

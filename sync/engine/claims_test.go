@@ -3,10 +3,13 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
@@ -320,6 +323,29 @@ func TestPromise17_ManyGuestsRegister(t *testing.T) {
 		if customers, orders := w.both(); customers.Counters.TargetCalls+orders.Counters.TargetCalls != 0 {
 			w.t.Errorf("promise 8: %+v %+v", customers.Counters, orders.Counters)
 		}
+	})
+}
+
+// While nobody knows whether a guest has a profile, it is nobody's; once that is known it is
+// the customer's whom the same run brought.
+func TestPromise17_AGuestInDoubtIsClaimedAtLast(t *testing.T) {
+	inWorld(t, 3, func(t *testing.T, w *world) {
+		w.both()
+		w.guestOrder("anna@example.test", "Anna")
+		time.Sleep(2 * time.Hour) // the stream does not come by it again
+		w.account.Faults().Add(emulator.Fault{Method: http.MethodPut, Kind: emulator.Reset})
+		w.runOrders()
+		w.account.Faults().Clear()
+		if rec := w.record(state.Profile, w.guestKey("anna@example.test")); rec.State != state.Unknown {
+			t.Fatalf("the guest's profile is no longer in doubt: %+v", rec)
+		}
+		id := w.register("anna@example.test", nil)
+		time.Sleep(3 * time.Hour)
+		w.both()
+		if mine := w.profileOf(w.mapping.CustomerKey(id)); mine == nil || len(w.below(mine.ID)) != 1 || w.profileOf(w.guestKey("anna@example.test")) != nil {
+			t.Errorf("the customer has %+v, the guest %+v", mine, w.profileOf(w.guestKey("anna@example.test")))
+		}
+		w.ordersInStep()
 	})
 }
 

@@ -36,6 +36,13 @@ func (r *run) pending(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	overtaken, err := r.overtaken(ctx, again)
+	if err == nil && len(overtaken) > 0 {
+		_, err = r.singleOrders(ctx, overtaken, &page{})
+	}
+	if err != nil {
+		return err
+	}
 	r.cfg.TestHook(PointResumed)
 	return r.abandon(ctx, slices.DeleteFunc(rows, func(rec state.Record) bool {
 		if r.cameBy(rec.Entity, rec.Key) == Customers {
