@@ -100,10 +100,14 @@ func (m *model) removedThere(key string) {
 	c.open = false
 }
 
-// lookedBack is a finished round of opt-outs from Copernica.
-func (m *model) lookedBack() {
-	for _, c := range m.consent {
-		if c.again = false; c.open {
+// lookedBack is a round of opt-outs from Copernica. One that was cut short may have settled
+// those whose customers the shop has as out.
+func (m *model) lookedBack(whole bool) {
+	for key, c := range m.consent {
+		if whole {
+			c.again = false
+		}
+		if id, _ := m.mapping.CustomerID(key); c.open && (whole || word(m.customer(id).NewsletterStatus) == out) {
 			c.open, c.told = false, true
 		}
 	}

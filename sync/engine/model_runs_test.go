@@ -284,9 +284,7 @@ func (m *model) sweepOnce(e event) {
 
 func (m *model) back(event) {
 	report, err := m.take(func(ctx context.Context, x *engine.Engine) (engine.Report, error) { return x.WriteBack(ctx) })
-	if err == nil && report.Outcome == state.Done {
-		m.lookedBack()
-	}
+	m.lookedBack(err == nil && report.Outcome == state.Done)
 }
 
 func (m *model) inspectOnce(e event) {
@@ -353,8 +351,8 @@ func (m *model) everythingOnce(event) {
 		} {
 			report, err := m.take(do)
 			done = done && err == nil && report.Outcome == state.Done
-			if report.Stream == engine.Unsubscribes && done {
-				m.lookedBack()
+			if report.Stream == engine.Unsubscribes {
+				m.lookedBack(done)
 			}
 			m.watch()
 		}
