@@ -105,11 +105,13 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) (left []
 			mine = append(mine, p)
 		case settledRow(rec) && r.optedIn(&p, &rec):
 			rec.ConsentWritten = r.writer.hashConsent(r.cfg.Mapping.Consent().In)
-			optedIn = append(optedIn, rec)
+			known[rec.Key], optedIn = rec, append(optedIn, rec)
 		}
 	}
-	if err := r.noteOptIns(ctx, optedIn, known); err != nil {
-		return nil, err
+	if len(optedIn) > 0 {
+		if err := r.keepRows(ctx, optedIn...); err != nil {
+			return nil, err
+		}
 	}
 	if unknown, err = r.yetToCome(ctx, unknown); err != nil {
 		return nil, err
@@ -225,20 +227,6 @@ func (r *run) optedOut(p *copernica.Profile, rec *state.Record) bool {
 func (r *run) optedIn(p *copernica.Profile, rec *state.Record) bool {
 	in := r.cfg.Mapping.Consent().In
 	return p.Fields[r.writer.consent] == in && !rec.ConsentWritten.IsZero() && rec.ConsentWritten != r.writer.hashConsent(in)
-}
-
-// noteOptIns records opt-ins that were made in Copernica.
-func (r *run) noteOptIns(ctx context.Context, people []state.Record, known map[string]state.Record) error {
-	if len(people) == 0 {
-		return nil
-	}
-	for _, rec := range people {
-		known[rec.Key] = rec
-	}
-	saving, cancel := r.recording(ctx)
-	defer cancel()
-	_, err := r.cfg.Store.Commit(saving, r.tenure.current(), state.Commit{Records: people})
-	return err
 }
 
 // unsubscribe has the shop say what Copernica says. A guest has no record in the shop,

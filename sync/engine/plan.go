@@ -141,9 +141,8 @@ func (it *intent) moved() bool {
 // stray reports whether the row may stand below another profile than the ledger says or it
 // belongs to, since a write there has no outcome.
 func (it *intent) stray() bool {
-	unsettled := it.before.State == state.Planned || it.before.State == state.Unknown
 	return it.owner != nil && (!it.before.Sent.IsZero() ||
-		unsettled && it.before.CopernicaID == 0 && it.before.Parent != "" && it.before.Parent != it.owner.key)
+		unsettled(it.before) && it.before.CopernicaID == 0 && it.before.Parent != "" && it.before.Parent != it.owner.key)
 }
 
 // leaving is the content of a row that is sent below another profile than the ledger has it
