@@ -113,7 +113,7 @@ func (r *run) takeBack(ctx context.Context, people []copernica.Profile) (left []
 			return nil, err
 		}
 	}
-	if unknown, err = r.yetToCome(ctx, unknown); err != nil {
+	if unknown, err = r.yetToCome(ctx, unknown, first.Horizon); err != nil {
 		return nil, err
 	}
 	left = append(left, unknown...)
@@ -195,19 +195,28 @@ func (r *run) undecided(p *copernica.Profile, rec state.Record, known, firstPass
 }
 
 // yetToCome returns which profiles that the ledger does not know, by their keys, are of
-// customers whom the shop has as subscribed: a stream has yet to bring them, and who opted
-// out there is looked at again. A customer who changes while a lost state is made anew comes
-// after the first pass.
-func (r *run) yetToCome(ctx context.Context, keys []string) ([]string, error) {
+// customers whom a stream has yet to bring, by its horizon or because the shop has them as
+// subscribed: who opted out there is looked at again. A customer who changes while a lost
+// state is made anew comes after the first pass, and may be subscribed by then.
+func (r *run) yetToCome(ctx context.Context, keys []string, horizon time.Time) ([]string, error) {
 	var people []state.Record
 	for _, key := range keys {
 		if id, ok := r.cfg.Mapping.CustomerID(key); ok {
 			people = append(people, state.Record{Key: key, SourceID: id})
 		}
 	}
-	people, err := r.subscribedInTheShop(ctx, people)
-	r.passedOver = r.passedOver || len(people) > 0
-	return keysOf(people), err
+	if len(people) == 0 {
+		return nil, nil
+	}
+	items, _, err := r.rereadCustomers(ctx, sourcesOf(people))
+	var coming []string
+	for _, c := range items {
+		if c.Err == nil && (c.Value.Subscribed || !c.Value.UpdatedAt.Before(horizon.Add(-r.cfg.Overlap))) {
+			coming = append(coming, r.cfg.Mapping.CustomerKey(c.ID))
+		}
+	}
+	r.passedOver = r.passedOver || len(coming) > 0
+	return coming, err
 }
 
 // settledRow reports whether the ledger knows what Copernica has of a profile.

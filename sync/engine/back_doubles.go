@@ -138,7 +138,7 @@ func (r *run) early(ctx context.Context, doubles map[int64][]state.Double, rows 
 		r.passedOver = true
 		return nil
 	default:
-		_, err = r.yetToCome(ctx, unknown)
+		_, err = r.yetToCome(ctx, unknown, first.Horizon)
 		return err
 	}
 }

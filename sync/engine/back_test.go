@@ -101,6 +101,29 @@ func TestPromise18_AnOptOutThatCannotBeSettledYetIsNotPassedOver(t *testing.T) {
 	}
 }
 
+// Whom the shop has as out while a lost state is made anew may be in when a stream brings
+// them: what Copernica shows then wins, and the shop hears of it.
+func TestPromise18_AnOptInBeforeALostStateKnowsThePerson(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 20}, func(t *testing.T, w *world) {
+		id := w.ids(1)[0]
+		subscribe(w, id, magentotest.Unsubscribed)
+		w.settle()
+		w.run()
+		w.newState()
+		w.shop.Edit(id, func(*magentotest.Customer) {})
+		w.run() // they come after it
+		time.Sleep(6 * time.Hour)
+		w.writeBack()
+		subscribe(w, id, magentotest.Subscribed)
+		time.Sleep(6 * time.Hour)
+		w.run()
+		w.writeBack()
+		if shown := w.profile(id).Fields[ours] == in; w.subscribed(id) != shown {
+			t.Errorf("the shop says %v, Copernica %v", w.subscribed(id), shown)
+		}
+	})
+}
+
 func TestPromise18_AnOptOutInCopernicaReachesTheShop(t *testing.T) {
 	inShop(t, magentotest.Config{Customers: 60}, func(_ *testing.T, w *world) {
 		ids := w.ids(4)
