@@ -92,6 +92,7 @@ func (m *model) claimsSeen(data magentotest.Data) (claims map[string]string, any
 // person's, and later than what that customer said in the shop before. A state that was
 // lost may leave the guest's profile where it is, and knows whose it was.
 func (m *model) guestsClaimed(profiles []copernicatest.Profile) {
+	shown := m.newsletters()
 	for guest, at := range m.guestsOut {
 		there := false
 		for _, p := range profiles {
@@ -111,6 +112,8 @@ func (m *model) guestsClaimed(profiles []copernicatest.Profile) {
 				if c.must == in {
 					c.must = ""
 				}
+			case c.must == out && !c.open && shown[key] != in: // out on both sides already, as the claim has seen
+				c.told, c.hand = true, false
 			default:
 				c.must, c.open, c.told, c.hand = out, true, false, false
 			}
