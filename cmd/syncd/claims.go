@@ -23,7 +23,8 @@ type claimsCommand struct {
 // Help is shown by `syncd claims --help`.
 func (*claimsCommand) Help() string {
 	return "A guest with the confirmed e-mail of a customer of the same website is that customer, and their orders stand below the " +
-		"customer's profile. A claim is open while the guest's own profile is still in Copernica.\n\n" +
+		"customer's profile. A claim is open while the guest's own profile is still in Copernica. With SYNCD_IDENTITY=email the accounts that are one " +
+		"person are listed among the guests; they part by themselves when one of them gets another e-mail in the shop.\n\n" +
 		"Claims that were undone are listed with --undone. `syncd lookup` of a customer or a guest, by id, key or e-mail, tells of both."
 }
 
@@ -42,12 +43,16 @@ func (c *claimsList) Run(ctx context.Context, a *app) error {
 	return show(ctx, a, c.JSON, c.read, func(r *claimsReport) error { return r.print(a.stdout, c) })
 }
 
-func (c *claimsList) read(ctx context.Context, store state.Store, shop string, now time.Time) (*claimsReport, error) {
+func (c *claimsList) read(ctx context.Context, store state.Store, cfg config.Config, now time.Time) (*claimsReport, error) {
+	shop := cfg.Shop
 	o, err := store.Overview(ctx, shop)
 	if err != nil {
 		return nil, err
 	}
-	r := &claimsReport{Shop: shop, At: now.UTC().Truncate(time.Second), Total: o.Records[state.Profile][state.Claimed], Claims: []claimRow{}}
+	r := &claimsReport{
+		Shop: shop, At: now.UTC().Truncate(time.Second), Identity: cfg.Identity,
+		Total: o.Records[state.Profile][state.Claimed], Claims: []claimRow{},
+	}
 	undone, err := everyUndone(ctx, store, shop)
 	if err != nil {
 		return nil, err
@@ -244,6 +249,9 @@ func (c *claimsUndo) guest(ctx context.Context, cfg config.Config, store state.S
 	switch {
 	case strings.Contains(key, "@"):
 		return state.Record{}, &usageError{errors.New("name the guest by their key: `syncd lookup EMAIL` tells it")}
+	case customer && cfg.Identity == config.ByEmail:
+		return state.Record{}, &usageError{fmt.Errorf("%s is an account: accounts with one confirmed e-mail are one person as long as they have it in the shop, "+
+			"and part when one of them gets another there; only a guest is undone here, by the key that `syncd claims` lists", key)}
 	case customer:
 		return state.Record{}, &usageError{fmt.Errorf("%s is a customer: name the guest, whose key `syncd claims` lists", key)}
 	case !guest:

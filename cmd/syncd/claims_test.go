@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
@@ -286,6 +287,11 @@ func TestClaimsGolden(t *testing.T) {
 	customer := &ledgerRow{State: state.Acknowledged, CopernicaID: 90817, FirstSeen: new(now.Add(-time.Hour)), AcknowledgedAt: new(now.Add(-time.Minute))}
 	for name, report := range map[string]printed{
 		"claims/list": func(w io.Writer) error { return report.print(w, &claimsList{Limit: 5}) },
+		"claims/list-by-email": func(w io.Writer) error {
+			return (&claimsReport{Shop: "shop", At: now, Identity: config.ByEmail, Total: 2, Claims: []claimRow{
+				{Key: "shop-c19", Customer: "shop-c17", LastRun: run}, {Key: guest("7"), Customer: "shop-c17", LastRun: run},
+			}}).print(w, &claimsList{Limit: 5})
+		},
 		"claims/none": func(w io.Writer) error { return (&claimsReport{Shop: "shop", At: now}).print(w, &claimsList{}) },
 		"claims/undone": func(w io.Writer) error {
 			undone := &claimsReport{Shop: "shop", At: now, Total: 2, Undone: 41, More: true, Claims: []claimRow{

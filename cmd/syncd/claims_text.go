@@ -5,17 +5,20 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/magento-copernica/syncd/config"
 )
 
 // claimsReport is what `syncd claims --json` prints. docs/status.md describes it; names
 // and meanings stay, new ones may join.
 type claimsReport struct {
-	Shop   string     `json:"shop"`
-	At     time.Time  `json:"at"`
-	Total  int64      `json:"total"`  // guests who are customers, open or not
-	Undone int64      `json:"undone"` // guests whom an operator said not to be
-	Claims []claimRow `json:"claims"` // by key, at most --limit of them
-	More   bool       `json:"more"`   // there are more than these
+	Shop     string          `json:"shop"`
+	At       time.Time       `json:"at"`
+	Identity config.Identity `json:"identity"` // email: accounts that are one person are among the guests
+	Total    int64           `json:"total"`    // guests who are customers, open or not
+	Undone   int64           `json:"undone"`   // guests whom an operator said not to be
+	Claims   []claimRow      `json:"claims"`   // by key, at most --limit of them
+	More     bool            `json:"more"`     // there are more than these
 }
 
 type claimRow struct {
@@ -53,8 +56,11 @@ func (r *claimsReport) print(w io.Writer, asked *claimsList) error {
 	return err
 }
 
-// people says how many guests are customers.
+// people says how many guests are customers, and accounts another one.
 func (r *claimsReport) people() string {
+	if r.Identity == config.ByEmail {
+		return fmt.Sprintf("%s %s of shop %q turned out to be one person with a customer", grouped(r.Total), plural(r.Total, "guest or account", "guests and accounts"), r.Shop)
+	}
 	return fmt.Sprintf("%s of shop %q turned out to be %s", counted(r.Total, "guest"), r.Shop, plural(r.Total, "a customer", "customers"))
 }
 
@@ -69,7 +75,11 @@ func plural(n int64, one, many string) string {
 func (r *claimsReport) printClaims(b *bytes.Buffer, asked *claimsList) {
 	fmt.Fprintf(b, "%s\n\n", r.people())
 	table(b, func(row func(cells ...any)) {
-		row("guest", "customer", "by run", "begun", "guest's profile")
+		if r.Identity == config.ByEmail {
+			row("guest or account", "customer", "by run", "begun", "their own profile")
+		} else {
+			row("guest", "customer", "by run", "begun", "guest's profile")
+		}
 		for _, c := range r.Claims {
 			run, begun := "-", "-"
 			if c.LastRun != nil {
@@ -89,6 +99,9 @@ func (r *claimsReport) printClaims(b *bytes.Buffer, asked *claimsList) {
 	b.WriteString("\n" +
 		"syncd lookup KEY        what is known of the guest and the customer\n" +
 		"syncd claims undo KEY   they are not one: the guest gets a profile of their own again\n")
+	if r.Identity == config.ByEmail {
+		b.WriteString("                        (accounts part when one of them gets another e-mail in the shop)\n")
+	}
 }
 
 func (r *claimsReport) printUndone(b *bytes.Buffer, asked *claimsList) {

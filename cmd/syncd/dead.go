@@ -44,7 +44,8 @@ func (c *deadList) Run(ctx context.Context, a *app) error {
 	return show(ctx, a, c.JSON, c.read, func(r *deadReport) error { return r.print(a.stdout, c.Limit) })
 }
 
-func (c *deadList) read(ctx context.Context, store state.Store, shop string, now time.Time) (*deadReport, error) {
+func (c *deadList) read(ctx context.Context, store state.Store, cfg config.Config, now time.Time) (*deadReport, error) {
+	shop := cfg.Shop
 	r := &deadReport{Shop: shop, At: now.UTC().Truncate(time.Second)}
 	if c.Closed {
 		letters, err := store.Letters(ctx, shop, state.LetterFilter{Cause: c.Cause, Resolved: true, Limit: c.Limit})
@@ -99,7 +100,8 @@ func (c *deadShow) Run(ctx context.Context, a *app) error {
 	return show(ctx, a, c.JSON, c.read, func(r *deadInFull) error { return r.print(a.stdout) })
 }
 
-func (c *deadShow) read(ctx context.Context, store state.Store, shop string, now time.Time) (*deadInFull, error) {
+func (c *deadShow) read(ctx context.Context, store state.Store, cfg config.Config, now time.Time) (*deadInFull, error) {
+	shop := cfg.Shop
 	d, err := store.Letter(ctx, shop, c.ID)
 	if err != nil {
 		return nil, err
@@ -179,13 +181,13 @@ func (c *deadResolve) Run(ctx context.Context, a *app) error {
 
 // show reads a report from the state and prints it, in words or as JSON.
 func show[R any](
-	ctx context.Context, a *app, asJSON bool, read func(context.Context, state.Store, string, time.Time) (R, error), words func(R) error,
+	ctx context.Context, a *app, asJSON bool, read func(context.Context, state.Store, config.Config, time.Time) (R, error), words func(R) error,
 ) error {
 	cfg, store, err := a.lookAtState(ctx, config.NeedState)
 	if err != nil {
 		return err
 	}
-	report, err := read(ctx, store, cfg.Shop, a.now())
+	report, err := read(ctx, store, cfg, a.now())
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
@@ -33,7 +34,8 @@ func (c *erasedCommand) Run(ctx context.Context, a *app) error {
 	return show(ctx, a, c.JSON, c.read, func(r *erasedReport) error { return r.print(a.stdout) })
 }
 
-func (c *erasedCommand) read(ctx context.Context, store state.Store, shop string, now time.Time) (*erasedReport, error) {
+func (c *erasedCommand) read(ctx context.Context, store state.Store, cfg config.Config, now time.Time) (*erasedReport, error) {
+	shop := cfg.Shop
 	o, err := store.Overview(ctx, shop)
 	if err != nil {
 		return nil, err

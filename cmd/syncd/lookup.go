@@ -94,7 +94,7 @@ func (c *lookupCommand) read(ctx context.Context, a *app, cfg config.Config, sto
 		}
 	}
 	if report.Records = slices.DeleteFunc(report.Records, (*lookupRecord).unknown); len(report.Records)+len(report.Tombstones) == 0 {
-		return nil, q.nothing(c.Live)
+		return nil, q.nothing(compiled, c.Live)
 	}
 	return report, nil
 }

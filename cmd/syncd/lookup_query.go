@@ -116,14 +116,14 @@ func sourceOf(ref state.RecordRef, m *mapping.Mapping) int64 {
 }
 
 // nothing says that no record was found, and what else to try.
-func (q lookupQuery) nothing(live bool) error {
+func (q lookupQuery) nothing(m *mapping.Mapping, live bool) error {
 	switch q.by {
 	case byEmail:
 		return errors.New("nobody with this e-mail is known to the state: no customer has come by with it, and no guest has ordered with it; " +
 			"look a customer up by the id that Magento shows under Customers")
 	case byNumber:
 		return fmt.Errorf("the state knows no order with number %s: none has come by yet, or it is another store's; Magento shows an order's id in the "+
-			"address of its page, and `syncd lookup KEY --live` with that id in the key asks the shop", q.number)
+			"address of its page, and `syncd lookup %s --live`, with that id for ID, asks the shop", q.number, m.ProfilePrefix()+"oID")
 	case byProfile:
 		if live {
 			return fmt.Errorf("the state knows no profile %d, and Copernica has none with that id and a key of this shop", q.id)

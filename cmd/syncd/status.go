@@ -60,18 +60,21 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 		err = report.print(a.stdout)
 	}
 	if c.MaxLag > 0 {
-		err = errors.Join(err, report.stale(c.MaxLag))
+		err = errors.Join(err, report.stale(c.MaxLag, switchedOn(cfg)))
 	}
 	return err
 }
 
-// stale returns an error for each stream that is further behind than it may be.
-func (s *status) stale(most time.Duration) error {
-	if len(s.Streams) == 0 {
-		return errors.New("no stream has run yet")
-	}
+// stale returns an error for each of some streams that is further behind than it may be.
+func (s *status) stale(most time.Duration, streams []string) error {
 	var late []error
-	for _, stream := range s.Streams {
+	for _, name := range streams {
+		i := slices.IndexFunc(s.Streams, func(known statusStream) bool { return known.Name == name })
+		if i < 0 {
+			late = append(late, fmt.Errorf("stream %s has not run yet", name))
+			continue
+		}
+		stream := s.Streams[i]
 		switch {
 		case stream.LagSeconds == nil:
 			late = append(late, fmt.Errorf("stream %s has not finished its first pass", stream.Name))

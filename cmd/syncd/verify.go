@@ -163,7 +163,8 @@ func (c *verifyCommand) repair(ctx context.Context, e *engine.Engine, streams []
 type differError struct {
 	rows   int64
 	repair bool
-	theirs bool // none of them is ours to put right
+	theirs bool  // none of them is ours to put right
+	accept int64 // deletions that an operator said are true
 }
 
 func (e *differError) Error() string {
@@ -177,9 +178,10 @@ func (e *differError) Error() string {
 		return "1 row is left that is not ours to put right: mend it in Copernica or in the shop"
 	case e.repair:
 		return rows + " are left that are not ours to put right: mend them in Copernica or in the shop"
-	case e.rows == 1:
-		return "1 row differs: `syncd verify --repair` puts right what is ours to put right"
-	default:
-		return fmt.Sprintf("%s differ: `syncd verify --repair` puts right what is ours to put right", rows)
 	}
+	command := "syncd verify --repair"
+	if e.accept > 0 {
+		command += fmt.Sprintf(" --accept-deletions %d", e.accept)
+	}
+	return fmt.Sprintf("%s: `%s` puts right what is ours to put right", plural(e.rows, "1 row differs", rows+" differ"), command)
 }

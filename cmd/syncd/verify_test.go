@@ -246,7 +246,7 @@ func TestPromise19_VerifyWaitsForAnOperatorsNumber(t *testing.T) {
 	})
 	for _, args := range [][]string{{"verify"}, {"verify", "--repair"}} {
 		out := p.run(args...)
-		p.ends(exitConfiguration, out, "the shop no longer has", "verify customers --accept-deletions N")
+		p.ends(exitConfiguration, out, "the shop no longer has", "`syncd verify customers --repair --accept-deletions N`")
 		if n := p.records()["profile"]["gone"]; n != 0 {
 			t.Fatalf("%v gave %d customers up", args, n)
 		}

@@ -27,6 +27,7 @@ type verifyReport struct {
 	amiss       map[string]bool // of the streams in the shop, and of Copernica: something differs, or could not be compared
 	values      bool
 	repair      bool
+	accept      int64
 	repaired    bool // to its end
 	failed      bool // a side could not be looked at
 	left        int64
@@ -76,6 +77,7 @@ func newVerifyReport(shop string, now time.Time, c *verifyCommand) *verifyReport
 	return &verifyReport{
 		Shop: shop, At: now.UTC().Truncate(time.Second), Sample: c.Sample, Looked: []verifyPart{}, Differences: []verifyDifference{},
 		Counts: map[engine.Deviation]map[state.Entity]int64{}, known: map[verifyKey]bool{}, amiss: map[string]bool{}, values: c.ShowValues, repair: c.Repair,
+		accept: c.AcceptDeletions,
 	}
 }
 
@@ -152,7 +154,7 @@ func (r *verifyReport) verdict(failed error) error {
 	case r.repaired:
 		return verdict(nil, r.unknown, r.open)
 	case n > 0:
-		return &differError{rows: n, theirs: !slices.ContainsFunc(r.Differences, reparable)}
+		return &differError{rows: n, theirs: !slices.ContainsFunc(r.Differences, reparable), accept: r.accept}
 	}
 	// A record that was refused is known to differ; its letter says how.
 	return verdict(nil, 0, r.open)

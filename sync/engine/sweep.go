@@ -333,7 +333,7 @@ type MissingError struct {
 
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("the shop no longer has %d or more of its %s, and more than %d are not taken for deleted without asking: "+
-		"find out whether the shop shows everything it should; if they were deleted, run `syncd verify %s --accept-deletions N` with a number that covers them",
+		"find out whether the shop shows everything it should; if they were deleted, run `syncd verify %s --repair --accept-deletions N` with a number that covers them, or without --repair to see them first",
 		e.Missing, e.Stream, e.Limit, e.Stream)
 }
 
