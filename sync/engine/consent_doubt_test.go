@@ -12,6 +12,7 @@ import (
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
 
@@ -172,4 +173,106 @@ func TestPromise18_AnOptInAfterAWriteInDoubt(t *testing.T) {
 			})
 		}
 	}
+}
+
+// inDoubt brings the customers over while the account answers the next write to a profile
+// with 502 and does nothing of it. What happens then, happens before anybody looks.
+func (w *world) inDoubt(meanwhile func()) engine.Report {
+	w.t.Helper()
+	var sent, done atomic.Bool
+	w.account.Faults().Add(emulator.Fault{Method: http.MethodPut, PathContains: "/profile/", Status: 502, Times: 1, Match: func(*http.Request) bool {
+		sent.Store(true)
+		return true
+	}})
+	report, err := w.engine(func(cfg *engine.Config) {
+		cfg.TestHook = func(p engine.Point) {
+			if p == engine.PointLooking && sent.Load() && done.CompareAndSwap(false, true) {
+				meanwhile()
+			}
+		}
+	}).Run(w.t.Context(), engine.Customers)
+	check(w, err)
+	if !done.Load() {
+		w.t.Fatal("nothing was looked up")
+	}
+	return report
+}
+
+// Whoever opts out in Copernica while an opt-in of the shop has no answer is out: the
+// opt-in is not sent again on what the profile showed before.
+func TestPromise18_AnOptOutWhileAnOptInHasNoAnswer(t *testing.T) {
+	for name, optOut := range map[string]func(*world, int64){
+		"in the profile": func(w *world, id int64) {
+			check(w, w.account.EditProfile(w.profile(id).ID, map[string]string{ours: elsewhere}))
+		},
+		"in a double": func(w *world, id int64) { w.byHand(id, elsewhere) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 5}, func(t *testing.T, w *world) {
+				w.run()
+				w.writeBack()
+				id := w.ids(1)[0]
+				profile := w.profile(id).ID
+				subscribe(w, id, magentotest.Subscribed)
+				w.settle()
+				if kept := w.inDoubt(func() { optOut(w, id) }).Counters.OptOutsKept; kept != 1 {
+					t.Errorf("%d opt-outs kept", kept)
+				}
+				time.Sleep(time.Hour)
+				w.run()
+				w.writeBack()
+				w.settle()
+				w.run()
+				if w.subscribed(id) || w.profiles()[profile].Fields[ours] == in {
+					t.Errorf("the shop says %v, Copernica %q", w.subscribed(id), w.profiles()[profile].Fields[ours])
+				}
+			})
+		})
+	}
+}
+
+// Where nobody did anything meanwhile the write is made once more, after one look.
+func TestPromise10_AWriteWithoutAnAnswerIsMadeOnceMore(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 5}, func(t *testing.T, w *world) {
+		w.run()
+		w.writeBack()
+		id := w.ids(1)[0]
+		subscribe(w, id, magentotest.Subscribed)
+		w.settle()
+		calls := w.account.Log().Total()
+		report := w.inDoubt(func() {})
+		if report.Counters.Updated != 1 || report.Counters.Unknown != 0 || report.Counters.OptOutsKept != 0 {
+			t.Errorf("%+v", report.Counters)
+		}
+		// The schema before and after, a look before each of the two writes.
+		if n := w.account.Log().Total() - calls; n > 7 {
+			t.Errorf("%d calls", n)
+		}
+		w.isIn("after the second write", id)
+	})
+}
+
+// The next try goes to the row that the look finds, and not to the one that is gone.
+func TestPromise10_AWriteWithoutAnAnswerGoesToTheRowThatIsThereNow(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 5}, func(t *testing.T, w *world) {
+		w.run()
+		id := w.ids(1)[0]
+		old := w.profile(id)
+		w.shop.Edit(id, func(c *magentotest.Customer) { c.LastName = "Changed" })
+		w.settle()
+		var moved int64
+		w.inDoubt(func() {
+			check(w, w.account.RemoveProfile(old.ID))
+			var err error
+			moved, err = w.account.AddProfile(database, old.Fields)
+			check(w, err)
+		})
+		if p := w.profile(id); p.ID != moved || p.Fields["lastname"] != "Changed" {
+			t.Errorf("profile %d, not %d, says %q", p.ID, moved, p.Fields["lastname"])
+		}
+		if got := w.record(state.Profile, w.mapping.CustomerKey(id)).CopernicaID; got != moved {
+			t.Errorf("the ledger has %d, not %d", got, moved)
+		}
+		w.inStep()
+	})
 }

@@ -85,7 +85,7 @@ func (w *writer) deliver(ctx context.Context, it *intent) result {
 
 func (w *writer) bring(ctx context.Context, it *intent) result {
 	if it.action == update && !it.lookFirst && !it.sendConsent {
-		return w.update(ctx, it, it.before.CopernicaID, true, false)
+		return w.merge(ctx, it, &standing{id: it.before.CopernicaID}) // what was acknowledged needs no look
 	}
 	if it.action == create && !it.lookFirst {
 		return w.create(ctx, it)
@@ -219,7 +219,7 @@ func (w *writer) shows(it *intent, row *standing, content, consent bool) bool {
 // the shop's opt-in gives way to what stands there.
 func (w *writer) due(it *intent, seen *standing) (content, consent, kept bool) {
 	content = it.sendContent
-	if (it.lookFirst || it.action == create || seen.id != it.before.CopernicaID) && it.problem == nil {
+	if (it.lookFirst || it.uncertain || it.action == create || seen.id != it.before.CopernicaID) && it.problem == nil {
 		content = it.rewrite || !it.row.Same(seen.fields)
 	}
 	if it.sendConsent {
@@ -228,19 +228,32 @@ func (w *writer) due(it *intent, seen *standing) (content, consent, kept bool) {
 	return content, consent, kept
 }
 
-// merge brings a row that was just read to what the shop says, and decides
-// about consent by what it shows (promise 18).
+// merge brings a row that was just read to what the shop says, and decides about consent by
+// what it shows (promise 18). After a write that came to nothing all of that is decided
+// anew on the row as it is then, wherever it stands: somebody may have opted out meanwhile.
 func (w *writer) merge(ctx context.Context, it *intent, seen *standing) result {
-	content, consent, kept := w.due(it, seen)
-	shown := seen.fields[w.consent]
-	var res result
-	if content || consent {
-		res = w.update(ctx, it, seen.id, content, consent)
-	} else {
-		res = w.wrote(it, seen.id, false, false)
+	var sent time.Time
+	for tries := 0; ; tries++ {
+		content, consent, kept := w.due(it, seen)
+		switch {
+		case !content && !consent:
+			return w.merged(it, seen, w.wrote(it, seen.id, false, tries > 0), false, kept)
+		case tries == looks:
+			return it.unknown(sent, w.cfg.WriteTimeout)
+		}
+		sent = w.cfg.Now()
+		res, now := w.update(ctx, it, seen.id, content, consent)
+		if now == nil {
+			return w.merged(it, seen, res, consent, kept)
+		}
+		seen = now
 	}
-	if res.record != nil && res.record.State == state.Acknowledged && it.sendConsent {
-		w.settleConsent(it, res.record, shown, consent)
+}
+
+// merged records what became of consent with a row that was brought to what the shop says.
+func (w *writer) merged(it *intent, seen *standing, res result, consent, kept bool) result {
+	if it.sendConsent && res.record != nil && res.record.State == state.Acknowledged {
+		w.settleConsent(it, res.record, seen.fields[w.consent], consent)
 		if kept {
 			res.kept = 1
 		}
@@ -248,36 +261,34 @@ func (w *writer) merge(ctx context.Context, it *intent, seen *standing) result {
 	return res
 }
 
-// update writes by id. A dead id is looked up by key; an unknown outcome is looked
-// up by id, and written again only when Copernica does not show it.
-func (w *writer) update(ctx context.Context, it *intent, id int64, content, consent bool) result {
+// update writes by id. A dead id is looked up by key, an unknown outcome by id. It returns
+// the row where that shows something else than what was sent: nothing is sent again that
+// was decided on an older reading.
+func (w *writer) update(ctx context.Context, it *intent, id int64, content, consent bool) (res result, now *standing) {
 	sent := w.cfg.Now()
-	for range looks {
-		call, cancel := w.deadline(ctx)
-		err := w.table(it).update(call, id, it.row.Body(content, consent))
-		cancel()
-		switch copernica.Outcome(err) {
-		case copernica.Acknowledged:
-			return w.wrote(it, id, false, true)
-		case copernica.NotSent:
-			return w.refusedOr(it, err)
-		case copernica.Refused:
-			if !goneInCopernica(err) {
-				return w.refusedOr(it, err)
-			}
-			return w.find(ctx, it, it.copernicaID(), sent, w.cfg.LookPause, func(row *standing) result { return w.merge(ctx, it, row) })
-		}
+	call, cancel := w.deadline(ctx)
+	err := w.table(it).update(call, id, it.row.Body(content, consent))
+	cancel()
+	dead := goneInCopernica(err)
+	switch outcome := copernica.Outcome(err); {
+	case outcome == copernica.Acknowledged:
+		return w.wrote(it, id, false, true), nil
+	case outcome == copernica.NotSent, outcome == copernica.Refused && !dead:
+		return w.refusedOr(it, err), nil
+	case outcome == copernica.Refused:
+		id = it.copernicaID()
+	default:
+		dead = false
 		it.doubtful()
-		var again bool
-		res := w.find(ctx, it, id, sent, w.cfg.LookPause, func(row *standing) result {
-			again = !w.shows(it, row, content, consent)
-			return w.wrote(it, row.id, false, true)
-		})
-		if !again {
-			return res
-		}
 	}
-	return it.unknown(sent, w.cfg.WriteTimeout)
+	res = w.find(ctx, it, id, sent, w.cfg.LookPause, func(row *standing) result {
+		if !dead && w.shows(it, row, content, consent) {
+			return w.wrote(it, row.id, false, true)
+		}
+		now = row
+		return result{}
+	})
+	return res, now
 }
 
 // find looks a row up, by its id if there is one, after a write that left questions, after a pause and then ever
