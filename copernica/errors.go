@@ -24,6 +24,9 @@ var (
 	// ErrNoList says that this account, or its token, has no right to a list of
 	// unsubscribes, or that its version of the API has none.
 	ErrNoList = errors.New("no such list")
+	// ErrNoDestinations says that this account, or its token, has no right to the
+	// destinations of mailings, which alone tell whose some entries of a list are.
+	ErrNoDestinations = errors.New("no right to destinations")
 	// errNoCollection says that a collection of the schema is there no longer.
 	errNoCollection = errors.New("no such collection")
 	// errNotCreated says that a subprofile was refused without a reason.
@@ -73,8 +76,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns ErrNoDatabase, ErrNoProfile, ErrNoSubprofile, ErrNoList or
-// ErrTokenRevoked where they apply.
+// Unwrap returns ErrNoDatabase, ErrNoProfile, ErrNoSubprofile, ErrNoList,
+// ErrNoDestinations or ErrTokenRevoked where they apply.
 func (e *Error) Unwrap() error { return e.cause }
 
 // FaultClass implements [fault.Classified].

@@ -31,6 +31,8 @@ var positions = map[string][]any{
 	"PutStatus":       {http.StatusOK, http.StatusSeeOther},
 	"UpsertRace":      {time.Second},
 	"ListsForbidden":  {http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound},
+
+	"DestinationsForbidden": {http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound},
 }
 
 // setting is one position of one switch, all others at zero.
@@ -83,7 +85,7 @@ func refusedSteps(version int, s copernicatest.Switches) []string {
 		stepSubRemoval:  version == 1 && !s.Version1Upserts,
 		stepCompletely:  version == 1,
 		stepPublisher:   version == 1 || s.ListsForbidden != 0 || s.NoPublisher,
-		stepSuite:       version == 1 || s.ListsForbidden != 0,
+		stepSuite:       version == 1 || s.ListsForbidden != 0 || version > 2 && s.DestinationsForbidden != 0 && !s.SuiteNamesProfiles,
 		stepLongText:    s.LongText == copernicatest.LongTextRefuse,
 		stepDomain:      len(s.RefusedDomains) > 0,
 		stepConnect:     s.Consent != copernicatest.ConsentGiven || s.StateLength > 64,

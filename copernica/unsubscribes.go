@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,7 +58,9 @@ func (u Unsubscribe) Later(settled time.Time) bool {
 //
 // An error that is ErrNoList says that there is no such list for this account: version 1
 // has none, and the right to a program can be missing. Nothing else is wrong then: it
-// says nothing about the token.
+// says nothing about the token. One that is ErrNoDestinations comes after all entries that
+// can be told: there are others, and whose they are is kept from this account. They are
+// nobody's only where Copernica says that there is no such destination.
 func (d *Database) Unsubscribes(ctx context.Context, list UnsubscribeList, since time.Time) iter.Seq2[[]Unsubscribe, error] {
 	return func(yield func([]Unsubscribe, error) bool) {
 		zone, err := time.LoadLocation("Europe/Amsterdam")
@@ -70,17 +73,18 @@ func (d *Database) Unsubscribes(ctx context.Context, list UnsubscribeList, since
 			yield(nil, err)
 			return
 		}
-		all := dated(rows, since, asked, zone)
-		for i := range all {
-			if all[i].Profile, err = d.client.whose(ctx, all[i].raw); err != nil {
-				yield(nil, err)
-				return
-			}
+		all, kept, err := d.client.named(ctx, dated(rows, since, asked, zone))
+		if err != nil {
+			yield(nil, err)
+			return
 		}
 		for page := range slices.Chunk(lastOfEach(all), maxRows) {
 			if !yield(page, nil) {
 				return
 			}
+		}
+		if kept != nil {
+			yield(nil, kept)
 		}
 	}
 }
@@ -246,6 +250,39 @@ func moments(local string, zone *time.Location) (early, late time.Time) {
 	}
 }
 
+// named gives entries their profiles, and leaves out those that are kept from this account;
+// kept then says why. A right that is missing is missing for all: a few refusals in a row
+// are enough to ask no more.
+func (c *Client) named(ctx context.Context, all []datedUnsubscribe) (told []datedUnsubscribe, kept, err error) {
+	const enough = 3
+	inARow := 0
+	for _, u := range all {
+		asks := c.asks(u.raw)
+		if asks && inARow == enough {
+			continue
+		}
+		u.Profile, err = c.whose(ctx, u.raw)
+		switch {
+		case errors.Is(err, ErrNoDestinations):
+			kept = err
+			inARow++
+			continue
+		case err != nil:
+			return nil, nil, err
+		case asks:
+			inARow = 0
+		}
+		told = append(told, u)
+	}
+	return told, kept, nil
+}
+
+// asks reports whether it takes a call for its destination to tell whose an entry is.
+func (c *Client) asks(r rawUnsubscribe) bool {
+	_, known := c.destinations.get(string(r.Destination))
+	return !known && r.Profile <= 0 && r.Subprofile <= 0 && plainID(string(r.Destination))
+}
+
 // whose tells the profile of an entry, 0 when nothing does.
 func (c *Client) whose(ctx context.Context, r rawUnsubscribe) (int64, error) {
 	if r.Profile > 0 {
@@ -263,9 +300,12 @@ func (c *Client) whose(ctx context.Context, r rawUnsubscribe) (int64, error) {
 	}
 	var to rawUnsubscribe
 	_, err := c.getWithoutRight(ctx, "GET /ms/destination/{id}", "/ms/destination/"+id, &to)
-	switch {
-	case errors.Is(err, ErrNoList):
+	switch e, _ := errors.AsType[*Error](err); {
+	case errors.Is(err, ErrNoList) && e.absent():
 		return 0, nil
+	case errors.Is(err, ErrNoList):
+		e.cause = ErrNoDestinations
+		return 0, e
 	case err != nil:
 		return 0, err
 	case to.Profile <= 0 && to.Subprofile > 0:
@@ -273,6 +313,13 @@ func (c *Client) whose(ctx context.Context, r rawUnsubscribe) (int64, error) {
 	}
 	c.destinations.put(id, int64(to.Profile))
 	return int64(to.Profile), nil
+}
+
+// absent reports whether a refusal says, in the words that Copernica has for everything that
+// it looks up by an id, that it is not there.
+func (e *Error) absent() bool {
+	message := strings.ToLower(strings.TrimRight(e.Message, ". "))
+	return strings.HasPrefix(message, "no ") && (strings.HasSuffix(message, " with supplied id") || strings.HasSuffix(message, " with given id"))
 }
 
 // above is the profile that a subprofile of any collection stands under.

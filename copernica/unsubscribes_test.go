@@ -68,7 +68,7 @@ func (w *conformance) unsubscribes() {
 			got, err := unsubscribed(w.t, w.d, list, since)
 			if err == nil {
 				w.same("who unsubscribed", want, got)
-			} else if !errors.Is(err, copernica.ErrNoList) || fault.ClassOf(err) != fault.Configuration {
+			} else if !errors.Is(err, copernica.ErrNoList) && !errors.Is(err, copernica.ErrNoDestinations) || fault.ClassOf(err) != fault.Configuration {
 				w.t.Errorf("%v of class %s", err, fault.ClassOf(err))
 			}
 			return err
@@ -292,8 +292,61 @@ func TestUnsubscribesOfDestinations(t *testing.T) {
 	if n := len(w.sent("GET /ms/destination/11")); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
+	w.on("GET /ms/destination/13", w.always(400, failure("No entity with supplied ID.")))
+	if got, err := unsubscribed(t, d, copernica.SuiteList, time.Time{}); err != nil || len(got) != 4 {
+		t.Errorf("%v, %v: also these words say that it is not there", got, err)
+	}
 	w.on("GET /ms/destination/13", w.always(503, "<html>"))
 	if _, err := unsubscribed(t, d, copernica.SuiteList, time.Time{}); fault.ClassOf(err) != fault.Retry {
 		t.Errorf("an entry that cannot be read for now: %v", err)
+	}
+}
+
+// A destination that may not be read is not nobody's: whoever may be told is told, and an
+// error says that there are others. Where the right is missing for all, few calls find out.
+func TestPromise18_DestinationsThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+	}{
+		"forbidden":          {403, ""},
+		"forbidden in words": {403, failure("You have no access to this part of the application")},
+		"unauthorized":       {401, failure("You have no access")},
+		"invalid method":     {400, failure("Invalid method")},
+		"in other words":     {400, failure("You may not")},
+		"not found":          {404, failure("You may not")},
+		"under 200":          {200, failure("You may not")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWire()
+			d, _ := open(t, w, newClock().Now)
+			var entries []map[string]any
+			for i := range 20 {
+				entries = append(entries, map[string]any{"ID": i + 1, "timestamp": "2026-01-02 03:04:05", "destination": fmt.Sprint(100 + i)})
+				w.on(fmt.Sprint("GET /ms/destination/", 100+i), w.always(tt.status, tt.body))
+			}
+			entries = append(entries, map[string]any{"ID": 21, "timestamp": "2026-01-02 03:04:05", "profile": "9"})
+			w.on("GET /ms/unsubscribes", func(request) (*http.Response, error) { return jsonReply(200, envelope(entries, 1000)), nil })
+			w.on("GET /ms/destination/101", w.always(200, `{"ID":"101","profile":"5"}`))
+			var told []int64
+			var kept error
+			for page, err := range d.Unsubscribes(t.Context(), copernica.SuiteList, time.Time{}) {
+				for _, u := range page {
+					told = append(told, u.Profile)
+				}
+				kept = err
+			}
+			if !errors.Is(kept, copernica.ErrNoDestinations) || fault.ClassOf(kept) != fault.Configuration || !slices.Equal(told, []int64{5, 9}) {
+				t.Errorf("told of %v, then %v of class %s", told, kept, fault.ClassOf(kept))
+			}
+			if n := len(w.sent("GET /ms/destination/")); n != 5 {
+				t.Errorf("%d destinations were asked for", n)
+			}
+			if _, err := d.Refresh(t.Context()); err != nil {
+				t.Errorf("something else is refused now: %v", err)
+			}
+		})
 	}
 }

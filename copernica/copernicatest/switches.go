@@ -126,6 +126,10 @@ type Switches struct {
 	// ListsForbidden refuses the lists of unsubscribes with this status, as to a token or a
 	// licence without a right to them. Zero: they are given.
 	ListsForbidden int
+	// DestinationsForbidden refuses the destinations of the Marketing Suite with this status,
+	// as to a token that may read its list of unsubscribes and not whom a mailing went to.
+	// Zero: they are given.
+	DestinationsForbidden int
 	// NoPublisher answers "Invalid method" where the list of Publisher is, as an account
 	// without that program might. Default: the list is there, if only empty.
 	NoPublisher bool

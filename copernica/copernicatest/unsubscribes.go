@@ -96,11 +96,12 @@ func (a *Account) SetUnsubscribe(database, name string, fields map[string]string
 	return nil
 }
 
-// Allow gives the account the right to the lists that [Switches.ListsForbidden] refuses.
+// Allow gives the account the rights that [Switches.ListsForbidden] and
+// [Switches.DestinationsForbidden] refuse.
 func (a *Account) Allow() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.cfg.ListsForbidden = 0
+	a.cfg.ListsForbidden, a.cfg.DestinationsForbidden = 0, 0
 }
 
 // routeMailings works the calls of the two programs that are about unsubscribes.
@@ -116,6 +117,8 @@ func (a *Account) routeMailings(req *request) answer {
 		return a.listUnsubscribes(req, Publisher)
 	case first == "ms" && second == "unsubscribes" && len(req.path) == 2:
 		return a.listUnsubscribes(req, MarketingSuite)
+	case first == "ms" && second == "destination" && a.cfg.DestinationsForbidden != 0:
+		return failStatus(a.cfg.DestinationsForbidden, msgForbidden)
 	case first == "ms" && second == "destination" && len(req.path) == 3:
 		return a.destination(req)
 	default:

@@ -71,9 +71,9 @@ func (r *run) readList(ctx context.Context, list copernica.UnsubscribeList) erro
 	}
 	began := r.cfg.Now().UTC().Truncate(time.Second)
 	for entries, err := range r.writer.db.Unsubscribes(ctx, list, cp.Horizon.Add(-listOverlap)) {
-		if errors.Is(err, copernica.ErrNoList) {
-			r.noList(list, err)
-			return nil
+		if errors.Is(err, copernica.ErrNoList) || errors.Is(err, copernica.ErrNoDestinations) {
+			r.noRight(list, err)
+			return nil // with the place kept: what is not told now may be one day
 		}
 		if err != nil {
 			return err
@@ -90,12 +90,17 @@ func (r *run) readList(ctx context.Context, list copernica.UnsubscribeList) erro
 	return err
 }
 
-// noList says once that an account does not give a list.
-func (r *run) noList(list copernica.UnsubscribeList, err error) {
-	if _, told := r.cfg.told.LoadOrStore(list, true); !told {
-		r.cfg.Log.Warn("Copernica does not give one of its two lists of who unsubscribed, so opt-outs from those mailings are seen in the profiles alone: "+
-			"in Copernica, let the unsubscribe behaviour of the database update the consent field", "list", string(list), "error", err)
+// noRight says once that an account does not give a list, or not whom some of it is about.
+func (r *run) noRight(list copernica.UnsubscribeList, err error) {
+	if _, told := r.cfg.told.LoadOrStore(list, true); told {
+		return
 	}
+	lacks := "Copernica does not give one of its two lists of who unsubscribed"
+	if errors.Is(err, copernica.ErrNoDestinations) {
+		lacks = "Copernica gives its list of who unsubscribed, but not the destinations that tell who they are"
+	}
+	r.cfg.Log.Warn(lacks+", so opt-outs from those mailings are seen in the profiles alone: give the access token the right to them, or, "+
+		"in Copernica, let the unsubscribe behaviour of the database update the consent field", "list", string(list), "error", err)
 }
 
 // settleEntries settles some entries of a list: each person is out on both sides, and the

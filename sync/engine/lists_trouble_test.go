@@ -185,3 +185,40 @@ func TestPromise10_TheWayBackKilledAtAnyCallEndsTheSame(t *testing.T) {
 		}
 	}
 }
+
+// A token that may read the Marketing Suite's list and not whom it is about loses nobody: it
+// is told once, everything else goes on, and whoever unsubscribed is out on both sides as
+// soon as the right is given, however much later.
+func TestPromise18_AnAccountWithoutDestinations(t *testing.T) {
+	for _, status := range []int{400, 403, 404} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			inShop(t, magentotest.Config{Customers: 30}, func(t *testing.T, w *world) {
+				w.newAccount(copernicatest.Switches{DestinationsForbidden: status})
+				w.behaves("nothing")
+				ids := w.subscribers(3)
+				var log bytes.Buffer
+				e := w.engine(func(cfg *engine.Config) { cfg.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+				w.click(ids[0], copernicatest.MarketingSuite)
+				w.click(ids[1], copernicatest.Publisher)
+				for range 4 { // beyond the overlap
+					if report, err := e.WriteBack(t.Context()); err != nil || report.Outcome != state.Done {
+						t.Fatalf("%+v, %v", report, err)
+					}
+					time.Sleep(time.Hour)
+				}
+				check(w, w.account.EditProfile(w.profile(ids[2]).ID, map[string]string{ours: elsewhere}))
+				if _, err := e.WriteBack(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.isOut(ids[1])
+				w.isOut(ids[2])
+				if n := strings.Count(log.String(), "but not the destinations"); n != 1 || strings.Count(log.String(), "\n") != 1 {
+					t.Errorf("told %d times: %s", n, &log)
+				}
+				w.account.Allow()
+				w.writeBack()
+				w.isOut(ids[0])
+			})
+		})
+	}
+}
