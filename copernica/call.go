@@ -181,6 +181,9 @@ func (c *Client) call(ctx context.Context, method, route, path string, body []by
 			return nil, err
 		}
 		if !a.failed && c.success(method, a) {
+			if at, err := http.ParseTime(a.header.Get("Date")); err == nil {
+				c.clock.Store(at.Unix())
+			}
 			c.tokens.accept(ctx, t)
 			return a, nil
 		}

@@ -53,6 +53,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-resty/resty/v2"
@@ -115,6 +116,7 @@ type Client struct {
 	now          func() time.Time
 	log          *slog.Logger
 	destinations destinations
+	clock        atomic.Int64 // what Copernica's said last, in Unix seconds; 0: nothing
 }
 
 // New checks cfg and returns a client. It makes no call. Its errors have class

@@ -278,3 +278,36 @@ func TestNoSecretsAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// The clock is Copernica's, by its last answer; an answer that tells none, or a refusal, which
+// may come from somebody in between, leaves it as it was.
+func TestTheClockIsCopernicas(t *testing.T) {
+	t.Parallel()
+	w := newWire()
+	d, _ := open(t, w, newClock().Now)
+	if at := d.Clock(); !at.IsZero() {
+		t.Errorf("%s before anything was told", at)
+	}
+	told := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		status int
+		date   string
+		want   time.Time
+	}{
+		{200, told.Format(http.TimeFormat), told},
+		{200, "", told},
+		{200, "soon", told},
+		{503, told.Add(time.Hour).Format(http.TimeFormat), told},
+		{200, told.Add(-time.Hour).Format(http.TimeFormat), told.Add(-time.Hour)}, // it was set
+	} {
+		w.on("GET /profile/5", func(request) (*http.Response, error) {
+			resp := jsonReply(tt.status, row(5, map[string]any{}))
+			resp.Header.Set("Date", tt.date)
+			return resp, nil
+		})
+		_, _ = d.Profile(t.Context(), 5)
+		if at := d.Clock(); !at.Equal(tt.want) {
+			t.Errorf("after a %d of %q it is %s", tt.status, tt.date, at)
+		}
+	}
+}

@@ -36,6 +36,16 @@ func (d *Database) Schema() Schema {
 	return Schema{Fields: h.fields, Collections: d.collections.Load().list, ReadAt: h.readAt}
 }
 
+// Clock returns what Copernica's clock said in the last answer to any call, in UTC, zero when
+// none told. What is dated there is dated by this clock.
+func (d *Database) Clock() time.Time {
+	at := d.client.clock.Load()
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(at, 0).UTC()
+}
+
 // Refresh reads the whole schema anew.
 func (d *Database) Refresh(ctx context.Context) (Schema, error) {
 	reading := d.started.Add(1)

@@ -252,10 +252,7 @@ func (s *status) sweep(o state.Overview, cfg config.Config, consent time.Duratio
 		}
 		one.Finished, one.Began, one.ID = optional(cp.Horizon), optional(cp.Target), cp.Position.ID
 		one.Due = s.At
-		if next := cp.Horizon.Add(period); cp.Target.IsZero() && next.After(s.At) {
-			one.Due = next.UTC()
-		}
-		if next := cp.Position.UpdatedAt; !cp.Target.IsZero() && next.After(s.At) {
+		if next := engine.Due(cp, period, s.At); next.After(s.At) {
 			one.Due = next.UTC()
 		}
 		for _, run := range o.LastRuns {

@@ -164,6 +164,7 @@ func (a *Account) send(w http.ResponseWriter, r *http.Request, version int, ans 
 		base = "https://" + r.Host
 	}
 	h.Set("Content-Type", "application/json")
+	h.Set("Date", a.now().UTC().Format(http.TimeFormat))
 	if ans.created != 0 {
 		id := strconv.FormatInt(ans.created, 10)
 		h.Set("X-Created", id)

@@ -44,9 +44,13 @@ func (r *run) writeBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	began := r.cfg.Now().UTC().Truncate(time.Second)
 	if err := r.writer.open(ctx); err != nil {
 		return err
+	}
+	began := r.lookFrom()
+	if r.ahead(cp.Horizon) {
+		r.tellAhead(Unsubscribes, cp.Horizon)
+		cp.Horizon = time.Time{} // all profiles are looked at, as the first time
 	}
 	listed := r.readLists(ctx)
 	if ctx.Err() != nil || isFenced(listed) {
@@ -152,7 +156,7 @@ func (r *run) takeBackOwn(ctx context.Context, people []copernica.Profile, known
 				rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
 				rec.ConsentWritten = r.writer.hashConsent(p.Fields[r.writer.consent])
 				// Who clicked before this look is settled by it, whenever a list tells.
-				rec.UnsubscribedAt = laterOf(rec.UnsubscribedAt, p.ModifiedAt())
+				rec.UnsubscribedAt = laterOf(rec.UnsubscribedAt, r.noLater(p.ModifiedAt()))
 				commit.Records = append(commit.Records, rec)
 				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: rec.Key, Source: OptOutInProfile, At: p.ModifiedAt(), SettledAt: r.cfg.Now()})
 				mended = append(mended, rec.Key)

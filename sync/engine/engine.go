@@ -56,6 +56,8 @@ type Shop interface {
 // Database is what the engine needs of an opened Copernica database.
 type Database interface {
 	ID() int64
+	// Clock is what Copernica's clock said in the last answer, zero when none told.
+	Clock() time.Time
 	Schema() copernica.Schema
 	Refresh(ctx context.Context) (copernica.Schema, error)
 	KeyField(name string) (copernica.KeyField, error)

@@ -55,21 +55,19 @@ func (r *run) readList(ctx context.Context, list copernica.UnsubscribeList) erro
 		return err
 	}
 	cp.Pipeline, cp.Stream = r.cfg.Pipeline, listStream(list)
-	if cp.Version == 0 {
+	began := r.lookFrom()
+	if r.ahead(cp.Horizon) {
+		r.tellAhead(cp.Stream, cp.Horizon)
+	}
+	if cp.Version == 0 || r.ahead(cp.Horizon) {
 		// Kept from the first look on, also by an account without the list.
-		opened, err := r.cfg.Store.Mark(ctx, openedMark(r.cfg.Pipeline))
-		if err != nil {
+		if cp.Horizon, err = r.firstHorizon(ctx, began); err != nil {
 			return err
 		}
-		if opened.IsZero() || opened.After(r.began) {
-			opened = r.began
-		}
-		cp.Horizon = opened.Add(listOverlap - firstLook).UTC().Truncate(time.Second)
 		if cp, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp}); err != nil {
 			return err
 		}
 	}
-	began := r.cfg.Now().UTC().Truncate(time.Second)
 	for entries, err := range r.writer.db.Unsubscribes(ctx, list, cp.Horizon.Add(-listOverlap)) {
 		if errors.Is(err, copernica.ErrNoList) || errors.Is(err, copernica.ErrNoDestinations) {
 			r.noRight(list, err)
@@ -88,6 +86,16 @@ func (r *run) readList(ctx context.Context, list copernica.UnsubscribeList) erro
 	cp.Horizon = began
 	_, err = r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: &cp})
 	return err
+}
+
+// firstHorizon is where a list is read from whose place nobody knows, at a time: what was
+// settled since the pipeline was opened is no event again.
+func (r *run) firstHorizon(ctx context.Context, now time.Time) (time.Time, error) {
+	opened, err := r.cfg.Store.Mark(ctx, openedMark(r.cfg.Pipeline))
+	if opened.IsZero() || opened.After(now) {
+		opened = now
+	}
+	return opened.Add(listOverlap - firstLook).UTC().Truncate(time.Second), err
 }
 
 // noRight says once that an account does not give a list, or not whom some of it is about.
@@ -263,7 +271,7 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (*state.DeadLetter, error
 	if err != nil && !refusal(err) {
 		return nil, err
 	}
-	p.rec.UnsubscribedAt = p.at
+	p.rec.UnsubscribedAt = r.noLater(p.at)
 	if err != nil {
 		letter := r.refusedBack(&p.rec, err)
 		return &letter, nil

@@ -48,10 +48,7 @@ func (e *Engine) SweepDue(ctx context.Context, sweep string, period time.Duratio
 	if err != nil {
 		return time.Time{}, err
 	}
-	if cp.Target.IsZero() {
-		return cp.Horizon.Add(period), nil
-	}
-	return cp.Position.UpdatedAt, nil
+	return Due(cp, period, e.cfg.Now()), nil
 }
 
 // Sweep makes one slice of a round: what is due of it by now, or all of it. A round

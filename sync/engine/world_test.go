@@ -41,6 +41,8 @@ type world struct {
 	claims       map[string]string // of guests whose customers took another e-mail
 	pageSize     int
 	api          int                                       // version of Copernica's; 0: 4
+	skew         time.Duration                             // how far this machine's clock is ahead
+	peerSkew     time.Duration                             // how far the account's clock is ahead
 	path         string                                    // of the state; empty: in memory
 	states       shelf                                     // in the place of a path; nil: none
 	jitter       func() float64                            // of back-offs; nil: random
@@ -111,7 +113,7 @@ func (w *world) close() {
 // newAccount replaces the account by one with nothing but the fields of the mapping.
 func (w *world) newAccount(s copernicatest.Switches) {
 	w.t.Helper()
-	w.account = copernicatest.New(copernicatest.Config{Now: time.Now, Switches: s})
+	w.account = copernicatest.New(copernicatest.Config{Now: func() time.Time { return time.Now().Add(w.peerSkew) }, Switches: s})
 	for _, table := range w.mapping.Tables() {
 		var fields []copernicatest.Field
 		for _, need := range w.mapping.NeedsOf(table) {
@@ -157,9 +159,12 @@ func (w *world) emptyState() {
 	}
 }
 
+// now is what this machine's clock says.
+func (w *world) now() time.Time { return time.Now().Add(w.skew) }
+
 func (w *world) openState() {
 	w.t.Helper()
-	store, err := sqlite.Open(w.t.Context(), sqlite.Config{Path: w.path, Now: time.Now})
+	store, err := sqlite.Open(w.t.Context(), sqlite.Config{Path: w.path, Now: w.now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -173,7 +178,7 @@ func (w *world) engine(change func(*engine.Config)) *engine.Engine {
 		if w.wire != nil {
 			base = w.wire(base)
 		}
-		tr, err := httpx.New(httpx.Config{Peer: peer, Base: base, Concurrency: 10, Retries: 2, MaxBackoff: time.Second, Now: time.Now, Rand: w.jitter})
+		tr, err := httpx.New(httpx.Config{Peer: peer, Base: base, Concurrency: 10, Retries: 2, MaxBackoff: time.Second, Now: w.now, Rand: w.jitter})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -181,19 +186,19 @@ func (w *world) engine(change func(*engine.Config)) *engine.Engine {
 	}
 	toShop, toAccount := chain("magento", w.shop.Transport()), chain("copernica", w.account.Transport())
 	shop, err := magento.New(magento.Config{
-		BaseURL: "http://shop.test", AccessToken: magentotest.AccessToken, Transport: toShop, PageSize: w.pageSize, Now: time.Now,
+		BaseURL: "http://shop.test", AccessToken: magentotest.AccessToken, Transport: toShop, PageSize: w.pageSize, Now: w.now,
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	account, err := copernica.New(copernica.Config{
-		APIURL: "http://127.0.0.1", Version: w.api, AuthURL: "http://127.0.0.1", AccessToken: copernicatest.AccessToken, Transport: toAccount, Now: time.Now,
+		APIURL: "http://127.0.0.1", Version: w.api, AuthURL: "http://127.0.0.1", AccessToken: copernicatest.AccessToken, Transport: toAccount, Now: w.now,
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	cfg := engine.Config{
-		Pipeline: "shop", Shop: shop, Store: w.store, Mapping: w.mapping, Holder: "test", Now: time.Now,
+		Pipeline: "shop", Shop: shop, Store: w.store, Mapping: w.mapping, Holder: "test", Now: w.now,
 		Open: func(ctx context.Context) (engine.Database, error) { return account.Database(ctx, database) },
 		Calls: func() (int64, int64) {
 			return toShop.Stats().Calls, toAccount.Stats().Calls
