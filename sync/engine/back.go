@@ -305,6 +305,11 @@ func (r *run) returnAgain(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return err
 	}
+	stay, err := r.outAgain(ctx)
+	if err != nil {
+		return err
+	}
+	left = append(left, stay...)
 	// What is no opt-out any more, or of nobody any more, is done with.
 	return r.closeLetters(ctx, slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(left, key) }))
 }

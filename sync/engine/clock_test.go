@@ -57,7 +57,7 @@ func TestPromise18_CopernicasClockIsNotOurs(t *testing.T) {
 	for name, skew := range map[string]time.Duration{"behind": -6 * time.Hour, "ahead": 6 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			inShop(t, magentotest.Config{Customers: 30}, func(t *testing.T, w *world) {
-				w.peerSkew = skew
+				w.ahead = skew
 				w.behaves("nothing")
 				ids := w.subscribers(3)
 				for range 4 {
@@ -141,9 +141,9 @@ func TestPromise18_AnOptOutDatedInTheFuture(t *testing.T) {
 			inShop(t, magentotest.Config{Customers: 30}, func(t *testing.T, w *world) {
 				w.behaves("nothing")
 				id := w.subscribers(1)[0]
-				w.peerSkew = 24 * time.Hour
+				w.ahead = 24 * time.Hour
 				optOut(w, id)
-				w.peerSkew = 0
+				w.ahead = 0
 				w.settle()
 				w.writeBack()
 				w.isOut(id)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/magento-copernica/syncd/copernica"
-	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/state"
 )
 
@@ -38,7 +36,11 @@ func openedMark(pipeline string) string { return "opened/" + pipeline }
 // readLists settles what the dated lists tell since they were last read. Whatever is wrong
 // with one does not keep the rest from being done.
 func (r *run) readLists(ctx context.Context) error {
-	var errs []error
+	_, err := r.outAgain(ctx)
+	if ctx.Err() != nil || isFenced(err) {
+		return err
+	}
+	errs := []error{err}
 	for _, list := range copernica.UnsubscribeLists() {
 		err := r.readList(ctx, list)
 		if ctx.Err() != nil || isFenced(err) {
@@ -202,8 +204,8 @@ func (r *run) whoseAre(ctx context.Context, profiles []int64) (map[int64][]state
 }
 
 // settleOptOuts takes people out on both sides and notes it, some at a time. What fails
-// with one is no matter of the others. It returns the keys of those whom the shop does not
-// let go.
+// with one is no matter of the others. It returns the keys of those whom one of the sides
+// does not let go.
 func (r *run) settleOptOuts(ctx context.Context, people []clicked) (refused []string, err error) {
 	var (
 		mu     sync.Mutex
@@ -216,7 +218,7 @@ func (r *run) settleOptOuts(ctx context.Context, people []clicked) (refused []st
 	for _, p := range people {
 		group.Go(func() error {
 			known := r.knownOut(&p.rec)
-			letter, err := r.takeOut(ctx, &p)
+			letter, told, err := r.takeOut(ctx, &p)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -227,12 +229,14 @@ func (r *run) settleOptOuts(ctx context.Context, people []clicked) (refused []st
 				commit.Letters = append(commit.Letters, *letter)
 				refused = append(refused, p.rec.Key)
 				r.row.Counters.Refused++
-			case !known:
-				r.row.Counters.OptOutsReturned++
-				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: p.rec.Key, Source: p.source, At: p.at, SettledAt: r.cfg.Now()})
-				fallthrough
 			default:
 				mended = append(mended, p.rec.Key)
+			}
+			if told && !known {
+				r.row.Counters.OptOutsReturned++
+				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: p.rec.Key, Source: p.source, At: p.at, SettledAt: r.cfg.Now()})
+			}
+			if told {
 				commit.Doubles = append(commit.Doubles, p.doubles...)
 			}
 			commit.Records = append(commit.Records, p.rec)
@@ -257,24 +261,25 @@ func (r *run) knownOut(rec *state.Record) bool {
 }
 
 // takeOut has both sides say that somebody is out, the profile first: what the shop then
-// refuses shows there. The ledger row it leaves says so, and since when, which makes the
-// entry no event again. A letter is what the shop refuses.
-func (r *run) takeOut(ctx context.Context, p *clicked) (*state.DeadLetter, error) {
-	profile, err := r.writer.optOut(ctx, &p.rec)
-	if err != nil {
-		return nil, err
+// refuses shows there. Whatever fails with the profile, the shop is told. The ledger row it
+// leaves says so, and since when, which makes the entry no event again. A letter is what one
+// of the sides refuses; where both do, or one fails for now, the entry is looked at again.
+func (r *run) takeOut(ctx context.Context, p *clicked) (letter *state.DeadLetter, told bool, err error) {
+	profile, unwritten := r.writer.optOut(ctx, &p.rec)
+	if ctx.Err() != nil || isFenced(unwritten) {
+		return nil, false, unwritten
 	}
 	err = r.unsubscribe(ctx, &p.rec)
 	if err == nil && profile != nil {
 		err = r.unsubscribeOthers(ctx, &p.rec, profile.fields[r.cfg.Mapping.EmailField()])
 	}
-	if err != nil && !refusal(err) {
-		return nil, err
+	if unwritten != nil && (err != nil || !refusal(unwritten)) || err != nil && !refusal(err) {
+		return nil, false, errors.Join(unwritten, err)
 	}
 	p.rec.UnsubscribedAt = r.noLater(p.at)
 	if err != nil {
 		letter := r.refusedBack(&p.rec, err)
-		return &letter, nil
+		return &letter, false, nil
 	}
 	p.rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
 	switch {
@@ -283,69 +288,9 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (*state.DeadLetter, error
 	case usable(p.rec) == 0 && len(p.doubles) > 0: // it is adopted one day, as settled
 		p.rec.ConsentWritten = p.doubles[0].Consent
 	}
-	return nil, nil
-}
-
-// optOut has a profile say that its person is out, where it says that they are in, or, of
-// a customer, nothing. It returns the profile as it then stands, nil when it is gone or
-// another row's by now.
-func (w *writer) optOut(ctx context.Context, rec *state.Record) (*standing, error) {
-	if usable(*rec) == 0 {
-		return nil, nil
+	if unwritten != nil {
+		letter := r.staysIn(&p.rec, unwritten)
+		return &letter, true, nil
 	}
-	before, err := w.profileNow(ctx, rec)
-	if err != nil || before == nil || !w.showsIn(rec, before) {
-		return before, err
-	}
-	call, cancel := w.deadline(ctx)
-	unanswered := w.db.Update(call, rec.CopernicaID, map[string]string{w.consent: w.cfg.Mapping.Consent().Out})
-	cancel()
-	switch copernica.Outcome(unanswered) {
-	case copernica.NotSent, copernica.Refused:
-		return nil, unanswered
-	case copernica.Unknown:
-		if !w.sleep(ctx, w.cfg.LookPause) {
-			return nil, unanswered
-		}
-	}
-	after, err := w.profileNow(ctx, rec)
-	switch {
-	case err != nil || after == nil || !w.showsIn(rec, after):
-		return after, err
-	case unanswered != nil:
-		return nil, unanswered
-	default:
-		return nil, &stillInError{profile: rec.CopernicaID}
-	}
+	return nil, true, nil
 }
-
-// showsIn reports whether by what a profile shows its person may be mailed. Of a guest, and
-// of a customer whom the shop no longer has, nothing shown is nothing to correct.
-func (w *writer) showsIn(rec *state.Record, profile *standing) bool {
-	_, customer := w.cfg.Mapping.CustomerID(rec.Key)
-	shown := profile.fields[w.consent]
-	return shown == w.cfg.Mapping.Consent().In || shown == "" && customer && rec.State != state.Missing && rec.State != state.Gone
-}
-
-// profileNow reads the profile of a ledger row; nil when it is gone or another row's.
-func (w *writer) profileNow(ctx context.Context, rec *state.Record) (*standing, error) {
-	call, cancel := w.deadline(ctx)
-	defer cancel()
-	t := profiles{w.db, w.key, w.cfg.Mapping.KeyField()}
-	row, err := t.read(call, rec.CopernicaID)
-	if err != nil || row == nil || t.keyOf(row) != rec.Key {
-		return nil, err
-	}
-	return row, nil
-}
-
-// stillInError says that a profile does not keep what was written.
-type stillInError struct{ profile int64 }
-
-func (e *stillInError) Error() string {
-	return fmt.Sprintf("profile %d shows that its person is subscribed after the opposite was written: set it in Copernica by hand; "+
-		"does a program there write the field?", e.profile)
-}
-
-// FaultClass makes it a matter of one record.
-func (e *stillInError) FaultClass() fault.Class { return fault.Record }

@@ -40,13 +40,13 @@ type world struct {
 	owners       map[int64]string  // of orders delivered before their customer was deleted
 	claims       map[string]string // of guests whose customers took another e-mail
 	pageSize     int
+	ahead        time.Duration                             // how far Copernica's clock is, of an account made from then on
 	api          int                                       // version of Copernica's; 0: 4
-	skew         time.Duration                             // how far this machine's clock is ahead
-	peerSkew     time.Duration                             // how far the account's clock is ahead
 	path         string                                    // of the state; empty: in memory
 	states       shelf                                     // in the place of a path; nil: none
 	jitter       func() float64                            // of back-offs; nil: random
 	wire         func(http.RoundTripper) http.RoundTripper // around each peer; nil: nothing
+	skew         time.Duration                             // how far this machine's clock is ahead
 }
 
 // inWorld runs a test in a bubble with a world of n customers.
@@ -113,7 +113,7 @@ func (w *world) close() {
 // newAccount replaces the account by one with nothing but the fields of the mapping.
 func (w *world) newAccount(s copernicatest.Switches) {
 	w.t.Helper()
-	w.account = copernicatest.New(copernicatest.Config{Now: func() time.Time { return time.Now().Add(w.peerSkew) }, Switches: s})
+	w.account = copernicatest.New(copernicatest.Config{Now: func() time.Time { return time.Now().Add(w.ahead) }, Switches: s})
 	for _, table := range w.mapping.Tables() {
 		var fields []copernicatest.Field
 		for _, need := range w.mapping.NeedsOf(table) {
