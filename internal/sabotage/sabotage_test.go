@@ -215,7 +215,7 @@ func lossDefects() []defect {
 		},
 		{
 			name: "a sweep compares nothing",
-			file: "sync/engine/sweep.go", old: "rec.ConsentSource != says {", new: "rec.ConsentSource != says && says == in {",
+			file: "sync/engine/sweep.go", old: "rec.ConsentSource != r.consentOf(&items[i].Value) {", new: "rec.ConsentSource != r.consentOf(&items[i].Value) && items[i].Value.Subscribed {",
 			seen: test("./sync/engine", "TestPromise04_AConsentSweep"),
 		},
 		{

@@ -135,8 +135,39 @@ func (r *run) emails(ctx context.Context, p *page, items []magento.Item[magento.
 		return a, nil
 	}
 	return a, r.exactConsent(ctx, items, func(i int) bool {
-		return slices.ContainsFunc(a.known[a.mine[i].Hash], func(e state.Email) bool { return e.Key != a.mine[i].Key && e.Website != a.mine[i].Website })
+		return slices.ContainsFunc(a.known[a.mine[i].Hash], elsewhere(a.mine[i]))
 	})
+}
+
+// elsewhere reports whether an e-mail is of another customer, on another website.
+func elsewhere(mine state.Email) func(state.Email) bool {
+	return func(e state.Email) bool { return e.Key != mine.Key && e.Website != mine.Website }
+}
+
+// sharedEmails tells which customers have an e-mail that is known on another website. In a
+// shop with one website, which needed no e-mail scan, nobody does.
+func (r *run) sharedEmails(ctx context.Context, keys []string) (map[string]bool, error) {
+	scan, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, emailScan)
+	if err != nil || scan.Horizon.IsZero() {
+		return nil, err
+	}
+	mine, err := r.cfg.Store.EmailsOf(ctx, r.cfg.Pipeline, keys)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([]state.Hash, 0, len(mine))
+	for _, e := range mine {
+		hashes = append(hashes, e.Hash)
+	}
+	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, hashes)
+	if err != nil {
+		return nil, err
+	}
+	shared := map[string]bool{}
+	for key, e := range mine {
+		shared[key] = slices.ContainsFunc(known[e.Hash], elsewhere(e))
+	}
+	return shared, nil
 }
 
 // exactConsent reads those customers singly whose e-mail is shared.

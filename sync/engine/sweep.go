@@ -177,8 +177,9 @@ func (r *run) resting(next time.Time) bool {
 }
 
 // prepareConsent takes up the customers of a listing whose newsletter state is not the
-// one that was last settled. Each is read whole and singly, since a listing tells the
-// state by e-mail alone.
+// one that was last settled. A listing tells it by e-mail alone, so whoever shares theirs
+// with another website is asked for singly first (promise 18), and each who changed is
+// read whole.
 func (r *run) prepareConsent(ctx context.Context, p *page, items []magento.Item[magento.Customer]) error {
 	keys := make([]string, len(items))
 	for i := range items {
@@ -188,16 +189,21 @@ func (r *run) prepareConsent(ctx context.Context, p *page, items []magento.Item[
 	if err != nil {
 		return err
 	}
-	words := r.cfg.Mapping.Consent()
-	in, out := hashConsent(r.hasher, words.In), hashConsent(r.hasher, words.Out)
+	shared, err := r.sharedEmails(ctx, keys)
+	if err != nil {
+		return err
+	}
+	settled := func(i int) bool {
+		rec, ok := known[keys[i]]
+		return ok && (rec.CopernicaID != 0 || rec.State == state.Claimed)
+	}
+	if err := r.exactConsent(ctx, items, func(i int) bool { return settled(i) && shared[keys[i]] }); err != nil {
+		return err
+	}
 	var changed []source
 	for i := range items {
-		rec, ok := known[keys[i]]
-		says := out
-		if items[i].Value.Subscribed {
-			says = in
-		}
-		if ok && items[i].Err == nil && (rec.CopernicaID != 0 || rec.State == state.Claimed) && rec.ConsentSource != says {
+		rec := known[keys[i]]
+		if settled(i) && items[i].Err == nil && rec.ConsentSource != r.consentOf(&items[i].Value) {
 			changed = append(changed, source{rec.SourceID, rec.SourceUpdatedAt})
 		}
 	}
