@@ -81,6 +81,10 @@ type Store interface {
 	Pending(ctx context.Context, pipeline string, now time.Time, limit int) ([]Record, error)
 	// HighestID returns the largest Copernica id the ledger knows of an entity, or 0.
 	HighestID(ctx context.Context, pipeline string, e Entity) (int64, error)
+	// CountRecords counts the ledger rows of an entity whose keys begin with a prefix, by
+	// state. It reads each of them, so that it is for what is rarely asked; the numbers of
+	// whole entities are in the Overview.
+	CountRecords(ctx context.Context, pipeline string, e Entity, prefix string) (map[RecordState]int64, error)
 	// Emails returns, for each hash that occurs, the source keys that have it, in
 	// order. The zero hash never occurs.
 	Emails(ctx context.Context, pipeline string, hashes []Hash) (map[Hash][]Email, error)

@@ -87,6 +87,11 @@ const (
 	selectHighest = `
 		SELECT coalesce(max(copernica_id), 0) FROM syncd.records WHERE pipeline = $1 AND entity = $2 AND copernica_id <> 0`
 
+	// No key with the prefix comes after the prefix and the last character that there is.
+	countPrefixed = `
+		SELECT state, count(*) FROM syncd.records
+		WHERE pipeline = $1 AND entity = $2 AND key >= $3 AND key < $3 || chr(1114111) GROUP BY state`
+
 	selectEmails = `
 		SELECT e.*
 		FROM unnest($2::bytea[]) AS h (hash)
@@ -188,6 +193,26 @@ func (s *Store) HighestID(ctx context.Context, pipeline string, e state.Entity) 
 		return q.QueryRow(ctx, selectHighest, pipeline, string(e)).Scan(&id)
 	})
 	return id, err
+}
+
+// CountRecords counts the ledger rows whose keys begin with a prefix, by state.
+func (s *Store) CountRecords(ctx context.Context, pipeline string, e state.Entity, prefix string) (map[state.RecordState]int64, error) {
+	type count struct {
+		as state.RecordState
+		n  int64
+	}
+	rows, err := all(ctx, s, "count ledger rows", func(row pgx.CollectableRow) (c count, err error) {
+		err = row.Scan(&c.as, &c.n)
+		return c, err
+	}, countPrefixed, pipeline, string(e), prefix)
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[state.RecordState]int64, len(rows))
+	for _, c := range rows {
+		counts[c.as] = c.n
+	}
+	return counts, nil
 }
 
 // Emails returns, for each hash that occurs, the source keys that have it.

@@ -72,6 +72,11 @@ const (
 	selectHighest = `
 		SELECT coalesce(max(copernica_id), 0) FROM records WHERE pipeline = ? AND entity = ? AND copernica_id <> 0`
 
+	// No key with the prefix comes after the prefix and the last character that there is.
+	countPrefixed = `
+		SELECT state, count(*) FROM records
+		WHERE pipeline = ?1 AND entity = ?2 AND key >= ?3 AND key < ?3 || char(1114111) GROUP BY state`
+
 	// Without being told SQLite takes the order of the keys for the better index, and
 	// reads every e-mail of the pipeline for each hash.
 	selectEmails = `
@@ -182,6 +187,24 @@ func (s *Store) HighestID(ctx context.Context, pipeline string, e state.Entity) 
 		return 0, explain(ctx, "read the highest id", err)
 	}
 	return id, nil
+}
+
+// CountRecords counts the ledger rows whose keys begin with a prefix, by state.
+func (s *Store) CountRecords(ctx context.Context, pipeline string, e state.Entity, prefix string) (map[state.RecordState]int64, error) {
+	counts := make(map[state.RecordState]int64)
+	_, err := collect(ctx, s.reader, func(row scanner) (state.RecordState, error) {
+		var (
+			as state.RecordState
+			n  int64
+		)
+		err := row.Scan(&as, &n)
+		counts[as] = n
+		return as, err
+	}, countPrefixed, pipeline, string(e), prefix)
+	if err != nil {
+		return nil, explain(ctx, "count ledger rows", err)
+	}
+	return counts, nil
 }
 
 // Emails returns, for each hash that occurs, the source keys that have it.

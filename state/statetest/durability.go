@@ -42,9 +42,13 @@ func calls(f *fixture, l state.Lease) map[string]func(context.Context) error {
 		"Records of none": func(ctx context.Context) error { _, err := f.Records(ctx, shop, state.Profile, nil); return err },
 		"Pending":         func(ctx context.Context) error { _, err := f.Pending(ctx, shop, f.clock.Now(), 1); return err },
 		"HighestID":       func(ctx context.Context) error { _, err := f.HighestID(ctx, shop, state.Profile); return err },
-		"Emails":          func(ctx context.Context) error { _, err := f.Emails(ctx, shop, []state.Hash{hashOf(1)}); return err },
-		"Emails of none":  func(ctx context.Context) error { _, err := f.Emails(ctx, shop, nil); return err },
-		"Plan":            func(ctx context.Context) error { return f.Plan(ctx, l, []state.Record{row}) },
+		"CountRecords": func(ctx context.Context) error {
+			_, err := f.CountRecords(ctx, shop, state.Profile, "a")
+			return err
+		},
+		"Emails":         func(ctx context.Context) error { _, err := f.Emails(ctx, shop, []state.Hash{hashOf(1)}); return err },
+		"Emails of none": func(ctx context.Context) error { _, err := f.Emails(ctx, shop, nil); return err },
+		"Plan":           func(ctx context.Context) error { return f.Plan(ctx, l, []state.Record{row}) },
 		"Commit": func(ctx context.Context) error {
 			_, err := f.Commit(ctx, l, state.Commit{Checkpoint: &state.Checkpoint{Stream: stream}, Records: []state.Record{row}})
 			return err

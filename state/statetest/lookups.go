@@ -84,6 +84,35 @@ func testHighestID(t *testing.T, f *fixture) {
 	}
 }
 
+// Rows are counted by how their keys begin, whatever other keys are near them.
+func testCountRecords(t *testing.T, f *fixture) {
+	l := f.acquire(t)
+	row := func(e state.Entity, key string, as state.RecordState) state.Record {
+		return state.Record{Entity: e, Key: key, State: as}
+	}
+	f.commit(t, l, state.Commit{Records: []state.Record{
+		row(state.Profile, "shop-c1", state.Acknowledged), row(state.Profile, "shop-c2", state.Gone), row(state.Profile, "shop-c\u00ff", state.Acknowledged),
+		row(state.Profile, "shop-", state.Acknowledged), row(state.Profile, "shop-b9", state.Acknowledged), row(state.Profile, "shop-d", state.Acknowledged),
+		row(state.Profile, "Shop-c3", state.Acknowledged), row(state.Profile, "shop-w1-g1", state.Claimed), row(state.Order, "shop-c4", state.Acknowledged),
+	}})
+	for _, tc := range []struct {
+		pipeline, prefix string
+		want             map[state.RecordState]int64
+	}{
+		{shop, "shop-c", map[state.RecordState]int64{state.Acknowledged: 2, state.Gone: 1}},
+		{shop, "shop-c1", map[state.RecordState]int64{state.Acknowledged: 1}},
+		{shop, "", map[state.RecordState]int64{state.Acknowledged: 6, state.Gone: 1, state.Claimed: 1}},
+		{shop, "shop-x", map[state.RecordState]int64{}},
+		{other, "shop-c", map[state.RecordState]int64{}},
+	} {
+		got, err := f.CountRecords(t.Context(), tc.pipeline, state.Profile, tc.prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, fmt.Sprintf("%q in %s", tc.prefix, tc.pipeline), tc.want, got)
+	}
+}
+
 func testByCopernicaID(t *testing.T, f *fixture) {
 	l := f.acquire(t)
 	row := func(e state.Entity, key string, id int64) state.Record {

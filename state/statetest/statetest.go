@@ -83,6 +83,7 @@ func (s Suite) Run(t *testing.T) {
 		{"ledger/forget", testForget},
 		{"ledger/pending", testPending},
 		{"ledger/highest id", testHighestID},
+		{"ledger/counted by prefix", testCountRecords},
 		{"ledger/by copernica id", testByCopernicaID},
 		{"ledger/by copernica ids", testByCopernicaIDs},
 		{"ledger/by source", testBySource},

@@ -214,7 +214,7 @@ func (r *run) prepareConsent(ctx context.Context, p *page, items []magento.Item[
 	return r.prepareCustomers(ctx, p, people)
 }
 
-// mostMissing is how many records of a stream may be missing without an operator.
+// mostMissing is how many of so many records may be missing without an operator.
 func mostMissing(all int64) int64 { return max(20, all/200) }
 
 // missing finds the ledger rows between two ids whose record the shop did not list,
@@ -222,11 +222,6 @@ func mostMissing(all int64) int64 { return max(20, all/200) }
 // records out, and a shop that lost more than it should, stop the sweep with nothing
 // believed (promise 19).
 func (r *run) missing(ctx context.Context, p *page, e state.Entity, after, upto int64, listed []int64) error {
-	if err := r.countMissing(ctx, e); err != nil {
-		return err
-	}
-	already, limit := r.lost.already, r.lost.limit
-
 	var suspects []state.Record
 	for {
 		rows, err := r.cfg.Store.RecordsBetween(ctx, r.cfg.Pipeline, e, after, upto, rowsAtOnce)
@@ -239,13 +234,19 @@ func (r *run) missing(ctx context.Context, p *page, e state.Entity, after, upto 
 				suspects = append(suspects, rec)
 			}
 		}
-		if len(rows) < rowsAtOnce || int64(len(suspects)) > limit {
+		if len(suspects) > 0 { // mostly there is none, and nothing to be counted
+			if err := r.countMissing(ctx, e); err != nil {
+				return err
+			}
+		}
+		if len(rows) < rowsAtOnce || len(suspects) > 0 && int64(len(suspects)) > r.lost.limit {
 			break
 		}
 	}
 	if len(suspects) == 0 {
 		return nil
 	}
+	already, limit := r.lost.already, r.lost.limit
 	// One more than may be missing settles the question.
 	asked := suspects[:min(int64(len(suspects)), max(limit-already, 0)+1)]
 	r.cfg.TestHook(PointSuspecting)
@@ -280,12 +281,24 @@ func (r *run) countMissing(ctx context.Context, e state.Entity) error {
 	if err != nil {
 		return err
 	}
-	var all int64
-	for _, n := range over.Records[e] {
-		all += n
+	rows := over.Records[e]
+	if e == state.Profile { // without the guests, whom the shop does not list
+		if rows, err = r.cfg.Store.CountRecords(ctx, r.cfg.Pipeline, e, r.cfg.Mapping.KeyPrefix()); err != nil {
+			return err
+		}
 	}
-	r.lost = &losses{already: over.Records[e][state.Missing], limit: max(mostMissing(all), r.sweep.Accept)}
+	r.lost = &losses{already: rows[state.Missing], limit: max(mostMissing(expected(rows)), r.sweep.Accept)}
 	return nil
+}
+
+// expected is how many records the shop should have, by their ledger rows.
+func expected(rows map[state.RecordState]int64) (n int64) {
+	for as, count := range rows {
+		if as != state.Gone && as != state.Removed {
+			n += count
+		}
+	}
+	return n
 }
 
 // rowsAtOnce bounds how much of the ledger a sweep reads at once.

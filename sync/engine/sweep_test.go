@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -205,6 +206,45 @@ func TestPromise19_MassDeletionIsSeenAcrossPages(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Guests are no customers whom the shop could have lost: however many the ledger knows,
+// the brake of a sweep through the customers is held by these alone.
+func TestPromise19_GuestsDoNotLoosenTheBrake(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 60}, func(_ *testing.T, w *world) {
+		w.run()
+		w.knowGuests(8000) // 0.5 % of which are 40
+		for _, id := range w.ids(25) {
+			w.shop.Delete(id)
+		}
+		for _, stream := range []string{engine.ConsentSweep, engine.CustomersSweep} {
+			_, err := w.engine(nil).Sweep(w.t.Context(), stream, engine.Sweep{})
+			if missing, ok := errors.AsType[*engine.MissingError](err); !ok || missing.Limit != 20 {
+				w.t.Errorf("%s ended with %v", stream, err)
+			}
+		}
+		if n := w.count(state.Profile, state.Missing) + w.count(state.Profile, state.Gone); n != 0 {
+			w.t.Errorf("%d customers were given up", n)
+		}
+	})
+}
+
+// knowGuests has the ledger know so many guests.
+func (w *world) knowGuests(n int) {
+	w.t.Helper()
+	lease, err := w.store.Acquire(w.t.Context(), "shop", "guests", time.Minute)
+	check(w, err)
+	rows := make([]state.Record, n)
+	for i := range rows {
+		as := state.Acknowledged
+		if i%4 == 0 {
+			as = state.Claimed
+		}
+		rows[i] = state.Record{Entity: state.Profile, Key: w.guestKey(fmt.Sprintf("guest%d@example.test", i)), SourceID: int64(i + 1), CopernicaID: int64(1_000_000 + i), State: as}
+	}
+	_, err = w.store.Commit(w.t.Context(), lease, state.Commit{Records: rows})
+	check(w, err)
+	check(w, w.store.Release(w.t.Context(), lease))
 }
 
 // leaky is a shop whose lists leave records out.
