@@ -32,7 +32,7 @@ type sweep struct {
 	name string
 	due  func(ctx context.Context, e *engine.Engine) (time.Time, error)
 	work func(ctx context.Context, e *engine.Engine) (engine.Report, error)
-	gap  time.Duration // from the start of a slice to the next one, at least
+	gap  time.Duration // from the start of a slice to the next one, at least, unless it is behind its time
 	rest int           // how often as long as a slice nothing is done after it, at least
 }
 
@@ -71,8 +71,11 @@ func (s *sweeps) use(cfg config.Config, store state.Store) {
 	defer s.mu.Unlock()
 	s.all = nil
 	for _, name := range sweepsOf(cfg) {
-		period := time.Duration(cfg.Reconcile)
+		period, slice := time.Duration(cfg.Reconcile), engine.Budget{Time: sliceTime}
 		one := &sweep{name: name, gap: 5 * time.Minute, rest: sweepRest}
+		// What is due just after a slice has to wait for the next one: so much earlier than
+		// its period is over a round is to be through.
+		paced := period - one.gap
 		one.due = func(ctx context.Context, e *engine.Engine) (time.Time, error) { return e.SweepDue(ctx, name, period) }
 		switch name {
 		case engine.ConsentSweep:
@@ -82,7 +85,7 @@ func (s *sweeps) use(cfg config.Config, store state.Store) {
 				if err != nil {
 					return engine.Report{Stream: name}, err
 				}
-				return e.Sweep(ctx, name, engine.Sweep{Period: period, Budget: engine.Budget{Time: sliceTime}})
+				return e.Sweep(ctx, name, engine.Sweep{Period: period, Budget: slice})
 			}
 			one.due = func(ctx context.Context, e *engine.Engine) (time.Time, error) {
 				period, err := consentPeriod(ctx, store, cfg)
@@ -97,11 +100,11 @@ func (s *sweeps) use(cfg config.Config, store state.Store) {
 			one.work = func(ctx context.Context, e *engine.Engine) (engine.Report, error) { return e.WriteBack(ctx) }
 		case engine.InspectSweep:
 			one.work = func(ctx context.Context, e *engine.Engine) (engine.Report, error) {
-				return e.Inspect(ctx, engine.Inspection{Period: period, Repair: cfg.Repair == config.RepairRows, Found: s.found(name)})
+				return e.Inspect(ctx, engine.Inspection{Period: paced, Budget: slice, Repair: cfg.Repair == config.RepairRows, Found: s.found(name)})
 			}
 		default:
 			one.work = func(ctx context.Context, e *engine.Engine) (engine.Report, error) {
-				return e.Sweep(ctx, name, engine.Sweep{Period: period, Budget: engine.Budget{Time: sliceTime}})
+				return e.Sweep(ctx, name, engine.Sweep{Period: paced, Budget: slice})
 			}
 		}
 		s.all = append(s.all, one)
@@ -218,9 +221,10 @@ func (s *sweeps) observe(r schedule.Result) {
 	}
 	switch r.Kind {
 	case schedule.Ended:
-		p.notBefore = r.Task.Start.Add(gap)
-		if after := now.Add(time.Duration(rest) * r.Report.Elapsed); after.After(p.notBefore) {
-			p.notBefore = after
+		p.notBefore = now.Add(time.Duration(rest) * r.Report.Elapsed)
+		// One that used its time up is behind, and has only to leave the others theirs.
+		if next := r.Task.Start.Add(gap); r.Report.Elapsed < sliceTime && next.After(p.notBefore) {
+			p.notBefore = next
 		}
 		if !p.failed.IsZero() {
 			s.log.Info("sweep works again", "sweep", r.Task.Stream)
@@ -278,35 +282,4 @@ func (s *sweeps) tell(p *pace, r schedule.Result, now time.Time) {
 	s.log.Info("sweep found what differs", attrs...)
 	p.sum, p.told = state.Counters{}, now
 	clear(p.found)
-}
-
-// consentRuns is how far back the last round of the consent sweep is looked for, in runs
-// of that sweep, and runsAtOnce how many of them are read at once: mostly all it takes.
-const consentRuns, runsAtOnce = 2000, 50
-
-// consentPeriod is how long a round of the consent sweep takes: as long as asked for, or
-// so long that it gets a tenth of the time, by what the last whole round cost.
-func consentPeriod(ctx context.Context, store state.Store, cfg config.Config) (time.Duration, error) {
-	var cost time.Duration
-	filter := state.RunFilter{Stream: engine.ConsentSweep, Limit: runsAtOnce}
-	rounds := 0
-	for read := 0; rounds < 2 && read < consentRuns; read += runsAtOnce {
-		runs, err := store.Runs(ctx, cfg.Shop, filter)
-		if err != nil {
-			return 0, err
-		}
-		for _, run := range runs { // the newest first
-			filter.Before = run.ID
-			if run.Outcome == state.Done && run.Counters.Read > 0 {
-				rounds++
-			}
-			if rounds == 1 && !run.Ended.IsZero() {
-				cost += run.Ended.Sub(run.Started)
-			}
-		}
-		if len(runs) < runsAtOnce {
-			break
-		}
-	}
-	return max(time.Duration(cfg.Consent), (consentRest+1)*cost), nil
 }

@@ -29,12 +29,16 @@ type sweeping struct {
 	sweeps *sweeps
 	log    *bytes.Buffer
 	read   map[string]int64
+	most   map[string]int64 // by one slice
 	done   map[string]int
+	slices map[string]int
+	took   map[string]time.Duration
 }
 
 func sweepingOf(t *testing.T, shop magentotest.Config, settings ...string) *sweeping {
 	t.Helper()
-	s := &sweeping{stage: stageOf(t, shop), log: new(bytes.Buffer), read: map[string]int64{}, done: map[string]int{}}
+	s := &sweeping{stage: stageOf(t, shop), log: new(bytes.Buffer)}
+	s.read, s.most, s.done, s.slices, s.took = map[string]int64{}, map[string]int64{}, map[string]int{}, map[string]int{}, map[string]time.Duration{}
 	s.ends(exitDone, s.run("run"))
 	a := &app{
 		stdout: s.log, stderr: s.log, environ: append(s.env(), settings...),
@@ -77,6 +81,9 @@ func (s *sweeping) work(lasting time.Duration) {
 			r.Kind = schedule.Failed
 		}
 		s.read[name] += r.Report.Counters.Read
+		s.most[name] = max(s.most[name], r.Report.Counters.Read)
+		s.slices[name]++
+		s.took[name] += r.Report.Elapsed
 		if r.Report.Outcome == state.Done {
 			s.done[name]++
 		}

@@ -45,15 +45,15 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	overview, err := store.Overview(ctx, cfg.Shop)
-	var consent time.Duration
+	var past rounds
 	if err == nil {
-		consent, err = consentPeriod(ctx, store, cfg)
+		past, err = roundsOf(ctx, store, cfg)
 	}
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
 	}
 	report := newStatus(overview, cfg.StatePlace(), a.now())
-	report.sweep(overview, cfg, consent)
+	report.sweep(overview, cfg, past)
 	if c.JSON {
 		err = a.printJSON(report)
 	} else {
@@ -225,21 +225,22 @@ type statusSweep struct {
 	AskedSeconds  int64      `json:"asked_seconds"`  // as the settings say
 	Finished      *time.Time `json:"finished"`       // began the last round that was finished; null: none
 	Began         *time.Time `json:"began"`          // began the round under way; null between rounds
+	TookSeconds   *int64     `json:"took_seconds"`   // the last round that was finished; null: not known
+	LateSeconds   int64      `json:"late_seconds"`   // that the round under way takes longer than its period; 0: up to a tenth
 	ID            int64      `json:"id"`             // the round has come up to it; of the shop
 	Due           time.Time  `json:"due"`            // the next slice
 	Problem       string     `json:"problem"`        // what stopped the last slice
 	ProblemAt     *time.Time `json:"problem_at"`     // when that was; null: nothing did
 }
 
-// sweep adds the sweeps that the settings ask for; consent is the true period of that for
-// the newsletter.
-func (s *status) sweep(o state.Overview, cfg config.Config, consent time.Duration) {
+// sweep adds the sweeps that the settings ask for.
+func (s *status) sweep(o state.Overview, cfg config.Config, past rounds) {
 	for _, name := range sweepsOf(cfg) {
 		one := statusSweep{Name: name}
 		period, asked := time.Duration(cfg.Reconcile), time.Duration(cfg.Reconcile)
 		switch name {
 		case engine.ConsentSweep:
-			period, asked = consent, time.Duration(cfg.Consent)
+			period, asked = past.consent, time.Duration(cfg.Consent)
 		case engine.Unsubscribes:
 			period, asked = time.Duration(cfg.Consent), time.Duration(cfg.Consent)
 		}
@@ -251,6 +252,10 @@ func (s *status) sweep(o state.Overview, cfg config.Config, consent time.Duratio
 			}
 		}
 		one.Finished, one.Began, one.ID = optional(cp.Horizon), optional(cp.Target), cp.Position.ID
+		if ended := past.ended[name]; ended.After(cp.Horizon) && !cp.Horizon.IsZero() {
+			one.TookSeconds = new(int64(ended.Sub(cp.Horizon) / time.Second))
+		}
+		one.LateSeconds = int64(late(cp, period, s.At) / time.Second)
 		one.Due = s.At
 		if next := engine.Due(cp, period, s.At); next.After(s.At) {
 			one.Due = next.UTC()
@@ -262,6 +267,16 @@ func (s *status) sweep(o state.Overview, cfg config.Config, consent time.Duratio
 		}
 		s.Sweeps = append(s.Sweeps, one)
 	}
+}
+
+// late is how much longer than its period the round under way of a sweep takes: nothing
+// where it is a tenth or less, which a slice that waits for a stream brings about.
+func late(cp state.Checkpoint, period time.Duration, now time.Time) time.Duration {
+	over := now.Sub(cp.Target) - period
+	if cp.Target.IsZero() || over <= period/10 {
+		return 0
+	}
+	return over
 }
 
 func (s *statusStream) checkpoint(cp state.Checkpoint, now time.Time) {

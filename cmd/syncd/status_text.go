@@ -107,6 +107,12 @@ func (s *statusSweep) words(now time.Time) string {
 	default:
 		b.WriteString("; not begun yet")
 	}
+	if s.TookSeconds != nil && *s.TookSeconds > s.PeriodSeconds+s.PeriodSeconds/10 {
+		fmt.Fprintf(&b, ", the last one took %s", duration(time.Duration(*s.TookSeconds)*time.Second))
+	}
+	if s.LateSeconds > 0 {
+		fmt.Fprintf(&b, ", %s late", duration(time.Duration(s.LateSeconds)*time.Second))
+	}
 	if wait := s.Due.Sub(now); wait > 0 {
 		fmt.Fprintf(&b, ", next in %s", duration(wait))
 	} else {

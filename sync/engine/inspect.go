@@ -45,6 +45,8 @@ type Inspection struct {
 	// Period is how long a round takes, spread evenly: a slice of it is made, and the next
 	// one goes on. Zero is now: a whole round.
 	Period time.Duration
+	// Budget bounds a slice that is behind its time; it ends after a page.
+	Budget Budget
 
 	differs func(Difference) // in place of all that: nothing is repaired, and what differs is told
 }
@@ -58,7 +60,7 @@ func (e *Engine) Inspect(ctx context.Context, in Inspection) (Report, error) {
 	if in.Found == nil {
 		in.Found = func(Finding) {}
 	}
-	return e.hold(ctx, InspectSweep, Customers, func(r *run, ctx context.Context) error {
+	return e.within(in.Budget).hold(ctx, InspectSweep, Customers, func(r *run, ctx context.Context) error {
 		return r.inspect(ctx, in)
 	})
 }
@@ -152,8 +154,9 @@ func pageOf[T any](pages iter.Seq2[[]T, error], show func(T) shown) iter.Seq2[[]
 }
 
 // inspectTable walks a table and the ledger side by side, in the order of Copernica's
-// ids, from where the round is. It reports whether it came to the end. The round's own
-// checkpoint says when the next slice is due.
+// ids, from where the round is, until the slice is ahead of its time or its budget is
+// spent. It reports whether it came to the end. The round's own checkpoint says when the
+// next slice is due.
 func (r *run) inspectTable(ctx context.Context, t mapping.Table, round *state.Checkpoint, in Inspection) (whole bool, err error) {
 	entity := state.Entity(t)
 	cp, err := r.cfg.Store.Checkpoint(ctx, r.cfg.Pipeline, r.stream+"/"+string(entity))
@@ -184,9 +187,13 @@ func (r *run) inspectTable(ctx context.Context, t mapping.Table, round *state.Ch
 		if in.Period == 0 {
 			continue
 		}
-		share := float64(len(rows)) / float64(max(r.total.Load(), int64(len(rows))))
-		round.Position.UpdatedAt = r.cfg.Now().UTC().Add(time.Duration(share * float64(in.Period)))
-		return false, r.keep(ctx, &cp, round)
+		round.Position.UpdatedAt = r.inspectedNext(round, len(rows), in.Period)
+		if err := r.keep(ctx, &cp, round); err != nil {
+			return false, err
+		}
+		if round.Position.UpdatedAt.After(r.cfg.Now()) || r.spent(int(r.row.Counters.Read)) {
+			return false, nil
+		}
 	}
 	if err := r.inspectPage(ctx, entity, cp.Position.ID, math.MaxInt64, nil, in); err != nil {
 		return false, err
@@ -200,16 +207,20 @@ func (r *run) inspectTable(ctx context.Context, t mapping.Table, round *state.Ch
 	return true, r.keep(ctx, &cp)
 }
 
-// keep saves checkpoints, each as it is then.
-func (r *run) keep(ctx context.Context, all ...*state.Checkpoint) error {
-	for _, cp := range all {
-		saved, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: cp})
-		if err != nil {
-			return err
-		}
-		*cp = saved
+// inspectedNext says when a round goes on after a page of so many rows. The page itself was
+// due at a time; one that is made late does not put off those after it. A round that finds
+// more rows than the ledger knows, such as those of other shops, is over its period and
+// goes on at once.
+func (r *run) inspectedNext(round *state.Checkpoint, rows int, period time.Duration) time.Time {
+	page := round.Position.UpdatedAt
+	if page.IsZero() {
+		page = round.Target
 	}
-	return nil
+	if !page.Before(round.Target.Add(period)) {
+		return r.cfg.Now().UTC()
+	}
+	share := float64(rows) / float64(max(r.total.Load(), int64(rows)))
+	return page.Add(time.Duration(share * float64(period)))
 }
 
 // inspectPage compares the rows that Copernica shows between two ids with those that

@@ -1,13 +1,17 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
@@ -176,6 +180,65 @@ func TestPromise15_ARoundIsSpreadOverItsPeriod(t *testing.T) {
 		}
 		if took := time.Since(began); took < period/2 || took > 3*period {
 			w.t.Errorf("a round took %s", took)
+		}
+	})
+}
+
+// thin is a database that lists its profiles a few at a time.
+type thin struct {
+	engine.Database
+	rows int
+}
+
+func (d thin) All(ctx context.Context, after int64) iter.Seq2[[]copernica.Profile, error] {
+	return func(yield func([]copernica.Profile, error) bool) {
+		for page, err := range d.Database.All(ctx, after) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for some := range slices.Chunk(page, d.rows) {
+				if !yield(some, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// A round of many pages lasts its period, however seldom slices come: each makes as many
+// pages as are due by then. After a pause the budget of a slice bounds it.
+func TestPromise15_ARoundOfManyPagesKeepsItsPeriod(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 300}, func(_ *testing.T, w *world) {
+		w.run()
+		few := func(cfg *engine.Config) {
+			open := cfg.Open
+			cfg.Open = func(ctx context.Context) (engine.Database, error) {
+				db, err := open(ctx)
+				return thin{db, 5}, err
+			}
+		}
+		const period = time.Hour
+		slice := func() engine.Report {
+			w.t.Helper()
+			report, err := w.engine(few).Inspect(w.t.Context(), engine.Inspection{Period: period, Budget: engine.Budget{Records: 100}})
+			check(w, err)
+			return report
+		}
+		began, read, most := time.Now(), int64(0), int64(0)
+		for done := false; !done; time.Sleep(5 * time.Minute) {
+			report := slice()
+			read, most = read+report.Counters.Read, max(most, report.Counters.Read)
+			done = report.Outcome == state.Done
+		}
+		if took := time.Since(began); read != 300 || most > 35 || took < period*9/10 || took > period*12/10 {
+			w.t.Errorf("%d rows in %s, %d at most at once", read, took, most)
+		}
+		time.Sleep(period)
+		slice() // begins the next round
+		time.Sleep(3 * period)
+		if report := slice(); report.Counters.Read != 100 {
+			w.t.Errorf("after a pause %d at once", report.Counters.Read)
 		}
 	})
 }

@@ -106,6 +106,18 @@ func (r *run) close(ctx context.Context, cp state.Checkpoint) error {
 	return err
 }
 
+// keep saves checkpoints, each as it is then.
+func (r *run) keep(ctx context.Context, all ...*state.Checkpoint) error {
+	for _, cp := range all {
+		saved, err := r.cfg.Store.Commit(ctx, r.tenure.current(), state.Commit{Checkpoint: cp})
+		if err != nil {
+			return err
+		}
+		*cp = saved
+	}
+	return nil
+}
+
 // rereads is how often in a row the reader asks for a page again after the client
 // gave up on it: the client has made its pages smaller by then.
 const rereads = 2

@@ -65,14 +65,19 @@ func (e *Engine) Sweep(ctx context.Context, sweep string, s Sweep) (Report, erro
 	if err := knownStream(kind, e.cfg.Mapping); err != nil {
 		return Report{Stream: sweep}, err
 	}
-	slice := &Engine{cfg: e.cfg}
-	if s.Budget != (Budget{}) {
-		slice.cfg.Budget = s.Budget
-	}
-	return slice.hold(ctx, sweep, kind, func(r *run, ctx context.Context) error {
+	return e.within(s.Budget).hold(ctx, sweep, kind, func(r *run, ctx context.Context) error {
 		r.sweep = &s
 		return r.round(ctx)
 	})
+}
+
+// within is an engine whose runs have a budget; of zero: their own.
+func (e *Engine) within(b Budget) *Engine {
+	bounded := &Engine{cfg: e.cfg}
+	if b != (Budget{}) {
+		bounded.cfg.Budget = b
+	}
+	return bounded
 }
 
 // round goes on with a round, or begins one.
