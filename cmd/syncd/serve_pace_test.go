@@ -1,13 +1,16 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/sync/engine"
+	"github.com/magento-copernica/syncd/sync/schedule"
 )
 
 // slowly puts a time that passes in front of each call of a peer that is a list, which may
@@ -60,4 +63,42 @@ func TestPromise15_ServeLooksThroughCopernicaInItsPeriod(t *testing.T) {
 	})
 	s.work(time.Hour + firstSlice + spreadSlices)
 	s.kept(engine.InspectSweep, time.Hour, 200, 10)
+}
+
+// Whatever a slice took, nine times as long belongs to others after one of the newsletter,
+// and three times as long after any other. One that was quick has its gap besides.
+func TestASweepLeavesTheOthersTheirTime(t *testing.T) {
+	t.Parallel()
+	every, err := config.NewSchedule("*/5 * * * *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Config{
+		Consent: config.Period(15 * time.Minute), Reconcile: config.Period(24 * time.Hour),
+		Schedule: config.Schedules{Customers: every, Orders: every},
+	}
+	for _, tc := range []struct {
+		name       string
+		took, next time.Duration // the next slice, from the start of this one
+	}{
+		{engine.ConsentSweep, 100 * time.Millisecond, time.Minute},
+		{engine.ConsentSweep, 10 * time.Second, 100 * time.Second},
+		{engine.ConsentSweep, 25 * time.Second, 250 * time.Second},
+		{engine.CustomersSweep, 100 * time.Millisecond, 5 * time.Minute},
+		{engine.OrdersSweep, 10 * time.Second, 5 * time.Minute},
+		{engine.OrdersSweep, 25 * time.Second, 100 * time.Second}, // it is behind
+		{engine.InspectSweep, 2 * time.Minute, 8 * time.Minute},
+	} {
+		began := time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC)
+		now := began
+		s := newSweeps("seed", func() time.Time { return now }, slog.New(slog.DiscardHandler))
+		s.use(cfg, nil)
+		now = began.Add(tc.took)
+		s.observe(schedule.Result{
+			Task: schedule.Task{Stream: tc.name, Start: began, Between: true}, Kind: schedule.Ended, Report: engine.Report{Elapsed: tc.took},
+		})
+		if next := s.notBefore(tc.name).Sub(began); next != tc.next {
+			t.Errorf("%s took %s: the next one after %s, want %s", tc.name, tc.took, next, tc.next)
+		}
+	}
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/state/sqlite"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
 
@@ -47,4 +50,50 @@ func TestStatusTellsOfRoundsThatAreLate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A shop whose newsletter takes more than a tenth of the time is told how often it is gone
+// through in truth, beside what was asked for.
+func TestStatusShowsTheTruePeriodOfTheNewsletter(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.ends(exitDone, s.run("run"))
+	shows := func(period int64, words string) {
+		t.Helper()
+		text, form := s.run("status"), s.run("status", "--json")
+		s.ends(exitDone, text)
+		s.ends(exitDone, form)
+		if !strings.Contains(text.stdout, words) {
+			t.Errorf("no %q in:\n%s", words, text.stdout)
+		}
+		var report status
+		s.must(json.Unmarshal([]byte(form.stdout), &report))
+		if one := report.Sweeps[0]; one.Name != engine.ConsentSweep || one.PeriodSeconds != period || one.AskedSeconds != 15*60 {
+			t.Errorf("%+v", one)
+		}
+	}
+	shows(15*60, "customers/consent: every 15m; ")
+	s.sweptIn(240 * time.Second)
+	shows(40*60, "customers/consent: every 40m, asked for 15m: it gets a tenth of the time; ")
+	s.sweptIn(90 * time.Second)
+	shows(15*60, "customers/consent: every 15m; ")
+}
+
+// sweptIn has the state know of a round of the newsletter that cost so much, in slices.
+func (s *stage) sweptIn(cost time.Duration) {
+	s.t.Helper()
+	store, err := sqlite.Open(s.t.Context(), sqlite.Config{Path: s.statePath()})
+	s.must(err)
+	began := time.Now().Add(-time.Hour)
+	const slices = 10
+	for i := range slices {
+		run := state.Run{Pipeline: "shop", Stream: engine.ConsentSweep, Started: began, Ended: began.Add(cost / slices), Outcome: state.Paused, Counters: state.Counters{Read: 300}}
+		if i == slices-1 {
+			run.Outcome = state.Done
+		}
+		run.ID, err = store.StartRun(s.t.Context(), run)
+		s.must(err)
+		s.must(store.SaveRun(s.t.Context(), run))
+	}
+	s.must(store.Close())
 }
