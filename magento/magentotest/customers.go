@@ -119,7 +119,7 @@ func (r *record) tree(subscribed bool) object {
 	text("prefix", r.Prefix)
 	text("suffix", r.Suffix)
 	add("gender", r.Gender, r.Gender != 0)
-	add("store_id", r.StoreID, true)
+	add("store_id", r.StoreID, r.StoreID != 0)
 	text("taxvat", r.TaxVAT)
 	add("website_id", r.WebsiteID, true)
 

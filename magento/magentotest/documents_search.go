@@ -133,7 +133,7 @@ func (d *Document) bill(o *Order, want selection) object {
 	b.zero("shipping_tax_amount")
 	b.number("state", 2) // paid, or refunded
 	b.string("store_currency_code", o.BaseCurrency)
-	b.number("store_id", d.StoreID)
+	b.id("store_id", d.StoreID)
 	b.zero("store_to_base_rate", "store_to_order_rate")
 	b.amount("subtotal", d.Sums.Of.Subtotal)
 	b.amount("subtotal_incl_tax", d.Sums.Of.Subtotal)
@@ -226,7 +226,7 @@ func (d *Document) shipment(o *Order, want selection) object {
 	if o.Shipping != nil {
 		b.number("shipping_address_id", o.Shipping.ID)
 	}
-	b.number("store_id", d.StoreID)
+	b.id("store_id", d.StoreID)
 	b.amount("total_qty", d.total())
 	b.time("updated_at", d.UpdatedAt)
 	b.any("items", func(below selection) any {

@@ -64,7 +64,7 @@ func (o *Order) tree(want selection) object {
 	b.string("state", o.State)
 	b.string("status", o.Status)
 	b.string("store_currency_code", o.BaseCurrency)
-	b.number("store_id", o.StoreID)
+	b.id("store_id", o.StoreID)
 	b.string("store_name", o.StoreName)
 	b.zero("store_to_base_rate", "store_to_order_rate")
 	b.amount("subtotal", o.Totals.Subtotal)

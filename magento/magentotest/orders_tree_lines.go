@@ -105,7 +105,7 @@ func (l *Line) tree(want selection, o *Order) object {
 	}
 	b.amount("row_weight", l.RowWeight)
 	b.string("sku", l.SKU)
-	b.number("store_id", o.StoreID)
+	b.id("store_id", o.StoreID)
 	b.amount("tax_amount", l.Tax)
 	if canceled {
 		b.zero("tax_canceled")

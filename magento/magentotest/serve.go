@@ -205,7 +205,7 @@ func (c *call) enter(path string) (rest string, bad *failure) {
 		return first + "/" + rest, nil
 	}
 	c.scope = first
-	known := first == "all" || slices.ContainsFunc(views(), func(v View) bool { return v.Code == first })
+	known := first == "all" || slices.ContainsFunc(c.shop.storeViews(), func(v View) bool { return v.Code == first })
 	version, _, _ := strings.Cut(rest, "/")
 	if !known || !isVersion(version) {
 		return "", fail(http.StatusBadRequest, "Specified request cannot be processed.")
@@ -226,7 +226,7 @@ func (c *call) website() int64 {
 	case "all":
 		return 0
 	}
-	all := views()
+	all := c.shop.storeViews()
 	i := slices.IndexFunc(all, func(v View) bool { return v.Code == c.scope })
 	return all[i].WebsiteID
 }

@@ -133,6 +133,7 @@ type Shop struct {
 	mu        sync.Mutex // guards all below
 	switches  Switches
 	store     store
+	views     []View
 	keys      keyring
 	sessions  int
 	listed    int // calls of store/storeViews, whose order varies
@@ -151,7 +152,7 @@ func New(cfg Config) *Shop {
 		cfg.Integration = Integration{ConsumerKey, ConsumerSecret, AccessToken, AccessTokenSecret}
 	}
 	cfg.Start = cfg.Start.UTC().Truncate(time.Second)
-	s := &Shop{cfg: cfg, switches: cfg.Switches, keys: newKeyring(cfg.Seed)}
+	s := &Shop{cfg: cfg, switches: cfg.Switches, views: views(), keys: newKeyring(cfg.Seed)}
 	if !cfg.Empty {
 		customers := generate(cfg.Seed, cfg.Customers, cfg.Start)
 		s.store.fill(customers)

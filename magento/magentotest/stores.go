@@ -36,7 +36,7 @@ func (c *call) listViews() (any, *failure) {
 	turn := c.shop.listed
 	c.shop.mu.Unlock()
 
-	all := views()
+	all := c.shop.storeViews()
 	turn %= len(all)
 	out := list{}
 	for _, v := range slices.Concat(all[turn:], all[:turn]) {
@@ -55,7 +55,7 @@ func (c *call) listViews() (any, *failure) {
 func (c *call) listConfigs() (any, *failure) {
 	base := "http://" + c.request.Host + "/"
 	out := list{}
-	for _, v := range views()[1:] {
+	for _, v := range c.shop.storeViews()[1:] {
 		o := object{
 			{"id", v.ID},
 			{"code", v.Code},
