@@ -144,6 +144,9 @@ func (l *live) person(ctx context.Context, r *lookupRecord, both *liveSides) (*m
 	if err != nil || placed == nil {
 		return nil, err
 	}
+	if website, _, guest := l.mapping.GuestOf(r.Key); guest {
+		l.mapping.Stay(placed, website)
+	}
 	if placed.Owner.Guest == nil || placed.Owner.Key != r.Key {
 		both.InShop = false // the order is another's by now
 		return nil, nil     //nolint:nilnil // the report says that it is gone

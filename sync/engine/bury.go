@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/magento-copernica/syncd/magento"
@@ -179,16 +180,25 @@ func (r *run) askForOrders(ctx context.Context, rows []state.Record) ([]verdict,
 			return nil, err
 		}
 	}
-	owners := keysOf(rows)
 	for i := range items {
-		o := r.placed(&items[i])
-		there[items[i].ID] = o
-		owners = append(owners, o.Owner.Key)
+		there[items[i].ID] = r.placed(&items[i])
 	}
+	var owners []string
 	for _, rec := range rows {
 		owners = append(owners, rec.Parent)
+		if o := there[rec.SourceID]; o != nil {
+			o.order.before = rec
+		}
 	}
-	stones, err := r.stones(ctx, slices.DeleteFunc(owners, func(key string) bool { return key == "" }))
+	if err := r.stay(ctx, slices.Collect(maps.Values(there))); err != nil {
+		return nil, err
+	}
+	for _, o := range there {
+		if owners = append(owners, o.Owner.Key); o.Owner.Guest != nil {
+			owners = append(owners, r.gravesOf(o)...)
+		}
+	}
+	stones, err := r.stonesOfPeople(ctx, slices.DeleteFunc(owners, func(key string) bool { return key == "" }))
 	if err != nil {
 		return nil, err
 	}

@@ -210,25 +210,41 @@ func (r *run) livingGuests(ctx context.Context, p *page, orders []*placed) ([]*p
 	var keys []string
 	for _, o := range orders {
 		if o.Owner.Guest != nil && o.Owner.Key != "" {
-			keys = append(keys, o.Owner.Key)
+			keys = append(keys, r.gravesOf(o)...)
 		}
 	}
-	stones, err := r.stones(ctx, keys)
+	stones, err := r.stonesOfPeople(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	guests, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, slices.Collect(maps.Keys(stones)))
-	if err != nil {
-		return nil, err
-	}
-	maps.DeleteFunc(stones, func(key string, _ time.Time) bool { return apart(guests[key]) })
 	p.recall(stones)
 	return r.leaveErased(ctx, p, orders, func(o *placed) bool { return r.erasedGuest(o, stones) })
 }
 
+// stonesOfPeople returns when the profiles with the given keys were erased, without those of
+// guests who are not the customer that was erased.
+func (r *run) stonesOfPeople(ctx context.Context, keys []string) (map[string]time.Time, error) {
+	stones, err := r.stones(ctx, keys)
+	if err != nil || len(stones) == 0 {
+		return nil, err
+	}
+	guests, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, slices.Collect(maps.Keys(stones)))
+	maps.DeleteFunc(stones, func(key string, _ time.Time) bool { return apart(guests[key]) })
+	return stones, err
+}
+
 // erasedGuest reports whether an order is of a guest who is, or is to be, erased.
 func (r *run) erasedGuest(o *placed, stones map[string]time.Time) bool {
-	return o.Owner.Guest != nil && (r.anonymised(o.Owner.Guest.Email) || covered(stones, o.Owner.Key, o.created))
+	switch {
+	case o.Owner.Guest == nil:
+		return false
+	case r.anonymised(o.Owner.Guest.Email):
+		return true
+	case o.Owner.Key == "" || len(stones) == 0:
+		return false
+	default:
+		return slices.ContainsFunc(r.gravesOf(o), func(key string) bool { return covered(stones, key, o.created) })
+	}
 }
 
 // recall notes tombstones of people of the page.

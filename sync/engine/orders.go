@@ -60,6 +60,12 @@ func (r *run) prepareOrders(ctx context.Context, p *page, items []magento.Item[m
 	for i := range items {
 		orders[i] = r.placed(&items[i])
 	}
+	if err := r.loadHeads(ctx, p, orders); err != nil {
+		return err
+	}
+	if err := r.stay(ctx, orders); err != nil {
+		return err
+	}
 	orders, err := r.livingGuests(ctx, p, orders)
 	if err != nil {
 		return err
@@ -69,7 +75,6 @@ func (r *run) prepareOrders(ctx context.Context, p *page, items []magento.Item[m
 		keys   []string
 	)
 	for _, o := range orders {
-		keys = append(keys, o.order.row.Key)
 		if o.guest == nil {
 			continue
 		}
@@ -139,19 +144,26 @@ func (r *run) placed(item *magento.Item[magento.Order]) *placed {
 	return o
 }
 
-// loadOrders joins the rows of orders with the ledger. Rows that Copernica has of a
+// loadHeads joins the orders' own rows with the ledger.
+func (r *run) loadHeads(ctx context.Context, p *page, orders []*placed) error {
+	heads, keys := make([]*intent, len(orders)), make([]string, len(orders))
+	for i, o := range orders {
+		heads[i], keys[i] = o.order, o.order.row.Key
+	}
+	p.hold(r, keys...)
+	return r.load(ctx, state.Order, heads)
+}
+
+// loadOrders joins what else orders make with the ledger. Rows that Copernica has of a
 // line that the order no longer has join them, unless the mapping keeps those.
 func (r *run) loadOrders(ctx context.Context, orders []*placed) error {
-	var heads, guests []*intent
+	var guests []*intent
 	ids := make([]int64, len(orders))
 	for i, o := range orders {
-		heads, ids[i] = append(heads, o.order), o.order.row.SourceID
+		ids[i] = o.order.row.SourceID
 		if o.guest != nil {
 			guests = append(guests, o.guest)
 		}
-	}
-	if err := r.load(ctx, state.Order, heads); err != nil {
-		return err
 	}
 	if err := r.load(ctx, state.Profile, guests); err != nil {
 		return err

@@ -196,6 +196,23 @@ func (s *script) Claims(ctx context.Context, pipeline string, open bool, after s
 	return all[:min(len(all), max(limit, 0))], nil
 }
 
+// ClaimsOf does so as well.
+func (s *script) ClaimsOf(ctx context.Context, pipeline string, parents []string) ([]state.Record, error) {
+	all, err := s.Store.ClaimsOf(ctx, pipeline, parents)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all = slices.DeleteFunc(all, func(rec state.Record) bool { _, ok := s.profiles[rec.Key]; return ok })
+	for key, p := range s.profiles {
+		if p.state == state.Claimed && slices.Contains(parents, p.parent) {
+			all = append(all, p.of(key, state.Record{}))
+		}
+	}
+	return all, nil
+}
+
 func (s *script) RecordsBySource(ctx context.Context, pipeline string, e state.Entity, ids []int64) ([]state.Record, error) {
 	found, err := s.Store.RecordsBySource(ctx, pipeline, e, ids)
 	s.mu.Lock()

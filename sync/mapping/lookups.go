@@ -13,6 +13,7 @@ type Lookups struct {
 	groups   map[int64]string
 	views    map[int64]string
 	websites map[int64]int64 // by store view; 0, the admin's, of one that is gone
+	last     int64           // the highest id of a website
 
 	mu   sync.Mutex
 	gone map[lookup]bool // what has no name and will not get one
@@ -39,8 +40,15 @@ func NewLookups(stores magento.Stores, groups map[int64]string) *Lookups {
 			l.views[v.ID] = strings.Join([]string{website, group, view}, nameSeparator)
 		}
 	}
+	for _, w := range stores.Websites {
+		l.last = max(l.last, w.ID)
+	}
 	return l
 }
+
+// LastWebsite is the highest id of the shop's websites: it hands them out one after the
+// other, and uses none again.
+func (l *Lookups) LastWebsite() int64 { return l.last }
 
 const nameSeparator = " > "
 

@@ -95,6 +95,18 @@ func (m *Mapping) guest(p *placing, at Row) (Owner, error) {
 	return Owner{Key: r.Key, Guest: r}, refuse(m.profiles, m.guestValues, p, Orders, p.o.ID)
 }
 
+// Stay leaves an order's guest on the website on which they are known, where the store view
+// tells another one by now, or is gone. It reports whether that made a difference.
+func (m *Mapping) Stay(p *Placed, website int64) bool {
+	g := p.Owner.Guest
+	if g == nil || g.Key == "" || m.GuestKey(website, g.Email) == g.Key {
+		return false
+	}
+	g.Website, g.Key = website, m.GuestKey(website, g.Email)
+	p.Owner.Key = g.Key
+	return true
+}
+
 // EmailField names the field that holds the e-mail; the source's name when there is
 // none.
 func (m *Mapping) EmailField() string {

@@ -108,6 +108,34 @@ func TestPromise17_OwnersOfOrders(t *testing.T) {
 	}
 }
 
+// The website on which a guest is known outlives its store view.
+func TestPromise17_AGuestStaysOnTheirWebsite(t *testing.T) {
+	t.Parallel()
+	const guest = "-g63fc07f31db1239639340c57538ac572"
+	m := compiled(t)
+	for name, tc := range map[string]struct {
+		change func(*magento.Order)
+		key    string
+		stayed bool
+	}{
+		"the store view is there":           {func(*magento.Order) {}, "shop-w1" + guest, false},
+		"it is gone":                        {func(o *magento.Order) { o.StoreID = 0 }, "shop-w1" + guest, true},
+		"it is another website's by now":    {func(o *magento.Order) { o.StoreID = 4 }, "shop-w1" + guest, true},
+		"a customer's order has no guest":   {func(o *magento.Order) { o.Guest, o.CustomerID = false, 12 }, "shop-c12", false},
+		"without an e-mail there is no key": {func(o *magento.Order) { o.Email = "" }, "", false},
+	} {
+		o := guestOrder()
+		tc.change(&o)
+		p, _ := m.Order(&o, lookups())
+		if stayed := m.Stay(&p, 1); stayed != tc.stayed || p.Owner.Key != tc.key {
+			t.Errorf("%s: %v, owner %+v", name, stayed, p.Owner)
+		}
+		if g := p.Owner.Guest; g != nil && tc.key != "" && (g.Key != tc.key || g.Website != 1 || g.Body(true, false)["customer_id"] != tc.key) {
+			t.Errorf("%s: guest %+v", name, g)
+		}
+	}
+}
+
 func shortened(s string) string {
 	if r := []rune(s); len(r) > 160 {
 		return string(r[:160])
