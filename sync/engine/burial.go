@@ -24,9 +24,8 @@ type burial struct {
 	emails  map[string]state.Email    // by key
 
 	mu      sync.Mutex // held for what follows, and for commits
-	done    int
-	waits   int   // whose write has no outcome yet
-	refused error // the first of those that Copernica refused
+	waits   int        // whose write has no outcome yet
+	refused error      // the first of those that Copernica refused
 }
 
 func (r *run) burial(ctx context.Context) (*burial, error) {
@@ -84,7 +83,6 @@ func each[T any](ctx context.Context, b *burial, all []T, erase func(context.Con
 			defer b.mu.Unlock()
 			switch {
 			case err == nil:
-				b.done++
 			case errors.Is(err, errUnsettled):
 				b.waits++
 			case refusal(err):
@@ -233,9 +231,6 @@ func (b *burial) orders(ctx context.Context, gone []verdict) (err error) {
 			continue
 		}
 		people = append(people, verdict{rec: guest, cause: some[len(some)-1].cause})
-		b.mu.Lock()
-		b.done += len(some) - 1
-		b.mu.Unlock()
 	}
 	if err := each(ctx, b, people, func(ctx context.Context, v verdict) error { return b.erase(ctx, v, nil) }); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -29,19 +30,30 @@ func (r *run) bury(ctx context.Context) error {
 	if err := r.brake(ctx, entity); err != nil {
 		return err
 	}
-	for {
+	for left := r.lost.already; ; {
 		rows, err := r.cfg.Store.MissingRecords(ctx, r.cfg.Pipeline, entity, buryAtOnce)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		done, err := r.buryRows(ctx, entity, rows)
-		if err != nil {
+		if err := r.buryRows(ctx, entity, rows); err != nil {
 			return err
 		}
-		if done == 0 || r.halting() || r.sweep.Accept == 0 && r.spent(0) {
+		// What is left is asked of the ledger: somebody may have to wait, with all of their
+		// orders, and what is brought back may be Missing again.
+		before := left
+		if left, err = r.stillMissing(ctx, entity); err != nil {
+			return err
+		}
+		if left >= before || r.halting() || r.sweep.Accept == 0 && r.spent(0) {
 			return nil // the next round goes on
 		}
 	}
+}
+
+// stillMissing counts what of an entity is Missing.
+func (r *run) stillMissing(ctx context.Context, entity state.Entity) (int64, error) {
+	over, err := r.cfg.Store.Overview(ctx, r.cfg.Pipeline)
+	return over.Records[entity][state.Missing], err
 }
 
 // flag says in the ledger that records are gone, and erases nothing.
@@ -94,16 +106,15 @@ type verdict struct {
 	lives bool
 }
 
-// buryRows erases what the shop does not have, and brings back what it has. It returns how
-// many rows are no longer Missing.
-func (r *run) buryRows(ctx context.Context, entity state.Entity, rows []state.Record) (done int, err error) {
+// buryRows erases what the shop does not have, and brings back what it has.
+func (r *run) buryRows(ctx context.Context, entity state.Entity, rows []state.Record) error {
 	ask := r.askForCustomers
 	if entity == state.Order {
 		ask = r.askForOrders
 	}
 	verdicts, err := ask(ctx, rows)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var back []state.Record
 	var gone []verdict
@@ -120,22 +131,22 @@ func (r *run) buryRows(ctx context.Context, entity state.Entity, rows []state.Re
 	if len(back) > 0 {
 		r.cfg.Log.Info("records that were missing are in the shop again: they are delivered, not erased", "stream", r.kind, "records", len(back))
 		if err := r.mend(ctx, back); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if len(gone) == 0 {
-		return len(back), nil
+		return nil
 	}
 	b, err := r.burial(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	work := b.customers
 	if entity == state.Order {
 		work = b.orders
 	}
 	err = work(ctx, gone)
-	return len(back) + b.done, errors.Join(err, b.failed())
+	return errors.Join(err, b.failed())
 }
 
 // askForCustomers asks the shop for customers who are Missing.
@@ -208,10 +219,12 @@ func (r *run) askForOrders(ctx context.Context, rows []state.Record) ([]verdict,
 		switch {
 		case o == nil:
 			v.cause = CauseDeleted
-		case o.order.problem != nil:
 		case o.Owner.Guest != nil && r.anonymised(o.Owner.Guest.Email):
 			v.cause = CauseAnonymised
-		case r.erasedGuest(o, stones), o.Owner.Key != "" && covered(stones, o.Owner.Key, o.created), o.Owner.Key == "" && covered(stones, rec.Parent, o.created):
+		case r.erasedGuest(o, stones): // also of an order that cannot be delivered as it stands
+			v.cause = CauseTombstone
+		case o.order.problem != nil:
+		case covered(stones, cmp.Or(o.Owner.Key, rec.Parent), o.created):
 			v.cause = CauseTombstone
 		}
 		verdicts[i] = v
