@@ -136,7 +136,7 @@ func (c *claimRow) words(now time.Time) string {
 	case waitsForOrders:
 		why = fmt.Sprintf("%s could not be moved: `syncd lookup %s`", counted(n, "order"), c.Orders[0])
 	case waitsForProfile:
-		why = "something stands below it that syncd did not write, or it has another key: look at it in Copernica"
+		why = "something stands below it that syncd did not write, it has another key, or the customer's profile is gone: look at both in Copernica"
 	}
 	again := "with the next run"
 	if c.NextAttempt != nil && c.NextAttempt.After(now) {

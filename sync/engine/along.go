@@ -26,6 +26,10 @@ func (r *run) takeAlong(ctx context.Context, guest, customer state.Record, order
 	if slices.ContainsFunc(slices.Concat(orders, lines), unsettled) {
 		return false, nil
 	}
+	// What is copied below a profile that was removed is seen by nobody, and lost where it was.
+	if to, err := r.writer.profileNow(ctx, &customer); err != nil || to == nil {
+		return false, err
+	}
 	var done []state.Record
 	for table, rows := range map[mapping.Table][]state.Record{mapping.Orders: orders, mapping.Items: lines} {
 		shown, err := r.rowsBelow(ctx, r.cfg.Mapping.Collection(table), guest.CopernicaID)

@@ -51,13 +51,8 @@ func (r *run) gatherClaims(ctx context.Context) error {
 
 // gather finishes one claim, or puts it off.
 func (r *run) gather(ctx context.Context, guest state.Record) error {
-	rows, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, []string{guest.Parent})
-	if err != nil {
-		return err
-	}
-	customer := rows[guest.Parent]
-	if !owns(customer) {
-		return nil // until they have a profile; without one the guest's stays
+	if customer, err := r.customerOf(ctx, guest); err != nil || !owns(customer) {
+		return err // until they have a profile; without one the guest's stays
 	}
 	if err := r.writer.openBelow(ctx); err != nil {
 		return err
@@ -71,27 +66,12 @@ func (r *run) gather(ctx context.Context, guest state.Record) error {
 		return r.rehearsal.gather(ctx, r, guest)
 	}
 	r.cfg.TestHook(PointGathered)
-	if along, err := r.takeAlong(ctx, guest, customer, gone); err != nil || !along {
-		if err == nil {
-			err = r.putOff(ctx, guest)
-		}
+	done, err := r.handOn(ctx, guest, moved, gone)
+	switch {
+	case err != nil:
 		return err
-	}
-	whole, err := r.gathered(ctx, guest, customer, moved)
-	for try := 0; err == nil && !whole && try < looks; try++ {
-		// A write may have had no answer.
-		if err = r.pending(ctx); err == nil {
-			whole, err = r.gathered(ctx, guest, customer, moved)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	if !whole {
+	case !done:
 		return r.putOff(ctx, guest)
-	}
-	if err := r.carryOptOut(ctx, guest, customer); err != nil {
-		return err
 	}
 	call, cancel := r.writer.deadline(ctx)
 	err = r.writer.db.Remove(call, guest.CopernicaID, false)
@@ -108,6 +88,43 @@ func (r *run) gather(ctx context.Context, guest state.Record) error {
 	r.cfg.TestHook(PointClaimed)
 	guest.CopernicaID, guest.Attempts, guest.NextAttempt = 0, 0, time.Time{}
 	return r.keepRows(ctx, r.dated(guest))
+}
+
+// handOn sees to it that nothing of a guest's is left below their profile, and that the
+// customer has what is to go along. It reports false while something is in the way.
+func (r *run) handOn(ctx context.Context, guest state.Record, moved, gone []state.Record) (bool, error) {
+	customer, err := r.customerOf(ctx, guest) // whose profile may have been made anew for an order
+	if err != nil || !owns(customer) {
+		return false, err
+	}
+	if along, err := r.takeAlong(ctx, guest, customer, gone); err != nil || !along {
+		return false, err
+	}
+	whole, err := r.gathered(ctx, guest, customer, moved)
+	for try := 0; err == nil && !whole && try < looks; try++ {
+		// A write may have had no answer.
+		if err = r.pending(ctx); err == nil {
+			whole, err = r.gathered(ctx, guest, customer, moved)
+		}
+	}
+	if err != nil || !whole {
+		return false, err
+	}
+	from, err := r.profile(ctx, guest.CopernicaID)
+	if err != nil || from != nil && from.Fields[r.cfg.Mapping.KeyField()] != guest.Key {
+		return false, err // it is no longer the guest's
+	}
+	to, err := r.writer.profileNow(ctx, &customer)
+	if err != nil || to == nil {
+		return false, err // there is nobody to take over
+	}
+	return true, r.carryOptOut(ctx, guest, customer, from, to)
+}
+
+// customerOf returns the row of the customer who a guest turned out to be.
+func (r *run) customerOf(ctx context.Context, guest state.Record) (state.Record, error) {
+	rows, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, []string{guest.Parent})
+	return rows[guest.Parent], err
 }
 
 // keepRows commits rows outside of a page.
@@ -170,25 +187,20 @@ func (r *run) moveOrders(ctx context.Context, from string) (moved, gone []state.
 }
 
 // gathered reads back what was moved: every row stands below the customer's profile, and
-// no row at all below the guest's, which is still that guest's.
+// no row at all below the guest's.
 func (r *run) gathered(ctx context.Context, guest, customer state.Record, moved []state.Record) (bool, error) {
 	left, err := r.leftBelow(ctx, guest.Key)
 	if err != nil || len(left) > 0 {
 		return false, err
 	}
-	profile, err := r.profile(ctx, guest.CopernicaID)
-	switch {
-	case err != nil:
-		return false, err
-	case profile == nil:
-		return true, nil
-	case profile.Fields[r.cfg.Mapping.KeyField()] != guest.Key:
-		return false, nil
-	}
 	for _, c := range r.writer.db.Schema().Collections {
 		rows, err := r.rowsBelow(ctx, c.Name, guest.CopernicaID)
-		if err != nil || len(rows) > 0 {
+		if err != nil {
 			return false, err
+		}
+		if len(rows) > 0 { // nobody sees what stands below one that was removed
+			profile, err := r.profile(ctx, guest.CopernicaID)
+			return profile == nil, err
 		}
 	}
 	return r.standBelow(ctx, customer, moved)
@@ -258,21 +270,14 @@ func (r *run) profile(ctx context.Context, id int64) (*copernica.Profile, error)
 }
 
 // carryOptOut brings the opt-out of a guest over to the customer: it is one of the same
-// person, and the way back then takes it to the shop (promise 18).
-func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record) error {
-	from, err := r.profile(ctx, guest.CopernicaID)
-	if err != nil || from == nil || !r.cfg.Mapping.Consent().OptedOut(from.Fields[r.writer.consent]) {
-		return err
-	}
-	if _, account := r.cfg.Mapping.CustomerID(guest.Key); account && !r.optedOut(from, &guest) {
-		return nil // the shop's own word, which stands in the consent of all accounts
-	}
-	to, err := r.profile(ctx, customer.CopernicaID)
-	if err != nil || to == nil {
-		return err
-	}
-	if r.cfg.Mapping.Consent().OptedOut(to.Fields[r.writer.consent]) {
+// person, and the way back then takes it to the shop (promise 18). The guest's profile, from,
+// is nil when it is gone.
+func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record, from *copernica.Profile, to *standing) error {
+	if from == nil || !r.cfg.Mapping.Consent().OptedOut(from.Fields[r.writer.consent]) || r.cfg.Mapping.Consent().OptedOut(to.fields[r.writer.consent]) {
 		return nil
+	}
+	if r.isAccount(guest.Key) && !r.optedOut(from, &guest) {
+		return nil // the shop's own word, which stands in the consent of all accounts
 	}
 	// What the profile shows from here on is not what we wrote: an opt-out of its own.
 	customer.ConsentWritten = state.Hash{}

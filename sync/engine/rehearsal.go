@@ -146,9 +146,9 @@ func (x *rehearsal) gather(ctx context.Context, r *run, guest state.Record) erro
 	return err
 }
 
-// gatherCalls are those that finish a claim: the profile is read, what moved is looked at
-// in both tables, and the profile is read for an opt-out and removed. Another one reads
-// what is below it in each collection.
+// gatherCalls are those that finish a claim: what moved is looked at in both tables, both
+// profiles are read, and the guest's is removed. Another one reads what is below it in each
+// collection.
 const gatherCalls = 5
 
 // id is the one that a row has, or an imagined one.
