@@ -87,6 +87,38 @@ func claimedBy(guest state.Record, customer string) state.Record {
 	return guest
 }
 
+// leftOut reports whether the ledger has it that a guest opted out whose profile shows
+// nothing of it, as a click in a mailing may leave it. The customer may have opted out later,
+// and come back since: theirs is then the last word.
+func leftOut(w *writer, guest, customer *state.Record, shown string) bool {
+	values := w.cfg.Mapping.Consent()
+	return shown == "" && guest.ConsentSource == w.hashConsent(values.Out) && guest.ConsentWritten != w.hashConsent(values.In) &&
+		!customer.UnsubscribedAt.After(guest.UnsubscribedAt)
+}
+
+// takeOverOut takes over from a guest of whom the ledger has an opt-out, and the profile that
+// was seen shows nothing of it, or is gone. The customer's then says that they are out, which
+// is not the shop's word: the way back takes it there (promise 18).
+func (w *writer) takeOverOut(ctx context.Context, it *intent, seen *standing) result {
+	word := w.cfg.Mapping.Consent().Out
+	if seen == nil {
+		it.row.OptIn = false
+		res := w.create(ctx, it)
+		if res.record != nil {
+			res.record.ConsentWritten = state.Hash{}
+		}
+		return res
+	}
+	call, cancel := w.deadline(ctx)
+	err := w.db.Update(call, seen.id, map[string]string{w.consent: word})
+	cancel()
+	if err != nil {
+		return w.unread(it, err)
+	}
+	seen.fields[w.consent] = word
+	return w.merge(ctx, it, seen)
+}
+
 // recognise gives orders of guests who are customers to those customers, by the claims
 // that the ledger has, or by their e-mails.
 func (r *run) recognise(ctx context.Context, p *page, orders []*placed) error {

@@ -273,20 +273,43 @@ func (r *run) profile(ctx context.Context, id int64) (*copernica.Profile, error)
 // person, and the way back then takes it to the shop (promise 18). The guest's profile, from,
 // is nil when it is gone.
 func (r *run) carryOptOut(ctx context.Context, guest, customer state.Record, from *copernica.Profile, to *standing) error {
-	if from == nil || !r.cfg.Mapping.Consent().OptedOut(from.Fields[r.writer.consent]) || r.cfg.Mapping.Consent().OptedOut(to.fields[r.writer.consent]) {
-		return nil
-	}
-	if r.isAccount(guest.Key) && !r.optedOut(from, &guest) {
-		return nil // the shop's own word, which stands in the consent of all accounts
+	word := r.optOutOf(guest, customer, from)
+	if word == "" || r.cfg.Mapping.Consent().OptedOut(to.fields[r.writer.consent]) {
+		if !guest.UnsubscribedAt.After(customer.UnsubscribedAt) {
+			return nil
+		}
+		customer.UnsubscribedAt = guest.UnsubscribedAt // the list that told of it names the guest's profile
+		return r.keepRows(ctx, customer)
 	}
 	// What the profile shows from here on is not what we wrote: an opt-out of its own.
 	customer.ConsentWritten = state.Hash{}
+	customer.UnsubscribedAt = laterOf(customer.UnsubscribedAt, guest.UnsubscribedAt)
 	if err := r.keepRows(ctx, customer); err != nil {
 		return err
 	}
 	call, cancel := r.writer.deadline(ctx)
 	defer cancel()
-	return r.writer.db.Update(call, customer.CopernicaID, map[string]string{r.writer.consent: from.Fields[r.writer.consent]})
+	return r.writer.db.Update(call, customer.CopernicaID, map[string]string{r.writer.consent: word})
+}
+
+// optOutOf returns the opt-out of a guest that goes along to the customer who they are: what
+// their profile shows, or, where it shows nothing, our word for one that the ledger has; ""
+// when there is none. Of an account the shop's own word is none: that stands in the consent
+// of all accounts.
+func (r *run) optOutOf(guest, customer state.Record, from *copernica.Profile) string {
+	shown := ""
+	if from != nil {
+		shown = from.Fields[r.writer.consent]
+	}
+	account := r.isAccount(guest.Key)
+	switch values := r.cfg.Mapping.Consent(); {
+	case values.OptedOut(shown) && (!account || r.optedOut(from, &guest)):
+		return shown
+	case !account && leftOut(r.writer, &guest, &customer, shown):
+		return values.Out
+	default:
+		return ""
+	}
 }
 
 // Unclaim undoes a claim: the guest has a profile of their own again, with their orders,

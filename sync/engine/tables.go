@@ -31,7 +31,7 @@ type standing struct {
 	fields map[string]string
 
 	others   []int64 // rows with the same key, which are never written to
-	optedOut bool    // one that we did not write shows an opt-out
+	optedOut bool    // one that we did not write shows an opt-out, or the ledger has it of the guest whose it was
 }
 
 // goneInCopernica reports whether err says that Copernica never had a row with the id.

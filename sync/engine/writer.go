@@ -140,9 +140,14 @@ func (w *writer) await(t time.Time) bool {
 // other than nothing is the guest's own word.
 func (w *writer) takeOver(ctx context.Context, it *intent) result {
 	seen, err := w.guest(ctx, it)
+	guest := &it.claim.guest
+	out := it.row.OptIn && (seen == nil && leftOut(w, guest, &it.before, "") || seen != nil && seen.optedOut)
+	it.before.UnsubscribedAt = laterOf(it.before.UnsubscribedAt, guest.UnsubscribedAt)
 	switch {
 	case err != nil:
 		return w.unread(it, err)
+	case out:
+		return w.takeOverOut(ctx, it, seen)
 	case seen == nil:
 		return w.create(ctx, it)
 	default:
@@ -164,6 +169,7 @@ func (w *writer) guest(ctx context.Context, it *intent) (*standing, error) {
 	if err != nil || seen == nil || t.keyOf(seen) != guest.Key {
 		return nil, err
 	}
+	seen.optedOut = leftOut(w, &guest, &it.before, seen.fields[w.consent])
 	it.before.ConsentWritten = w.hashConsent("")
 	return seen, nil
 }
