@@ -23,7 +23,8 @@ type deadReplay struct {
 func (*deadReplay) Help() string {
 	return "Reads the records behind the letters from the shop and delivers them, also those that have not changed since they were " +
 		"refused. An order is read with its lines, and with its customer where that one is not there. How far the streams have come " +
-		"stays as it is. Letters of records that arrive close by themselves."
+		"stays as it is. Letters of records that arrive close by themselves. " +
+		"A letter of an opt-out that the shop refused is not replayed with SYNCD_WRITE_BACK=off, nor any other beside it."
 }
 
 func (c *deadReplay) Run(ctx context.Context, a *app) error {
@@ -39,6 +40,9 @@ func (c *deadReplay) Run(ctx context.Context, a *app) error {
 
 func (c *deadReplay) replay(ctx context.Context, a *app, cfg config.Config, store state.Store) error {
 	letters, err := c.chosen(ctx, a.stdout, store, cfg.Shop)
+	if err == nil {
+		err = mayReplay(cfg, letters)
+	}
 	if err != nil || len(letters) == 0 {
 		return err
 	}
@@ -78,6 +82,15 @@ func (c *deadReplay) replay(ctx context.Context, a *app, cfg config.Config, stor
 		return &deadLettersError{open: sum.open}
 	}
 	return nil
+}
+
+// mayReplay refuses letters of opt-outs for a shop that is left alone.
+func mayReplay(cfg config.Config, letters []state.DeadLetter) error {
+	i := slices.IndexFunc(letters, func(d state.DeadLetter) bool { return d.Stream == engine.Unsubscribes })
+	if i < 0 {
+		return nil
+	}
+	return mayWriteBack(cfg, fmt.Sprintf("leave dead letter %d out", letters[i].ID))
 }
 
 // chosen returns the open letters that the command line names.

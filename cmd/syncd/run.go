@@ -25,7 +25,8 @@ func (*runCommand) Help() string {
 	return "Reads what changed in the shop since the last run, up to a horizon just behind the shop's clock, " +
 		"and writes what differs to Copernica: the customers first, then the orders, which stand below them. " +
 		"A run that is cut short is resumed by the next one. " +
-		"A sweep that is named makes a whole round now, and unsubscribes takes the opt-outs that were made in Copernica to the shop; " +
+		"A sweep that is named makes a whole round now, and unsubscribes takes the opt-outs that were made in Copernica to the shop, " +
+		"which SYNCD_WRITE_BACK=off refuses before anything is run; " +
 		"copernica/sweep looks for what was changed there by hand, and sends it again unless SYNCD_REPAIR=report. " +
 		"Schema is never created: that is `syncd provision`."
 }
@@ -39,6 +40,11 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	streams := c.Streams
 	if len(streams) == 0 {
 		streams = switchedOn(cfg)
+	}
+	if slices.Contains(streams, engine.Unsubscribes) {
+		if err := mayWriteBack(cfg, "leave unsubscribes out of the command"); err != nil {
+			return err
+		}
 	}
 	a.newAddress = c.AcceptNewAddress
 	bar := a.progress(log)
@@ -77,6 +83,19 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 		err = errors.New("stopped: the next run resumes where this one was")
 	}
 	return errors.Join(verdict(err, unknown, open), p.close())
+}
+
+// mayWriteBack refuses to take opt-outs to a shop that the settings leave alone. Whoever asks
+// for it all the same has two wishes of which one must give way, and is told so before any
+// of it is done: a timer that goes on with half of its work is noticed by nobody.
+func mayWriteBack(cfg config.Config, instead string) error {
+	if cfg.WriteBack.On() {
+		return nil
+	}
+	return &config.Error{
+		Variable: config.Prefix + "WRITE_BACK",
+		Problem:  "is off, so opt-outs made in Copernica are not taken to the shop: " + instead + ", or set it to on",
+	}
 }
 
 // compareConsent works the resyncs of consent that are open, which a run asks for that finds
