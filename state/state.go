@@ -273,8 +273,10 @@ type Counters struct {
 	Unknown     int64 `json:"unknown"`       // writes still without an outcome
 	OptOutsKept int64 `json:"opt_outs_kept"` // consent not sent because Copernica holds an opt-out
 	Missing     int64 `json:"missing"`       // records that the shop no longer has, found by a sweep
-	// OptOutsReturned is how many opt-outs made in Copernica the shop has by now.
-	OptOutsReturned int64 `json:"opt_outs_returned"`
+	// OptOutsReturned is how many opt-outs made in Copernica were settled: the shop has them
+	// by now, or, of OptOutsWithoutRecord of them, has no record of who opted out.
+	OptOutsReturned      int64 `json:"opt_outs_returned"`
+	OptOutsWithoutRecord int64 `json:"opt_outs_without_record"`
 	// Claimed is how many guests turned out to be customers, Erased how many people were
 	// erased.
 	Claimed     int64 `json:"claimed"`
@@ -289,7 +291,8 @@ func (c Counters) Plus(o Counters) Counters {
 	return Counters{
 		Read: c.Read + o.Read, Unchanged: c.Unchanged + o.Unchanged, Created: c.Created + o.Created, Updated: c.Updated + o.Updated,
 		Removed: c.Removed + o.Removed, Refused: c.Refused + o.Refused, Unknown: c.Unknown + o.Unknown,
-		OptOutsKept: c.OptOutsKept + o.OptOutsKept, Missing: c.Missing + o.Missing, OptOutsReturned: c.OptOutsReturned + o.OptOutsReturned,
+		OptOutsKept: c.OptOutsKept + o.OptOutsKept, Missing: c.Missing + o.Missing,
+		OptOutsReturned: c.OptOutsReturned + o.OptOutsReturned, OptOutsWithoutRecord: c.OptOutsWithoutRecord + o.OptOutsWithoutRecord,
 		Claimed: c.Claimed + o.Claimed, Erased: c.Erased + o.Erased, Ownerless: c.Ownerless + o.Ownerless, SourceCalls: c.SourceCalls + o.SourceCalls, TargetCalls: c.TargetCalls + o.TargetCalls,
 	}
 }

@@ -84,6 +84,19 @@ func TestNumbersInWords(t *testing.T) {
 		"waits for customers: the first pass over the customers is not finished"; got != want {
 		t.Errorf("summary %q, want %q", got, want)
 	}
+	for _, c := range []struct {
+		settled, recordless int64
+		want                string
+	}{
+		{3, 1, "2 opt-outs returned to the shop, 1 opt-out of people without a record in the shop; "},
+		{2, 0, "2 opt-outs returned to the shop; "},
+		{2, 2, "unsubscribes: 0 read, 2 opt-outs of people without a record in the shop; "},
+	} {
+		got = summary(engine.Report{Stream: engine.Unsubscribes, Counters: state.Counters{OptOutsReturned: c.settled, OptOutsWithoutRecord: c.recordless}})
+		if !strings.Contains(got, c.want) {
+			t.Errorf("of %d opt-outs, %d of people without a record: %q", c.settled, c.recordless, got)
+		}
+	}
 }
 
 func TestProgressLines(t *testing.T) {

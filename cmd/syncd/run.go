@@ -189,6 +189,7 @@ func tally(stream string, n state.Counters) string {
 	if strings.HasPrefix(stream, engine.Orders) { // an order makes several
 		created = counted(n.Created, "row")
 	}
+	returned := n.OptOutsReturned - n.OptOutsWithoutRecord
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s read", grouped(n.Read))
 	if stream != engine.Unsubscribes {
@@ -205,7 +206,8 @@ func tally(stream string, n state.Counters) string {
 		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
 		{n.Erased, people(n.Erased) + " erased"},
 		{n.Missing, counted(n.Missing, "record") + " gone from the shop"},
-		{n.OptOutsReturned, counted(n.OptOutsReturned, "opt-out") + " returned to the shop"},
+		{returned, counted(returned, "opt-out") + " returned to the shop"},
+		{n.OptOutsWithoutRecord, counted(n.OptOutsWithoutRecord, "opt-out") + " of people without a record in the shop"},
 		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
 	} {
 		if part.count > 0 {

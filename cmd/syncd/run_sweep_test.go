@@ -41,7 +41,7 @@ func TestSweepsByName(t *testing.T) {
 		}
 	}
 	says(s.run("lookup", key(opted)), "opt-out       made in Copernica in a profile of theirs on ", ", and unsubscribed in the shop ")
-	says(s.run("status"), "opt-outs      1 made in Copernica is settled with the shop: 1 in a profile of theirs")
+	says(s.run("status"), "opt-outs      1 made in Copernica is settled: 1 in a profile of theirs")
 	says(s.run("run", "customers/consent", "customers/sweep", "orders/sweep"),
 		"customers/consent: ", "1 record gone from the shop; 0 calls to Copernica", "everything was looked at", "orders/sweep: 0 read")
 	// What status names, run takes: also the look at Copernica.

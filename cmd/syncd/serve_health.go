@@ -105,7 +105,7 @@ func (s *service) observe(r schedule.Result) {
 	s.health.Work.Ran(health.Ran{
 		Stream: r.Task.Stream, Outcome: outcome, Took: r.Report.Elapsed,
 		Read: n.Read, Created: n.Created, Updated: n.Updated, Refused: n.Refused,
-		Unknown: n.Unknown, OptOutsKept: n.OptOutsKept, Claimed: n.Claimed, Erased: n.Erased, Ownerless: n.Ownerless,
+		Unknown: n.Unknown, OptOutsKept: n.OptOutsKept, OptOutsWithoutRecord: n.OptOutsWithoutRecord, Claimed: n.Claimed, Erased: n.Erased, Ownerless: n.Ownerless,
 	})
 	if r.Task.Between {
 		s.sweeps.observe(r)

@@ -210,8 +210,12 @@ func (s *sweeps) observe(r schedule.Result) {
 		return
 	}
 	now := s.now()
-	if n := r.Report.Counters.OptOutsReturned; n > 0 { // also of a round that failed later
+	recordless := r.Report.Counters.OptOutsWithoutRecord            // guests above all
+	if n := r.Report.Counters.OptOutsReturned - recordless; n > 0 { // also of a round that failed later
 		s.log.Info("opt-outs made in Copernica went back to the shop", "opt_outs", n)
+	}
+	if recordless > 0 {
+		s.log.Info("opt-outs made in Copernica are of people without a record in the shop", "opt_outs", recordless)
 	}
 	gap, rest := time.Minute, 0
 	for _, one := range s.all {

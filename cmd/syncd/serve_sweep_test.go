@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,20 @@ func TestServeSweepsEverythingInItsPeriod(t *testing.T) {
 		}
 	}
 	if n := s.lines("level="); n > 6 || s.lines("level=ERROR") > 0 || s.lines("opt-outs made in Copernica went back to the shop\" opt_outs=1\n") != 1 || s.lines("edited_in_copernica=1") != 1 {
+		t.Errorf("the log:\n%s", s.log)
+	}
+}
+
+// Of a guest's opt-out the log does not say that it went to the shop.
+func TestServeTellsOfAGuestsOptOut(t *testing.T) {
+	t.Parallel()
+	s := sweepingOf(t, magentotest.Config{Customers: 20, Orders: 20})
+	s.work(30 * time.Minute)
+	profiles := s.account.Profiles(copernicatest.DatabaseName)
+	guest := slices.IndexFunc(profiles, func(p copernicatest.Profile) bool { return guestly(p.Fields["customer_id"]) })
+	s.must(s.account.EditProfile(profiles[guest].ID, map[string]string{"newsletter": "not subscribed"}))
+	s.work(30 * time.Minute)
+	if s.lines("went back to the shop") != 0 || s.lines("are of people without a record in the shop\" opt_outs=1\n") != 1 {
 		t.Errorf("the log:\n%s", s.log)
 	}
 }

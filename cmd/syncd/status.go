@@ -128,7 +128,7 @@ type status struct {
 	Records     map[state.Entity]map[state.RecordState]int64 `json:"records"`
 	Erased      map[string]int64                             `json:"erased"`              // receipts by policy
 	Taken       int64                                        `json:"tombstones_taken_up"` // of people without a receipt
-	OptOuts     map[string]int64                             `json:"opt_outs_returned"`   // made in Copernica and settled with the shop, by source
+	OptOuts     map[string]int64                             `json:"opt_outs_returned"`   // made in Copernica and settled, by source
 	DeadLetters struct {
 		Open    int64            `json:"open"`
 		ByCause map[string]int64 `json:"by_cause"`

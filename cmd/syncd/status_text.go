@@ -78,7 +78,8 @@ func (s *status) print(w io.Writer) error {
 	return err
 }
 
-// optOuts says how many opt-outs went back to the shop, and where they were made.
+// optOuts says how many opt-outs were settled, and where they were made. Those of guests,
+// of whom the shop has no record, are among them.
 func (s *status) optOuts() string {
 	var all int64
 	words := map[string]int64{}
@@ -86,7 +87,7 @@ func (s *status) optOuts() string {
 		all += n
 		words[cmp.Or(sourceWords[source], source)] += n
 	}
-	return fmt.Sprintf("%s made in Copernica %s settled with the shop: %s", grouped(all), plural(all, "is", "are"), counts(words))
+	return fmt.Sprintf("%s made in Copernica %s settled: %s", grouped(all), plural(all, "is", "are"), counts(words))
 }
 
 // words say in one line how a sweep stands.

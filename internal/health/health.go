@@ -22,7 +22,7 @@ type Snapshot struct {
 	Streams []Stream
 	Letters map[string]int64 // open dead letters by cause
 	Rows    []Rows           // of the ledger
-	OptOuts map[string]int64 // made in Copernica and settled with the shop, by where they were made
+	OptOuts map[string]int64 // made in Copernica and settled, by where they were made
 	Lease   bool             // this process holds the writer lease
 	Peers   []Peer
 }

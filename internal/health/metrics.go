@@ -71,7 +71,7 @@ func stateFamilies(now Snapshot) []*family {
 	for _, r := range now.Rows {
 		rows.add(float64(r.Count), "entity", r.Entity, "state", r.State)
 	}
-	optOuts := gauge("syncd_opt_outs_returned", "Opt-outs made in Copernica that were settled with the shop, by where they were made, as far as the state has them.")
+	optOuts := gauge("syncd_opt_outs_returned", "Opt-outs made in Copernica that were settled, by where they were made, as far as the state has them: with the shop, or, of guests, without.")
 	for source, n := range now.OptOuts {
 		optOuts.add(float64(n), "source", source)
 	}

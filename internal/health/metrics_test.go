@@ -40,7 +40,7 @@ func TestMetrics(t *testing.T) {
 	h.Work.Begin("customers", "done", "failed")
 	h.Work.Ran(health.Ran{
 		Stream: "customers", Outcome: "done", Took: 1500 * time.Millisecond,
-		Read: 10, Created: 3, Updated: 2, Refused: 1, Unknown: 4, OptOutsKept: 5, Claimed: 7, Erased: 8, Ownerless: 6,
+		Read: 10, Created: 3, Updated: 2, Refused: 1, Unknown: 4, OptOutsKept: 5, OptOutsWithoutRecord: 9, Claimed: 7, Erased: 8, Ownerless: 6,
 	})
 	h.Work.Ran(health.Ran{Stream: "customers", Outcome: "done", Took: time.Second, Read: 1})
 	got := metrics(t, h)
@@ -54,6 +54,7 @@ func TestMetrics(t *testing.T) {
 		`syncd_records_refused_total{stream="customers"} 1`,
 		`syncd_writes_unknown_total{stream="customers"} 4`,
 		`syncd_opt_outs_kept_total{stream="customers"} 5`,
+		`syncd_opt_outs_without_record_total{stream="customers"} 9`,
 		`syncd_guests_claimed_total{stream="customers"} 7`,
 		`syncd_people_erased_total{stream="customers"} 8`,
 		`syncd_orders_ownerless_total{stream="customers"} 6`,

@@ -20,7 +20,7 @@ type Ran struct {
 	Outcome string // one of those given to Work.Begin
 	Took    time.Duration
 
-	Read, Created, Updated, Refused, Unknown, OptOutsKept, Claimed, Erased, Ownerless int64
+	Read, Created, Updated, Refused, Unknown, OptOutsKept, OptOutsWithoutRecord, Claimed, Erased, Ownerless int64
 }
 
 // streamWork is the sum of a stream's runs.
@@ -54,6 +54,7 @@ func (w *Work) Ran(r Ran) {
 	s.sum.Refused += r.Refused
 	s.sum.Unknown += r.Unknown
 	s.sum.OptOutsKept += r.OptOutsKept
+	s.sum.OptOutsWithoutRecord += r.OptOutsWithoutRecord
 	s.sum.Claimed += r.Claimed
 	s.sum.Erased += r.Erased
 	s.sum.Ownerless += r.Ownerless
@@ -74,6 +75,7 @@ func (w *Work) families() []*family {
 	refused := counter("syncd_records_refused_total", "Records that became dead letters, or did so again.")
 	unknown := counter("syncd_writes_unknown_total", "Writes that had no outcome when their page was committed; they are looked up later.")
 	optOuts := counter("syncd_opt_outs_kept_total", "Times that consent was not sent because Copernica holds an opt-out.")
+	recordless := counter("syncd_opt_outs_without_record_total", "Opt-outs made in Copernica by people of whom the shop has no record, such as guests.")
 	claimed := counter("syncd_guests_claimed_total", "Guests who turned out to be customers.")
 	erased := counter("syncd_people_erased_total", "People who were erased, since they are gone from the shop.")
 	ownerless := counter("syncd_orders_ownerless_total", "Orders without a profile, since their account was deleted, each time they were read.")
@@ -92,9 +94,10 @@ func (w *Work) families() []*family {
 		refused.add(float64(s.sum.Refused), "stream", name)
 		unknown.add(float64(s.sum.Unknown), "stream", name)
 		optOuts.add(float64(s.sum.OptOutsKept), "stream", name)
+		recordless.add(float64(s.sum.OptOutsWithoutRecord), "stream", name)
 		claimed.add(float64(s.sum.Claimed), "stream", name)
 		erased.add(float64(s.sum.Erased), "stream", name)
 		ownerless.add(float64(s.sum.Ownerless), "stream", name)
 	}
-	return []*family{runs, took, read, written, refused, unknown, optOuts, claimed, erased, ownerless}
+	return []*family{runs, took, read, written, refused, unknown, optOuts, recordless, claimed, erased, ownerless}
 }

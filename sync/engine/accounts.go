@@ -168,15 +168,16 @@ func (r *run) part(p *page, first map[string]string) {
 }
 
 // unsubscribeOthers has the shop end the subscriptions of a person's other accounts,
-// which are found by the e-mail that Copernica shows.
-func (r *run) unsubscribeOthers(ctx context.Context, rec *state.Record, email string) error {
+// which are found by the e-mail that Copernica shows. inShop, whether the shop has a
+// record of the person, becomes true with any of them.
+func (r *run) unsubscribeOthers(ctx context.Context, rec *state.Record, email string, inShop bool) (bool, error) {
 	if !r.cfg.Mapping.OneByEmail() || !plain(email) {
-		return nil
+		return inShop, nil
 	}
 	hash := r.emailHash(email)
 	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, []state.Hash{hash})
 	if err != nil {
-		return err
+		return inShop, err
 	}
 	var keys []string
 	for _, e := range known[hash] {
@@ -184,16 +185,18 @@ func (r *run) unsubscribeOthers(ctx context.Context, rec *state.Record, email st
 	}
 	rows, err := r.cfg.Store.Records(ctx, r.cfg.Pipeline, state.Profile, keys)
 	if err != nil {
-		return err
+		return inShop, err
 	}
 	for _, other := range rows {
 		if other.State == state.Claimed && other.Parent == rec.Key {
-			if err := r.unsubscribe(ctx, &other); err != nil {
-				return err
+			too, err := r.unsubscribe(ctx, &other)
+			if err != nil {
+				return inShop, err
 			}
+			inShop = inShop || too
 		}
 	}
-	return nil
+	return inShop, nil
 }
 
 // behind returns the ledger rows of profiles by key, and for those of people who are

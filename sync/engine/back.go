@@ -144,10 +144,10 @@ func (r *run) takeBackOwn(ctx context.Context, people []copernica.Profile, known
 		rec := known[p.Fields[r.cfg.Mapping.KeyField()]]
 		group.Go(func() error {
 			r.cfg.TestHook(PointReturning)
-			err := r.unsubscribe(ctx, &rec)
+			inShop, err := r.unsubscribe(ctx, &rec)
 			r.cfg.TestHook(PointReturned)
 			if err == nil {
-				err = r.unsubscribeOthers(ctx, &rec, p.Fields[r.cfg.Mapping.EmailField()])
+				inShop, err = r.unsubscribeOthers(ctx, &rec, p.Fields[r.cfg.Mapping.EmailField()], inShop)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -160,7 +160,7 @@ func (r *run) takeBackOwn(ctx context.Context, people []copernica.Profile, known
 				commit.Records = append(commit.Records, rec)
 				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: rec.Key, Source: OptOutInProfile, At: p.ModifiedAt(), SettledAt: r.cfg.Now()})
 				mended = append(mended, rec.Key)
-				r.row.Counters.OptOutsReturned++
+				r.settled(inShop)
 			case refusal(err):
 				commit.Letters = append(commit.Letters, r.refusedBack(&rec, err))
 				refused = append(refused, rec.Key)
@@ -243,17 +243,26 @@ func (r *run) optedIn(p *copernica.Profile, rec *state.Record) bool {
 }
 
 // unsubscribe has the shop say what Copernica says. A guest has no record in the shop,
-// and a customer who was deleted no longer has one.
-func (r *run) unsubscribe(ctx context.Context, rec *state.Record) error {
+// and a customer who was deleted no longer has one: inShop is false of them.
+func (r *run) unsubscribe(ctx context.Context, rec *state.Record) (inShop bool, err error) {
 	id, ok := r.cfg.Mapping.CustomerID(rec.Key)
 	if !ok {
-		return nil
+		return false, nil
 	}
-	err := r.cfg.Shop.Unsubscribe(ctx, id)
+	err = r.cfg.Shop.Unsubscribe(ctx, id)
 	if errors.Is(err, magento.ErrNotFound) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
+}
+
+// settled counts an opt-out. Whoever has no record in the shop is counted apart: nothing
+// was taken there.
+func (r *run) settled(inShop bool) {
+	r.row.Counters.OptOutsReturned++
+	if !inShop {
+		r.row.Counters.OptOutsWithoutRecord++
+	}
 }
 
 // refusedBack is the dead letter of an opt-out that the shop does not take.

@@ -159,6 +159,7 @@ type clicked struct {
 	at      time.Time
 	source  string         // that told
 	doubles []state.Double // the profiles with their key that did, other than the ledger's
+	inShop  bool           // whether the shop has a record of them, once they are settled
 }
 
 // whoseAre returns the ledger rows of the persons of profiles, by those; of one who was
@@ -233,7 +234,7 @@ func (r *run) settleOptOuts(ctx context.Context, people []clicked) (refused []st
 				mended = append(mended, p.rec.Key)
 			}
 			if told && !known {
-				r.row.Counters.OptOutsReturned++
+				r.settled(p.inShop)
 				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: p.rec.Key, Source: p.source, At: p.at, SettledAt: r.cfg.Now()})
 			}
 			if told {
@@ -269,9 +270,9 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (letter *state.DeadLetter
 	if ctx.Err() != nil || isFenced(unwritten) {
 		return nil, false, unwritten
 	}
-	err = r.unsubscribe(ctx, &p.rec)
+	p.inShop, err = r.unsubscribe(ctx, &p.rec)
 	if err == nil && profile != nil {
-		err = r.unsubscribeOthers(ctx, &p.rec, profile.fields[r.cfg.Mapping.EmailField()])
+		p.inShop, err = r.unsubscribeOthers(ctx, &p.rec, profile.fields[r.cfg.Mapping.EmailField()], p.inShop)
 	}
 	if unwritten != nil && (err != nil || !refusal(unwritten)) || err != nil && !refusal(err) {
 		return nil, false, errors.Join(unwritten, err)

@@ -174,8 +174,9 @@ func TestPromise18_AClickOfAGuest(t *testing.T) {
 		}
 		w.settle()
 		calls := w.shop.Log().Total()
-		if n := w.writeBack().Counters.OptOutsReturned; n != 2 { // one is known to be out
-			w.t.Errorf("%d opt-outs counted", n)
+		// One is known to be out, and of none has the shop a record.
+		if n := w.writeBack().Counters; n.OptOutsReturned != 2 || n.OptOutsWithoutRecord != 2 {
+			w.t.Errorf("%d opt-outs counted, %d of people without a record", n.OptOutsReturned, n.OptOutsWithoutRecord)
 		}
 		keys["in@example.test"] = out
 		for email, want := range keys {
