@@ -197,6 +197,22 @@ func TestPromise05_ABrokenShopLeavesTheCursor(t *testing.T) {
 	})
 }
 
+// alarms runs the customers and returns what the log says of the number of dead letters.
+func (w *world) alarms() (lines []string) {
+	w.t.Helper()
+	var text bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if _, err := w.engine(func(cfg *engine.Config) { cfg.Log = log }).Run(w.t.Context(), engine.Customers); err != nil {
+		w.t.Fatal(err)
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, attrs, ok := strings.Cut(line, "what to do\" "); ok {
+			lines = append(lines, strings.TrimSpace(attrs))
+		}
+	}
+	return lines
+}
+
 // One line says that the number of open dead letters reached 1, 10, 100 or 1,000, and
 // none repeats it while it stays there.
 func TestPromise23_AlarmsAtRoundNumbersOfDeadLetters(t *testing.T) {
@@ -204,8 +220,6 @@ func TestPromise23_AlarmsAtRoundNumbersOfDeadLetters(t *testing.T) {
 		w.pageSize = 20
 		all := w.shop.Data().Customers
 		var bad []int64
-		var text bytes.Buffer
-		log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		alarms := func(n int) []string {
 			w.settle()
 			for len(bad) < n {
@@ -216,17 +230,7 @@ func TestPromise23_AlarmsAtRoundNumbersOfDeadLetters(t *testing.T) {
 			}
 			w.poison(bad, nil)
 			w.settle()
-			text.Reset()
-			if _, err := w.engine(func(cfg *engine.Config) { cfg.Log = log }).Run(t.Context(), engine.Customers); err != nil {
-				t.Fatal(err)
-			}
-			var lines []string
-			for line := range strings.Lines(text.String()) {
-				if _, attrs, ok := strings.Cut(line, "what to do\" "); ok {
-					lines = append(lines, strings.TrimSpace(attrs))
-				}
-			}
-			return lines
+			return w.alarms()
 		}
 		w.run()
 		for _, step := range []struct {
@@ -242,6 +246,35 @@ func TestPromise23_AlarmsAtRoundNumbersOfDeadLetters(t *testing.T) {
 		} {
 			if diff := cmp.Diff(step.want, alarms(step.poisoned)); diff != "" {
 				t.Errorf("%d poisoned (-want +got):\n%s", step.poisoned, diff)
+			}
+		}
+	})
+}
+
+// Each of the numbers raises one alarm when it is reached, and none of those between does.
+func TestPromise23_OneAlarmAtEachRoundNumber(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 3}, func(t *testing.T, w *world) {
+		w.run()
+		open := 0
+		for _, step := range []struct {
+			open int
+			want string // the number that the alarm names
+		}{
+			{1, "1"}, {2, ""}, {9, ""}, {10, "10"}, {11, ""}, {99, ""}, {100, "100"}, {101, ""}, {999, ""}, {1000, "1000"}, {1001, ""}, {1500, ""},
+		} {
+			for ; open < step.open; open++ {
+				w.shop.Create(magentotest.Customer{WebsiteID: 1, StoreID: 1, GroupID: 1, FirstName: "No", LastName: "Address"})
+			}
+			w.settle()
+			var want []string
+			if step.want != "" {
+				want = []string{fmt.Sprintf(`open=%d reached=%s causes="email_empty %d"`, step.open, step.want, step.open)}
+			}
+			if diff := cmp.Diff(want, w.alarms()); diff != "" {
+				t.Errorf("%d letters (-want +got):\n%s", step.open, diff)
+			}
+			if n := len(w.letters()); n != step.open {
+				t.Fatalf("%d letters are open, want %d", n, step.open)
 			}
 		}
 	})

@@ -288,7 +288,7 @@ func (w *world) checkpoint() state.Checkpoint { return w.checkpointOf(engine.Cus
 
 func (w *world) letters() []state.DeadLetter {
 	w.t.Helper()
-	list, err := w.store.Letters(w.t.Context(), "shop", state.LetterFilter{Open: true, Limit: 100})
+	list, err := w.store.Letters(w.t.Context(), "shop", state.LetterFilter{Open: true, Limit: 10_000})
 	if err != nil {
 		w.t.Fatal(err)
 	}
