@@ -72,17 +72,22 @@ func TestPromise15_EveryDeviationIsFoundAndNothingElse(t *testing.T) {
 			random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 			changed := 0
 			for _, s := range rows {
-				if changed == 60 {
+				if changed == 80 {
 					break
 				}
 				changed++
-				switch changed % 3 {
+				switch changed % 4 {
 				case 0:
 					check(w, w.account.RemoveSubprofile(s.ID))
 					want["removed "+s.Fields[key]]++
 				case 1:
 					check(w, w.account.EditSubprofile(s.ID, map[string]string{"storeView": "By hand"}))
 					want["edited "+s.Fields[key]]++
+				case 2:
+					stranger := fmt.Sprint(s.Fields[key], "00000")
+					_, err := w.account.AddSubprofile(name, s.Parent, map[string]string{key: stranger})
+					check(w, err)
+					want["orphaned "+stranger]++
 				default:
 					_, err := w.account.AddSubprofile(name, s.Parent, map[string]string{key: s.Fields[key]})
 					check(w, err)
