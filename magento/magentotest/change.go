@@ -12,7 +12,7 @@ func (s *Shop) Data() Data {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.store.settle(s.cfg.Now())
-	d := Data{Websites: websites(), Groups: groups(), Views: slices.Clone(s.views), CustomerGroups: customerGroups()}
+	d := Data{Websites: websites(), Groups: groups(), Views: slices.Clone(s.views), CustomerGroups: slices.Clone(s.customerGroups)}
 	d.Customers = make([]Customer, len(s.store.byID))
 	for i, r := range s.store.byID {
 		d.Customers[i] = s.store.get(r)
@@ -110,6 +110,18 @@ func (s *Shop) SetNewsletter(id int64, status int) {
 	defer s.mu.Unlock()
 	r := s.must(id)
 	s.store.subscribe(r.Email, r.WebsiteID, status)
+}
+
+// RenameGroup gives a customer group another code. No customer's updated_at moves by it
+// (recording updated_at-moves). Nobody can rename the group of those who are not logged in.
+func (s *Shop) RenameGroup(id int64, code string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.customerGroups, func(g CustomerGroup) bool { return g.ID == id })
+	if i < 0 || id == 0 {
+		panic("magentotest: no customer group with this id that can be renamed")
+	}
+	s.customerGroups[i].Code = code
 }
 
 func (s *Shop) must(id int64) *record {

@@ -138,6 +138,8 @@ type Shop struct {
 	sessions  int
 	listed    int // calls of store/storeViews, whose order varies
 	onRequest func(*http.Request)
+
+	customerGroups []CustomerGroup
 }
 
 // New returns a shop with generated data.
@@ -152,7 +154,7 @@ func New(cfg Config) *Shop {
 		cfg.Integration = Integration{ConsumerKey, ConsumerSecret, AccessToken, AccessTokenSecret}
 	}
 	cfg.Start = cfg.Start.UTC().Truncate(time.Second)
-	s := &Shop{cfg: cfg, switches: cfg.Switches, views: views(), keys: newKeyring(cfg.Seed)}
+	s := &Shop{cfg: cfg, switches: cfg.Switches, views: views(), customerGroups: customerGroups(), keys: newKeyring(cfg.Seed)}
 	if !cfg.Empty {
 		customers := generate(cfg.Seed, cfg.Customers, cfg.Start)
 		s.store.fill(customers)

@@ -153,6 +153,13 @@ func TestWhatMovesUpdatedAt(t *testing.T) {
 			t.Errorf("after quiet changes %+v, before %+v", got, before)
 		}
 
+		s.RenameGroup(2, "Trade")
+		var groups struct{ Items []struct{ Code string } }
+		ask(t, s, "GET", "/rest/all/V1/customerGroups/search?searchCriteria=", "", &groups)
+		if got := get(); got.UpdatedAt != before.UpdatedAt || len(groups.Items) != 6 || groups.Items[2].Code != "Trade" {
+			t.Errorf("after a group was renamed %+v, groups %+v", got, groups)
+		}
+
 		s.EditLate(id, func(c *magentotest.Customer) { c.Email = "late@example.test" }, 6*time.Second)
 		statement := time.Now().UTC().Format(time.DateTime)
 		time.Sleep(5 * time.Second)

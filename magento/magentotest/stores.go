@@ -84,7 +84,9 @@ func (c *call) searchGroups() (any, *failure) {
 	if bad != nil {
 		return nil, bad
 	}
-	all := customerGroups()
+	c.shop.mu.Lock()
+	all := slices.Clone(c.shop.customerGroups)
+	c.shop.mu.Unlock()
 	from, to := criteria.window(len(all))
 	items := list{}
 	for _, g := range all[from:to] {

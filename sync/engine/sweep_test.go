@@ -10,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/internal/fault"
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
+	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
 // sweep makes a whole round and expects it to end well.
@@ -61,6 +63,75 @@ func TestPromise04_ASweepFindsWhatNoTimeTells(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A group that is renamed changes none of its customers: each gets the new name with the
+// sweep, and nobody else is written to.
+func TestPromise04_ASweepFindsARenamedGroup(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 120, Orders: 30}, func(_ *testing.T, w *world) {
+		const wholesale = 2
+		w.run()
+		w.runOrders()
+		members := int64(0)
+		for _, c := range w.shop.Data().Customers {
+			if c.GroupID == wholesale {
+				members++
+			}
+		}
+		w.shop.RenameGroup(wholesale, "Trade")
+		w.settle()
+		if live := w.run(); live.Counters.Updated != 0 {
+			w.t.Errorf("a run, although no time tells: %+v", live.Counters)
+		}
+		if n := w.sweep(engine.CustomersSweep).Counters; members == 0 || n.Updated != members || n.TargetCalls < members {
+			w.t.Errorf("%d customers have the group: %+v", members, n)
+		}
+		w.sweep(engine.OrdersSweep)
+		w.ordersInStep()
+	})
+}
+
+// An attribute that the mapping carries and that an import wrote past the shop's own saving
+// arrives with the sweep.
+func TestPromise04_ASweepFindsAnAttributeThatWasWrittenQuietly(t *testing.T) {
+	inShop(t, magentotest.Config{Customers: 40}, func(_ *testing.T, w *world) {
+		w.carryAttribute("loyalty", "loyalty_code")
+		wear := func(id int64, value string) {
+			w.shop.EditQuietly(id, func(c *magentotest.Customer) {
+				c.Attributes = []magentotest.Attribute{{Code: "loyalty_code", Value: value}}
+			})
+		}
+		ids := w.ids(3)
+		wear(ids[0], "gold")
+		wear(ids[1], "silver")
+		w.run()
+		wear(ids[1], "gold")
+		wear(ids[2], "bronze")
+		w.settle()
+		if live := w.run(); live.Counters.Updated != 0 {
+			w.t.Errorf("a run, although no time tells: %+v", live.Counters)
+		}
+		if n := w.sweep(engine.CustomersSweep).Counters; n.Updated != 2 {
+			w.t.Errorf("two were changed: %+v", n)
+		}
+		for i, want := range []string{"gold", "gold", "bronze"} {
+			if got := w.profile(ids[i]).Fields["loyalty"]; got != want {
+				w.t.Errorf("customer %d shows %q, want %q", ids[i], got, want)
+			}
+		}
+		w.inStep()
+	})
+}
+
+// carryAttribute maps a customer's attribute to a field of the profile.
+func (w *world) carryAttribute(field, code string) {
+	w.t.Helper()
+	file, err := mapping.Default()
+	check(w, err)
+	file.Profile.Fields = append(file.Profile.Fields, mapping.Field{Name: field, Type: mapping.Text, Length: 50, From: "attribute." + code})
+	w.mapping, err = file.Compile(mapping.Options{Shop: "shop", Zone: w.zone})
+	check(w, err)
+	check(w, w.account.AddFields(database, copernicatest.Field{Name: field, Type: "text", Length: 50}))
 }
 
 // The newsletter alone is cheap: a page for a thousand customers, and one read for each
