@@ -3,11 +3,13 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
@@ -197,6 +199,45 @@ func (y *yard) gather(n int) *crowd {
 		}
 	}
 	return c
+}
+
+// refuse changes every tenth of them while Copernica does not take it: they have open dead
+// letters, of a customer or of an order.
+func (y *yard) refuse(c *crowd) {
+	y.t.Helper()
+	refused := map[string]bool{} // the end of a path
+	profiles := y.profiles()
+	for i := 0; i < len(c.guests); i += 10 {
+		for _, id := range []int64{c.deleted[i], c.anonymised[i]} {
+			refused[fmt.Sprintf("profile/%d", profiles[y.mapping.CustomerKey(id)].ID)] = true
+			y.shop.Edit(id, func(c *magentotest.Customer) { c.LastName = "Refused" })
+		}
+		for _, row := range y.account.Subprofiles(database, "Orders") {
+			if row.Fields["order_id"] == y.mapping.OrderKey(c.guests[i]) {
+				refused[fmt.Sprintf("subprofile/%d", row.ID)] = true
+			}
+		}
+		y.shop.EditOrder(c.guests[i], func(o *magentotest.Order) { o.Status = "refused" })
+	}
+	refusing := y.account.Faults().Add(emulator.Fault{
+		Status: 400, Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"error":{"message":"Invalid data provided"}}`,
+		Match: func(r *http.Request) bool {
+			return r.Method == http.MethodPut && refused[strings.TrimPrefix(r.URL.Path, "/v4/")]
+		},
+	})
+	y.runs()
+	refusing.Remove()
+	if n := len(y.letters()); n != len(refused) || n < len(c.guests)/10 {
+		y.t.Fatalf("%d dead letters are open, want %d", n, len(refused))
+	}
+}
+
+// noLetters expects every dead letter to be closed.
+func (y *yard) noLetters() {
+	y.t.Helper()
+	if open := y.letters(); len(open) != 0 {
+		y.t.Errorf("%d dead letters are open, such as %+v", len(open), open[0])
+	}
 }
 
 // leave has them all go. Of the deleted ones the orders keep their e-mails, as in a shop.
