@@ -70,7 +70,12 @@ type Record struct {
 	Refused Hash // content last refused
 	// UnsubscribedAt is when the person last unsubscribed in Copernica, as far as that was
 	// settled with the shop; zero when Copernica's lists never told.
-	UnsubscribedAt  time.Time
+	UnsubscribedAt time.Time
+	// OutSeenAt is a time, by our clock, after which the shop itself was seen to say that the
+	// person is not subscribed: of the last such sighting that changed ConsentSource to that.
+	// It stays when ConsentSource becomes an opt-in, which is then later than it; zero when
+	// the shop was never seen so.
+	OutSeenAt       time.Time
 	SourceUpdatedAt time.Time
 	State           RecordState
 	Attempts        int       // look-ups or writes since the last acknowledgement

@@ -14,14 +14,14 @@ import (
 const (
 	upsertRecords = `
 		INSERT INTO syncd.records (pipeline, entity, key, source_id, parent, number, copernica_id, hash, consent_source, consent_written, refused,
-			unsubscribed_at, source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id, sent)
+			unsubscribed_at, source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id, sent, out_seen_at)
 		SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::bytea[],
 			$10::bytea[], $11::bytea[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::bigint[], $16::timestamptz[],
-			$17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bigint[], $21::bytea[]) AS u
+			$17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bigint[], $21::bytea[], $22::timestamptz[]) AS u
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			source_id = excluded.source_id, parent = excluded.parent, number = excluded.number, copernica_id = excluded.copernica_id, hash = excluded.hash,
 			consent_source = excluded.consent_source, consent_written = excluded.consent_written, sent = excluded.sent,
-			refused = excluded.refused, unsubscribed_at = excluded.unsubscribed_at,
+			refused = excluded.refused, unsubscribed_at = excluded.unsubscribed_at, out_seen_at = excluded.out_seen_at,
 			source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt,
 			first_seen = excluded.first_seen, acknowledged_at = excluded.acknowledged_at, run_id = excluded.run_id`
@@ -101,6 +101,7 @@ func (s *Store) commitRows(ctx context.Context, tx pgx.Tx, pipeline string, c st
 			times(rows, func(r state.Record) time.Time { return r.AcknowledgedAt }),
 			column(rows, func(r state.Record) int64 { return r.RunID }),
 			digests(rows, func(r state.Record) state.Hash { return r.Sent }),
+			times(rows, func(r state.Record) time.Time { return r.OutSeenAt }),
 		)
 		if err != nil {
 			return err

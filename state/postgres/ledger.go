@@ -16,7 +16,7 @@ import (
 const (
 	recordColumns = `
 		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.sent, r.refused,
-		r.unsubscribed_at, r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
+		r.unsubscribed_at, r.out_seen_at, r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	// Look-ups of many rows go through their index for each, which OFFSET 0 sees to: a
 	// server that has not counted the rows yet, as in the first minutes of a ledger or
@@ -296,15 +296,15 @@ func scanRecord(row pgx.CollectableRow) (state.Record, error) {
 		r                                       state.Record
 		entity, st                              string
 		content, source, written, sent, refused []byte
-		unsubscribed, sourceUpdated             pgtype.Timestamptz
+		unsubscribed, outSeen, sourceUpdated    pgtype.Timestamptz
 		planned, nextAttempt                    pgtype.Timestamptz
 		firstSeen, acknowledged                 pgtype.Timestamptz
 	)
 	err := row.Scan(&entity, &r.Key, &r.SourceID, &r.Parent, &r.Number, &r.CopernicaID, &content, &source, &written, &sent, &refused,
-		&unsubscribed, &sourceUpdated, &st, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
+		&unsubscribed, &outSeen, &sourceUpdated, &st, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
 	r.Entity, r.State = state.Entity(entity), state.RecordState(st)
 	r.Hash, r.ConsentSource, r.ConsentWritten, r.Sent, r.Refused = hash(content), hash(source), hash(written), hash(sent), hash(refused)
-	r.UnsubscribedAt, r.SourceUpdatedAt = moment(unsubscribed), moment(sourceUpdated)
+	r.UnsubscribedAt, r.OutSeenAt, r.SourceUpdatedAt = moment(unsubscribed), moment(outSeen), moment(sourceUpdated)
 	r.PlannedAt, r.NextAttempt = moment(planned), moment(nextAttempt)
 	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)
 	return r, err

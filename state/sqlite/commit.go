@@ -12,12 +12,12 @@ import (
 const (
 	upsertRecord = `
 		INSERT INTO records (pipeline, entity, key, source_id, parent, number, copernica_id, hash, consent_source, consent_written, sent, refused,
-			unsubscribed_at, source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			unsubscribed_at, out_seen_at, source_updated_at, state, attempts, planned_at, next_attempt, first_seen, acknowledged_at, run_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (pipeline, entity, key) DO UPDATE SET
 			source_id = excluded.source_id, parent = excluded.parent, number = excluded.number, copernica_id = excluded.copernica_id, hash = excluded.hash,
 			consent_source = excluded.consent_source, consent_written = excluded.consent_written, sent = excluded.sent,
-			refused = excluded.refused, unsubscribed_at = excluded.unsubscribed_at,
+			refused = excluded.refused, unsubscribed_at = excluded.unsubscribed_at, out_seen_at = excluded.out_seen_at,
 			source_updated_at = excluded.source_updated_at, state = excluded.state, attempts = excluded.attempts,
 			planned_at = excluded.planned_at, next_attempt = excluded.next_attempt,
 			first_seen = excluded.first_seen, acknowledged_at = excluded.acknowledged_at, run_id = excluded.run_id`
@@ -110,7 +110,7 @@ func (s *Store) commitRows(ctx context.Context, tx *sql.Tx, pipeline string, c s
 		return []any{
 			pipeline, string(r.Entity), r.Key, r.SourceID, r.Parent, r.Number, r.CopernicaID,
 			digest(r.Hash), digest(r.ConsentSource), digest(r.ConsentWritten), digest(r.Sent), digest(r.Refused),
-			stamp(r.UnsubscribedAt), stamp(r.SourceUpdatedAt), string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt),
+			stamp(r.UnsubscribedAt), stamp(r.OutSeenAt), stamp(r.SourceUpdatedAt), string(r.State), r.Attempts, stamp(r.PlannedAt), stamp(r.NextAttempt),
 			stamp(r.FirstSeen), stamp(r.AcknowledgedAt), r.RunID,
 		}
 	})

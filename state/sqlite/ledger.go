@@ -13,7 +13,7 @@ import (
 const (
 	recordColumns = `
 		r.entity, r.key, r.source_id, r.parent, r.number, r.copernica_id, r.hash, r.consent_source, r.consent_written, r.sent, r.refused,
-		r.unsubscribed_at, r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
+		r.unsubscribed_at, r.out_seen_at, r.source_updated_at, r.state, r.attempts, r.planned_at, r.next_attempt, r.first_seen, r.acknowledged_at, r.run_id`
 
 	// CROSS JOIN keeps SQLite from reading the ledger first.
 	selectRecords = `
@@ -250,14 +250,14 @@ func scanRecord(row scanner) (state.Record, error) {
 	var (
 		r                                       state.Record
 		content, source, written, sent, refused []byte
-		unsubscribed, sourceUpdated             sql.NullInt64
+		unsubscribed, outSeen, sourceUpdated    sql.NullInt64
 		planned, nextAttempt                    sql.NullInt64
 		firstSeen, acknowledged                 sql.NullInt64
 	)
 	err := row.Scan(&r.Entity, &r.Key, &r.SourceID, &r.Parent, &r.Number, &r.CopernicaID, &content, &source, &written, &sent, &refused,
-		&unsubscribed, &sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
+		&unsubscribed, &outSeen, &sourceUpdated, &r.State, &r.Attempts, &planned, &nextAttempt, &firstSeen, &acknowledged, &r.RunID)
 	r.Hash, r.ConsentSource, r.ConsentWritten, r.Sent, r.Refused = hash(content), hash(source), hash(written), hash(sent), hash(refused)
-	r.UnsubscribedAt, r.SourceUpdatedAt = moment(unsubscribed), moment(sourceUpdated)
+	r.UnsubscribedAt, r.OutSeenAt, r.SourceUpdatedAt = moment(unsubscribed), moment(outSeen), moment(sourceUpdated)
 	r.PlannedAt, r.NextAttempt = moment(planned), moment(nextAttempt)
 	r.FirstSeen, r.AcknowledgedAt = moment(firstSeen), moment(acknowledged)
 	return r, err

@@ -180,7 +180,7 @@ func testTimes(t *testing.T, f *fixture) {
 	} {
 		want := at.Truncate(time.Millisecond).UTC()
 		r := acknowledged("shop-c1", 1)
-		r.UnsubscribedAt, r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt, r.FirstSeen, r.AcknowledgedAt = at, at, at, at, at, at
+		r.UnsubscribedAt, r.OutSeenAt, r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt, r.FirstSeen, r.AcknowledgedAt = at, at, at, at, at, at, at
 		cp, err := f.Checkpoint(ctx, shop, stream)
 		if err != nil {
 			t.Fatal(err)
@@ -195,7 +195,7 @@ func testTimes(t *testing.T, f *fixture) {
 		for name, have := range map[string]time.Time{
 			"saved horizon": saved.Horizon, "saved from": saved.From, "saved target": saved.Target, "saved position": saved.Position.UpdatedAt,
 			"horizon": cp.Horizon, "from": cp.From, "target": cp.Target, "position": cp.Position.UpdatedAt,
-			"unsubscribed": got.UnsubscribedAt, "source": got.SourceUpdatedAt, "planned": got.PlannedAt, "next": got.NextAttempt,
+			"unsubscribed": got.UnsubscribedAt, "out seen": got.OutSeenAt, "source": got.SourceUpdatedAt, "planned": got.PlannedAt, "next": got.NextAttempt,
 			"first seen": got.FirstSeen, "acknowledged": got.AcknowledgedAt,
 		} {
 			if have != want {

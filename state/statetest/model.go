@@ -67,7 +67,7 @@ func randomRecord(f *fixture, random *rand.Rand) state.Record {
 	}
 	if random.IntN(2) == 0 {
 		r.NextAttempt = f.clock.ms().Add(time.Duration(random.IntN(21)-10) * time.Minute)
-		r.UnsubscribedAt = r.NextAttempt
+		r.UnsubscribedAt, r.OutSeenAt = r.NextAttempt, r.NextAttempt.Add(time.Hour)
 	}
 	if random.IntN(3) == 0 {
 		r.Sent = hashOf(byte(1 + random.IntN(2)))
@@ -85,7 +85,7 @@ func (m *model) plan(t *testing.T, f *fixture, l state.Lease, random *rand.Rand)
 		ref := state.RecordRef{Entity: r.Entity, Key: r.Key}
 		have, ok := m.records[ref]
 		if !ok {
-			r.Hash, r.UnsubscribedAt = state.Hash{}, time.Time{}
+			r.Hash, r.UnsubscribedAt, r.OutSeenAt = state.Hash{}, time.Time{}, time.Time{}
 			m.records[ref] = r
 			continue
 		}

@@ -198,7 +198,8 @@ func families() []state.Record {
 	full := func(r state.Record) state.Record {
 		r.Hash, r.ConsentSource, r.ConsentWritten, r.Refused, r.Sent = hashOf(1), hashOf(2), hashOf(3), hashOf(4), hashOf(5)
 		r.Attempts, r.RunID = 3, 4
-		r.UnsubscribedAt, r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt, r.FirstSeen, r.AcknowledgedAt = at(1), at(2), at(3), at(4), at(5), at(6)
+		r.UnsubscribedAt, r.OutSeenAt, r.SourceUpdatedAt, r.PlannedAt, r.NextAttempt = at(1), at(7), at(2), at(3), at(4)
+		r.FirstSeen, r.AcknowledgedAt = at(5), at(6)
 		return r
 	}
 	sent := item(12, 1)

@@ -141,7 +141,7 @@ func rowsLeft() []state.Record {
 	return []state.Record{
 		{
 			Entity: state.Profile, Key: "shop-c1", SourceID: 1, CopernicaID: 11, Hash: one, ConsentSource: two, ConsentWritten: one,
-			Refused: two, UnsubscribedAt: at(21), SourceUpdatedAt: at(5), State: state.Acknowledged, Attempts: 3, PlannedAt: at(6), NextAttempt: at(7),
+			Refused: two, UnsubscribedAt: at(21), OutSeenAt: at(23), SourceUpdatedAt: at(5), State: state.Acknowledged, Attempts: 3, PlannedAt: at(6), NextAttempt: at(7),
 			FirstSeen: at(12), AcknowledgedAt: at(13), RunID: 1,
 		},
 		{Entity: state.Profile, Key: "shop-c2", Sent: one, State: state.Planned},

@@ -62,6 +62,7 @@ CREATE TABLE syncd.records (
     sent      bytea CHECK (octet_length(sent) = 16),
     refused           bytea CHECK (octet_length(refused) = 16),
     unsubscribed_at   timestamptz,
+    out_seen_at       timestamptz,
     source_updated_at timestamptz,
     state             text NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone', 'claimed')),
     attempts          bigint NOT NULL,

@@ -52,6 +52,7 @@ CREATE TABLE records (
     sent      BLOB CHECK (length(sent) = 16),
     refused           BLOB CHECK (length(refused) = 16),
     unsubscribed_at   INTEGER,
+    out_seen_at       INTEGER,
     source_updated_at INTEGER,
     state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone', 'claimed')),
     attempts          INTEGER NOT NULL,

@@ -4,13 +4,13 @@ CREATE TABLE goose_db_version (
 		is_applied INTEGER NOT NULL,
 		tstamp TIMESTAMP DEFAULT (datetime('now'))
 	);
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 15:12:19');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 15:12:19');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-22 17:43:04');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-22 17:43:04');
 CREATE TABLE sealed (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sealed VALUES ('hash_key', x'011766f133021f660411848d4b156e9eccd9ff5a8a6a07633c1f37e7153bef9e5cf093bc95844c001d3f94113a3a3c42c0766f44dacd02e139154b33146c0de201');
+INSERT INTO sealed VALUES ('hash_key', x'011766f133c37a463dd547852f4da52b79e32eba0ffa9049d163d3aeabb8296bc1cd1ab03134af07ce8432d729125c5ae3a146b21f3e34bf8feb269fd8dd4e2e28');
 CREATE TABLE pipelines (
     name      TEXT PRIMARY KEY CHECK (name <> ''),
     target    TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE leases (
     expires  INTEGER NOT NULL,
     os_lock  TEXT -- identity of the locked file while the holder has it locked
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10011286');
+INSERT INTO leases VALUES ('shop', 'host:1', 1, 1795161660250, '65024:10299591');
 CREATE TABLE checkpoints (
     pipeline    TEXT NOT NULL REFERENCES pipelines (name),
     stream      TEXT NOT NULL CHECK (stream <> ''),
@@ -54,6 +54,7 @@ CREATE TABLE records (
     sent      BLOB CHECK (length(sent) = 16),
     refused           BLOB CHECK (length(refused) = 16),
     unsubscribed_at   INTEGER,
+    out_seen_at       INTEGER,
     source_updated_at INTEGER,
     state             TEXT NOT NULL CHECK (state IN ('planned', 'unknown', 'acknowledged', 'refused', 'removed', 'missing', 'gone', 'claimed')),
     attempts          INTEGER NOT NULL,
@@ -64,13 +65,13 @@ CREATE TABLE records (
     run_id            INTEGER NOT NULL,
     PRIMARY KEY (pipeline, entity, key)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO records VALUES ('shop', 'item', 'shop-i71', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'unknown', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'item', 'shop-i72', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, NULL, 'refused', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'order', 'shop-o7', 7, 'shop-c1', '000000007', 17, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, NULL, 1795161900250, 'acknowledged', 0, NULL, NULL, 1795162320250, 1795162380250, 1);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, '', '', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', NULL, x'03000000000000000000000000000004', 1795162860250, 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', '', 0, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
-INSERT INTO records VALUES ('shop', 'profile', 'shop-g5', 0, 'shop-c1', '', 15, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, NULL, NULL, 'claimed', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'item', 'shop-i71', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'unknown', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'item', 'shop-i72', 7, 'shop-c1', '', 0, NULL, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, NULL, NULL, 'refused', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'order', 'shop-o7', 7, 'shop-c1', '000000007', 17, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, NULL, NULL, 1795161900250, 'acknowledged', 0, NULL, NULL, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c1', 1, '', '', 11, x'01000000000000000000000000000002', x'03000000000000000000000000000004', x'01000000000000000000000000000002', NULL, x'03000000000000000000000000000004', 1795162860250, 1795162980250, 1795161900250, 'acknowledged', 3, 1795161960250, 1795162020250, 1795162320250, 1795162380250, 1);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c2', 0, '', '', 0, NULL, NULL, NULL, x'01000000000000000000000000000002', NULL, NULL, NULL, NULL, 'planned', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-c3', 0, '', '', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'removed', 0, NULL, NULL, NULL, NULL, 0);
+INSERT INTO records VALUES ('shop', 'profile', 'shop-g5', 0, 'shop-c1', '', 15, x'03000000000000000000000000000004', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'claimed', 0, NULL, NULL, NULL, NULL, 0);
 CREATE TABLE emails (
     pipeline TEXT NOT NULL REFERENCES pipelines (name),
     key      TEXT NOT NULL CHECK (key <> ''),
