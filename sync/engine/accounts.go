@@ -61,7 +61,7 @@ func (r *run) unite(ctx context.Context, p *page, items []magento.Item[magento.C
 			return nil, nil, err
 		}
 	}
-	r.oneConsent(a, items)
+	p.lent = r.oneConsent(a, items)
 	maps.DeleteFunc(a.first, func(key, one string) bool { return key == one })
 	return items, a.first, nil
 }
@@ -114,8 +114,9 @@ func (r *run) concerned(a *accounts, items []magento.Item[magento.Customer]) (mo
 }
 
 // oneConsent gives each account that has a profile the consent of all accounts of its
-// person.
-func (r *run) oneConsent(a *accounts, items []magento.Item[magento.Customer]) {
+// person, and returns those that were subscribed themselves.
+func (r *run) oneConsent(a *accounts, items []magento.Item[magento.Customer]) (lent map[string]bool) {
+	lent = map[string]bool{}
 	out := hashConsent(r.hasher, r.cfg.Mapping.Consent().Out)
 	now := map[string]state.Hash{}
 	for key, rec := range a.rows {
@@ -129,9 +130,11 @@ func (r *run) oneConsent(a *accounts, items []magento.Item[magento.Customer]) {
 			continue
 		}
 		if slices.ContainsFunc(a.same(i), func(key string) bool { return now[key] == out && present(a.rows[key]) }) {
+			lent[a.mine[i].Key] = items[i].Value.Subscribed
 			items[i].Value.Subscribed = false
 		}
 	}
+	return lent
 }
 
 // present reports whether the shop has the account behind a row, as far as is known.
@@ -157,7 +160,8 @@ func (r *run) part(p *page, first map[string]string) {
 		case other && (!claimed || it.before.Parent != one || it.before.ConsentSource != it.consent):
 			row := it.record(state.Claimed)
 			row = claimedBy(row, one)
-			row.ConsentSource, row.SourceUpdatedAt = it.consent, it.row.UpdatedAt
+			it.noteConsent(&row)
+			row.SourceUpdatedAt = it.row.UpdatedAt
 			p.claim(row, !claimed)
 		case !other && claimed:
 			r.parted = append(r.parted, it.before.Parent)

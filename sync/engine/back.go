@@ -144,7 +144,8 @@ func (r *run) takeBackOwn(ctx context.Context, people []copernica.Profile, known
 		rec := known[p.Fields[r.cfg.Mapping.KeyField()]]
 		group.Go(func() error {
 			r.cfg.TestHook(PointReturning)
-			inShop, err := r.unsubscribe(ctx, &rec)
+			seen, err := r.unsubscribe(ctx, &rec)
+			inShop := seen
 			r.cfg.TestHook(PointReturned)
 			if err == nil {
 				inShop, err = r.unsubscribeOthers(ctx, &rec, p.Fields[r.cfg.Mapping.EmailField()], inShop)
@@ -153,7 +154,7 @@ func (r *run) takeBackOwn(ctx context.Context, people []copernica.Profile, known
 			defer mu.Unlock()
 			switch {
 			case err == nil:
-				rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
+				r.noteOut(&rec, seen)
 				rec.ConsentWritten = r.writer.hashConsent(p.Fields[r.writer.consent])
 				// Who clicked before this look is settled by it, whenever a list tells.
 				rec.UnsubscribedAt = laterOf(rec.UnsubscribedAt, r.noLater(p.ModifiedAt()))

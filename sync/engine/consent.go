@@ -2,8 +2,11 @@ package engine
 
 import (
 	"cmp"
+	"context"
+	"slices"
 	"time"
 
+	"github.com/magento-copernica/syncd/copernica"
 	"github.com/magento-copernica/syncd/state"
 )
 
@@ -65,7 +68,7 @@ func (it *intent) contradicted(timeout time.Duration) time.Time {
 // settleConsent records that the shop's consent was dealt with, so that it is looked
 // at again only when it changes, and remembers what we wrote last.
 func (w *writer) settleConsent(it *intent, rec *state.Record, shown string, sent bool) {
-	rec.ConsentSource = it.consent
+	it.noteConsent(rec)
 	switch {
 	case sent:
 		rec.ConsentWritten = w.hashConsent(it.row.ConsentValue())
@@ -74,6 +77,66 @@ func (w *writer) settleConsent(it *intent, rec *state.Record, shown string, sent
 	default:
 		rec.ConsentWritten = it.before.ConsentWritten
 	}
+}
+
+// noteConsent notes in a ledger row what the shop says of consent.
+func (it *intent) noteConsent(rec *state.Record) {
+	rec.ConsentSource = it.consent
+	if !it.row.OptIn && !it.outSeen.IsZero() {
+		rec.OutSeenAt = it.outSeen
+	}
+}
+
+// noteOut notes in a ledger row that the shop's consent is out; seen: the shop said so itself.
+func (r *run) noteOut(rec *state.Record, seen bool) {
+	rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
+	if seen {
+		rec.OutSeenAt = r.looked()
+	}
+}
+
+// looked is a time before this run read anything: what it sees of the shop was so later. A
+// sighting that is dated too early lets more opt-outs win, one too late would lose some; so
+// it is never when something was settled, which may be long after it was read.
+func (r *run) looked() time.Time { return r.began.UTC().Truncate(time.Second) }
+
+// hearsay reports whether the opt-out of a page's customer may be another one's word: that of
+// another account of theirs, or of whoever has their e-mail on another website, which a
+// list cannot tell apart.
+func (r *run) hearsay(p *page, key string) bool {
+	return p.lent[key] || r.websites > 1 && !p.singly
+}
+
+// clockMargin is how far the clocks of Copernica and of this machine may be apart: syncd
+// check fails them from two minutes on. Within it the opt-out wins.
+const clockMargin = 5 * time.Minute
+
+// cameBack reports whether the ledger has it that somebody opted in in the shop after they
+// unsubscribed in Copernica: it was seen out after that, and then in. When an opt-in was made
+// lies between these two; without the first, or within the two, nobody knows the order, and
+// the opt-out wins (promise 18).
+func (r *run) cameBack(p *clicked) bool {
+	return p.rec.ConsentSource == r.writer.hashConsent(r.cfg.Mapping.Consent().In) &&
+		!p.rec.OutSeenAt.IsZero() && !p.at.After(p.rec.OutSeenAt.Add(-clockMargin))
+}
+
+// passOver notes the clicks of people who came back since, and whom the shop itself still has
+// as subscribed, so that they are no events again. It returns the others.
+func (r *run) passOver(ctx context.Context, list copernica.UnsubscribeList, people []clicked) ([]clicked, error) {
+	var back []state.Record
+	for _, p := range people {
+		if r.cameBack(&p) {
+			p.rec.UnsubscribedAt = p.at
+			back = append(back, p.rec)
+		}
+	}
+	back, err := r.subscribedInTheShop(ctx, back)
+	if err != nil || len(back) == 0 {
+		return people, err
+	}
+	r.cfg.Log.Info("people who unsubscribed from a mailing have subscribed in the shop since, and stay subscribed", "list", string(list), "people", len(back))
+	keys := keysOf(back)
+	return slices.DeleteFunc(people, func(p clicked) bool { return slices.Contains(keys, p.rec.Key) }), r.keepRows(ctx, back...)
 }
 
 func (w *writer) hashConsent(value string) state.Hash {

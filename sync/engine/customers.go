@@ -38,7 +38,11 @@ func (r *run) prepareCustomers(ctx context.Context, p *page, items []magento.Ite
 		return err
 	}
 	for i := range items {
-		p.intents = append(p.intents, r.customer(&items[i]))
+		it := r.customer(&items[i])
+		if !r.hearsay(p, it.row.Key) {
+			it.outSeen = r.looked()
+		}
+		p.intents = append(p.intents, it)
 	}
 	guests := r.guestsOf(p.intents)
 	p.hold(r, append(p.profileKeys(), slices.Collect(maps.Keys(guests))...)...)

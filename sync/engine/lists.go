@@ -114,8 +114,9 @@ func (r *run) noRight(list copernica.UnsubscribeList, err error) {
 }
 
 // settleEntries settles some entries of a list: each person is out on both sides, and the
-// ledger knows since when. A row with a write that has no outcome yet is no exception:
-// consent is decided anew when it has one, by what the shop then says.
+// ledger knows since when, but for who came back in the shop after that. A row with a write
+// that has no outcome yet is no exception: consent is decided anew when it has one, by what
+// the shop then says.
 func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList, entries []copernica.Unsubscribe) error {
 	var profiles []int64
 	nobodys := 0
@@ -149,6 +150,9 @@ func (r *run) settleEntries(ctx context.Context, list copernica.UnsubscribeList,
 		r.cfg.Log.Warn("Copernica lists who unsubscribed without saying who or when: look for them in its statistics", "list", string(list), "entries", nobodys)
 	}
 	r.row.Counters.Read += int64(len(people))
+	if people, err = r.passOver(ctx, list, people); err != nil {
+		return err
+	}
 	_, err = r.settleOptOuts(ctx, people)
 	return err
 }
@@ -270,7 +274,8 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (letter *state.DeadLetter
 	if ctx.Err() != nil || isFenced(unwritten) {
 		return nil, false, unwritten
 	}
-	p.inShop, err = r.unsubscribe(ctx, &p.rec)
+	seen, err := r.unsubscribe(ctx, &p.rec)
+	p.inShop = seen
 	if err == nil && profile != nil {
 		p.inShop, err = r.unsubscribeOthers(ctx, &p.rec, profile.fields[r.cfg.Mapping.EmailField()], p.inShop)
 	}
@@ -282,7 +287,7 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (letter *state.DeadLetter
 		letter := r.refusedBack(&p.rec, err)
 		return &letter, false, nil
 	}
-	p.rec.ConsentSource = r.writer.hashConsent(r.cfg.Mapping.Consent().Out)
+	r.noteOut(&p.rec, seen)
 	switch {
 	case profile != nil:
 		p.rec.ConsentWritten = r.writer.hashConsent(profile.fields[r.writer.consent])

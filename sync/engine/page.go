@@ -18,6 +18,8 @@ type page struct {
 	waits     bool              // it was cut before an order that waits for its customer
 	again     bool              // what was refused is tried again
 	force     bool              // what Copernica acknowledged is sent again
+	singly    bool              // its customers were read one by one
+	lent      map[string]bool   // who is out by another account of theirs alone, by key
 	place     *state.Checkpoint // that the commit of single records moves; nil: none
 	read      int
 	ownerless []state.Position // of orders that nobody owns

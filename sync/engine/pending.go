@@ -122,6 +122,7 @@ func (r *run) singleCustomers(ctx context.Context, records []source, p *page) (g
 	if err != nil {
 		return nil, err
 	}
+	p.singly = true
 	return gone, r.single(ctx, p, len(items), func() error { return r.prepareCustomers(ctx, p, items) })
 }
 

@@ -29,6 +29,7 @@ type intent struct {
 	row     mapping.Row
 	content state.Hash // of the row's content
 	consent state.Hash // of the shop's consent value; zero when it has none, or it cannot be read
+	outSeen time.Time  // when the shop was seen to say that value, if it is out; zero: that may be another's
 	attempt state.Hash // of all of it and of its updated_at: what a refusal is about
 	problem error      // why the content cannot be delivered, if so
 	gone    bool       // the shop no longer has what the row was made of

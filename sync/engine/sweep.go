@@ -216,6 +216,7 @@ func (r *run) prepareConsent(ctx context.Context, p *page, items []magento.Item[
 	if err != nil {
 		return err
 	}
+	p.singly = true
 	return r.prepareCustomers(ctx, p, people)
 }
 

@@ -327,7 +327,8 @@ func (w *writer) made(it *intent, id int64, created bool) result {
 	if !it.consented() {
 		return res
 	}
-	res.record.ConsentSource, res.record.ConsentWritten = it.consent, w.hashConsent(it.row.ConsentValue())
+	it.noteConsent(res.record)
+	res.record.ConsentWritten = w.hashConsent(it.row.ConsentValue())
 	return res
 }
 
