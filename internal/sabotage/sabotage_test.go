@@ -183,13 +183,12 @@ func claimDefects() []defect {
 		},
 		{
 			name: "the opt-out of a guest is lost",
-			file: "sync/engine/gather.go",
-			old:  "	if err := r.carryOptOut(ctx, guest, customer); err != nil {\n		return err\n	}\n", new: "",
+			file: "sync/engine/gather.go", old: "	return true, r.carryOptOut(ctx, guest, customer, from, to)\n", new: "	return true, nil\n",
 			seen: test("./sync/engine", "TestPromise17_AGuestsOptOut"),
 		},
 		{
 			name: "a guest's profile is removed with what stands below it",
-			file: "sync/engine/gather.go", old: "	if !whole {\n		return r.putOff(ctx, guest)\n	}\n", new: "",
+			file: "sync/engine/gather.go", old: "	if err != nil || !whole {\n", new: "	if err != nil {\n",
 			seen: test("./sync/engine", "TestPromise17_WhatOthersMade"),
 		},
 		{
