@@ -105,12 +105,13 @@ func (r *run) noRight(list copernica.UnsubscribeList, err error) {
 	if _, told := r.cfg.told.LoadOrStore(list, true); told {
 		return
 	}
-	lacks := "Copernica does not give one of its two lists of who unsubscribed"
 	if errors.Is(err, copernica.ErrNoDestinations) {
-		lacks = "Copernica gives its list of who unsubscribed, but not the destinations that tell who they are"
+		r.cfg.Log.Warn("Copernica gives its list of who unsubscribed, but not the destinations that tell who they are: give the access token the right to them, "+
+			"or let the unsubscribe behaviour of the database update the consent field", "list", string(list), "error", err)
+		return
 	}
-	r.cfg.Log.Warn(lacks+", so opt-outs from those mailings are seen in the profiles alone: give the access token the right to them, or, "+
-		"in Copernica, let the unsubscribe behaviour of the database update the consent field", "list", string(list), "error", err)
+	r.cfg.Log.Warn("Copernica does not give one of its two lists of who unsubscribed, so opt-outs from those mailings are seen in the profiles alone: "+
+		"give the access token the right to it, or let the unsubscribe behaviour of the database update the consent field", "list", string(list), "error", err)
 }
 
 // settleEntries settles some entries of a list: each person is out on both sides, and the
