@@ -12,7 +12,7 @@ func (s *Shop) Data() Data {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.store.settle(s.cfg.Now())
-	d := Data{Websites: websites(), Groups: groups(), Views: slices.Clone(s.views), CustomerGroups: slices.Clone(s.customerGroups)}
+	d := Data{Websites: websites(), Groups: groups(), Views: slices.Clone(s.storeViews()), CustomerGroups: slices.Clone(s.customerGroups)}
 	d.Customers = make([]Customer, len(s.store.byID))
 	for i, r := range s.store.byID {
 		d.Customers[i] = s.store.get(r)

@@ -27,6 +27,7 @@ package magentotest
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/magento-copernica/syncd/internal/emulator"
@@ -133,7 +134,7 @@ type Shop struct {
 	mu        sync.Mutex // guards all below
 	switches  Switches
 	store     store
-	views     []View
+	views     atomic.Pointer[[]View] // of a slice that is never changed
 	keys      keyring
 	sessions  int
 	listed    int // calls of store/storeViews, whose order varies
@@ -154,7 +155,9 @@ func New(cfg Config) *Shop {
 		cfg.Integration = Integration{ConsumerKey, ConsumerSecret, AccessToken, AccessTokenSecret}
 	}
 	cfg.Start = cfg.Start.UTC().Truncate(time.Second)
-	s := &Shop{cfg: cfg, switches: cfg.Switches, views: views(), customerGroups: customerGroups(), keys: newKeyring(cfg.Seed)}
+	s := &Shop{cfg: cfg, switches: cfg.Switches, customerGroups: customerGroups(), keys: newKeyring(cfg.Seed)}
+	all := views()
+	s.views.Store(&all)
 	if !cfg.Empty {
 		customers := generate(cfg.Seed, cfg.Customers, cfg.Start)
 		s.store.fill(customers)

@@ -13,7 +13,8 @@ func (s *Shop) DeleteView(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.mustView(id)
-	s.views = slices.Delete(slices.Clone(s.views), i, i+1)
+	left := slices.Delete(slices.Clone(s.storeViews()), i, i+1)
+	s.views.Store(&left)
 	for _, r := range slices.Clone(s.store.byID) {
 		if r.StoreID == id {
 			s.store.apply(r, func(c *Customer) { c.StoreID = 0 }, time.Time{})
@@ -48,21 +49,19 @@ func (s *Shop) MoveView(id, group int64) {
 	defer s.mu.Unlock()
 	i := s.mustView(id)
 	to := slices.IndexFunc(groups(), func(g Group) bool { return g.ID == group })
-	s.views = slices.Clone(s.views)
-	s.views[i].GroupID, s.views[i].WebsiteID = group, groups()[to].WebsiteID
+	moved := slices.Clone(s.storeViews())
+	moved[i].GroupID, moved[i].WebsiteID = group, groups()[to].WebsiteID
+	s.views.Store(&moved)
 }
 
 func (s *Shop) mustView(id int64) int {
-	i := slices.IndexFunc(s.views, func(v View) bool { return v.ID == id })
+	i := slices.IndexFunc(s.storeViews(), func(v View) bool { return v.ID == id })
 	if i < 0 {
 		panic("magentotest: no store view with this id")
 	}
 	return i
 }
 
-// storeViews returns the store views as they are now. The slice is never changed.
-func (s *Shop) storeViews() []View {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.views
-}
+// storeViews returns the store views as they are now, to whoever holds the lock and to
+// others. The slice is never changed.
+func (s *Shop) storeViews() []View { return *s.views.Load() }
