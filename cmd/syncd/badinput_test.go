@@ -15,6 +15,7 @@ import (
 	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // nowhere is an address on which nothing listens.
@@ -146,7 +147,7 @@ func TestBadInput(t *testing.T) {
 		},
 		{
 			name: "the Copernica token is revoked in the middle of a run", midway: true,
-			spoil: afterWrites(15, func(s *stage) { s.account.Revoke() }),
+			spoil: inSecondPage(func(s *stage) { s.account.Revoke() }),
 			mend:  func(s *stage) { unmasked(s); anotherToken(s) },
 			code:  exitPeer, says: []string{"refuses the access token", "SYNCD_COPERNICA_ACCESS_TOKEN"},
 		},
@@ -195,7 +196,7 @@ func TestBadInput(t *testing.T) {
 		},
 		{
 			name: "the key field is renamed between two writes", fresh: true, midway: true,
-			spoil: afterWrites(15, renameField("customer_id", "customer")),
+			spoil: inSecondPage(renameField("customer_id", "customer")),
 			mend:  func(s *stage) { unmasked(s); renameField("customer", "customer_id")(s) },
 			code:  exitConfiguration, says: []string{"syncd provision"},
 		},
@@ -322,15 +323,43 @@ func withoutFilters(query string) string {
 	return strings.Join(kept, "&")
 }
 
-// afterWrites does something once the account has answered n writes.
-func afterWrites(n int64, do func(*stage)) func(*stage) {
+// inSecondPage does something when the first page is committed and some writes of the second
+// are answered, between two writes. It keeps the run from planning the second page until then,
+// and has its writes made one after the other, so that it is the same however slow they are.
+func inSecondPage(do func(*stage)) func(*stage) {
+	const answered = 5
 	return func(s *stage) {
-		var writes atomic.Int64
-		s.accountFront.show(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s.account.Handler().ServeHTTP(w, r)
-			if r.Method == http.MethodPut && writes.Add(1) == n {
-				do(s)
+		committed := make(chan struct{})
+		commit := sync.OnceFunc(func() { close(committed) })
+		var pages atomic.Int64
+		s.tune = func(cfg *engine.Config) {
+			cfg.TestHook = func(p engine.Point) {
+				switch {
+				case p == engine.PointCommitted:
+					commit()
+				case p == engine.PointPageRead && pages.Add(1) == 2:
+					select {
+					case <-committed:
+					case <-time.After(time.Minute): // the first page failed, which the test tells
+					}
+				}
 			}
+		}
+		var mu sync.Mutex
+		writes := 0 // since the commit
+		s.accountFront.show(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-committed:
+				if r.Method == http.MethodPut {
+					mu.Lock()
+					defer mu.Unlock()
+					if writes++; writes == answered+1 {
+						do(s)
+					}
+				}
+			default: // of the first page
+			}
+			s.account.Handler().ServeHTTP(w, r)
 		}))
 	}
 }
