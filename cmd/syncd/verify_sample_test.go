@@ -60,6 +60,7 @@ func TestVerifySamplesPlacesOfChance(t *testing.T) {
 		"copernica/sweep/item":    int64(len(p.account.Subprofiles(copernicatest.DatabaseName, "Orders_Items"))),
 	}
 	places := map[string]map[string]bool{}
+	inside := map[string]bool{} // a sample began behind the first row, though ids begin high
 	for range 8 {
 		report, pages := p.sampled("1")
 		if len(report.Looked) != len(lists()) || report.Sample != 1 || len(report.Differences) != 0 {
@@ -78,11 +79,15 @@ func TestVerifySamplesPlacesOfChance(t *testing.T) {
 				places[part.What] = map[string]bool{}
 			}
 			places[part.What][pages[part.What][0]] = true
+			inside[part.What] = inside[part.What] || ok && part.Read < bound
 		}
 	}
 	for what, at := range places {
 		if len(at) < 2 {
 			t.Errorf("%s: eight samples have one place between them", what)
+		}
+		if _, inCopernica := most[what]; inCopernica && !inside[what] {
+			t.Errorf("%s: eight samples begin at the first row", what)
 		}
 	}
 	// Places that lie in one page are read once.

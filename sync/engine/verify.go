@@ -73,7 +73,14 @@ func (e *Engine) VerifyShop(ctx context.Context, stream string, v Verification) 
 	if stream == Orders {
 		entity = state.Order
 	}
-	starts, err := windows(v.Windows, func() (int64, error) { return e.highestSource(ctx, entity) })
+	starts, err := windows(v.Windows, func() (first, last int64, err error) {
+		rows, err := e.cfg.Store.RecordsBetween(ctx, e.cfg.Pipeline, entity, 0, math.MaxInt64, 1)
+		if err != nil || len(rows) == 0 {
+			return 0, 0, err
+		}
+		last, err = e.highestSource(ctx, entity)
+		return rows[0].SourceID, last, err
+	})
 	if err != nil {
 		return done, err
 	}
@@ -166,8 +173,13 @@ func (e *Engine) VerifyCopernica(ctx context.Context, stream string, v Verificat
 			continue
 		}
 		done := Verified{What: InspectSweep + "/" + string(t)}
-		starts, err := windows(v.Windows, func() (int64, error) {
-			return e.cfg.Store.HighestID(ctx, e.cfg.Pipeline, state.Entity(t))
+		starts, err := windows(v.Windows, func() (first, last int64, err error) {
+			rows, err := e.cfg.Store.RecordsInCopernica(ctx, e.cfg.Pipeline, state.Entity(t), 0, math.MaxInt64, 1)
+			if err != nil || len(rows) == 0 {
+				return 0, 0, err
+			}
+			last, err = e.cfg.Store.HighestID(ctx, e.cfg.Pipeline, state.Entity(t))
+			return rows[0].CopernicaID, last, err
 		})
 		if err != nil {
 			return all, err
@@ -272,19 +284,19 @@ func (e *Engine) onStage(s *script) *Engine {
 	return &Engine{cfg: cfg}
 }
 
-// windows returns the ids behind which is looked: the beginning, or random places below
-// the highest id.
-func windows(n int, highest func() (int64, error)) ([]int64, error) {
+// windows returns the ids behind which is looked: the beginning, or random places between
+// the first id and the last one, which may both be high.
+func windows(n int, bounds func() (first, last int64, err error)) ([]int64, error) {
 	if n == 0 {
 		return []int64{0}, nil
 	}
-	most, err := highest()
+	first, last, err := bounds()
 	if err != nil {
 		return nil, err
 	}
 	starts := make([]int64, n)
 	for i := range starts {
-		starts[i] = rand.Int64N(max(most, 1)) //nolint:gosec // a sample, no secret
+		starts[i] = max(first-1, 0) + rand.Int64N(max(last-first+1, 1)) //nolint:gosec // a sample, no secret
 	}
 	slices.Sort(starts)
 	return slices.Compact(starts), nil
