@@ -25,7 +25,7 @@ const (
 	// A row that was ever acknowledged stays, whatever the caller believes of it.
 	forgetRecord = `
 		DELETE FROM records
-		WHERE pipeline = ? AND entity = ? AND key = ? AND state IN ('planned', 'unknown') AND hash IS NULL`
+		WHERE pipeline = ? AND entity = +? AND key = ? AND state IN ('planned', 'unknown') AND hash IS NULL`
 
 	upsertEmail = `
 		INSERT INTO emails (pipeline, key, hash, website, claims) VALUES (?, ?, ?, ?, ?)

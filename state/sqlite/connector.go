@@ -20,6 +20,10 @@ func pool(dsn string, connections int) *sql.DB {
 
 // connector opens connections that parse each query once: parsing takes longer than most
 // of the queries here, whose texts are constants of this package.
+//
+// A value that SQLite would look at to choose an index has it parse the query again at each
+// execution. The queries hide such values from it: an entity, which the conditions of
+// indexes name, as +?, and a limit as ? + 0.
 type connector struct {
 	driver *sqlite.Driver
 	dsn    string

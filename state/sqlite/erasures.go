@@ -37,18 +37,18 @@ const (
 
 	selectErasures = `
 		SELECT ` + erasureColumns + `
-		FROM erasures AS e INDEXED BY erasures_by_pipeline WHERE e.pipeline = ? ORDER BY e.id DESC LIMIT ?`
+		FROM erasures AS e INDEXED BY erasures_by_pipeline WHERE e.pipeline = ? ORDER BY e.id DESC LIMIT ? + 0`
 
 	selectErasuresOf = `
 		SELECT ` + erasureColumns + `
-		FROM erasures AS e INDEXED BY erasures_by_key WHERE e.pipeline = ? AND e.key = ? ORDER BY e.id DESC LIMIT ?`
+		FROM erasures AS e INDEXED BY erasures_by_key WHERE e.pipeline = ? AND e.key = ? ORDER BY e.id DESC LIMIT ? + 0`
 
 	insertOptOut = `
 		INSERT INTO opt_outs (pipeline, key, source, at, settled_at) VALUES (?, ?, ?, ?, ?)`
 
 	selectOptOuts = `
 		SELECT o.key, o.source, o.at, o.settled_at
-		FROM opt_outs AS o INDEXED BY opt_outs_by_key WHERE o.pipeline = ? AND o.key = ? ORDER BY o.id DESC LIMIT ?`
+		FROM opt_outs AS o INDEXED BY opt_outs_by_key WHERE o.pipeline = ? AND o.key = ? ORDER BY o.id DESC LIMIT ? + 0`
 
 	countOptOuts = `
 		SELECT source, count(*) FROM opt_outs WHERE pipeline = ? GROUP BY source`
@@ -60,7 +60,7 @@ const (
 		SELECT policy, count(*) FROM erasures WHERE pipeline = ? GROUP BY policy`
 
 	selectTombstonesAfter = `
-		SELECT t.person, t.at FROM tombstones AS t WHERE t.pipeline = ? AND t.person > ? ORDER BY t.person LIMIT ?`
+		SELECT t.person, t.at FROM tombstones AS t WHERE t.pipeline = ? AND t.person > ? ORDER BY t.person LIMIT ? + 0`
 
 	selectEmailsOf = `
 		SELECT e.hash, e.key, e.website, e.claims

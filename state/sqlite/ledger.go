@@ -18,42 +18,42 @@ const (
 	// CROSS JOIN keeps SQLite from reading the ledger first.
 	selectRecords = `
 		SELECT ` + recordColumns + `
-		FROM json_each(?) AS k CROSS JOIN records AS r ON r.pipeline = ? AND r.entity = ? AND r.key = k.value`
+		FROM json_each(?) AS k CROSS JOIN records AS r ON r.pipeline = ? AND r.entity = +? AND r.key = k.value`
 
 	selectByCopernicaID = `
 		SELECT ` + recordColumns + `
 		FROM json_each(?) AS c
 		CROSS JOIN records AS r INDEXED BY records_by_copernica_id
-			ON r.pipeline = ? AND r.entity = ? AND r.copernica_id = c.value AND r.copernica_id <> 0
+			ON r.pipeline = ? AND r.entity = +? AND r.copernica_id = c.value AND r.copernica_id <> 0
 		ORDER BY r.key`
 
 	// Without being told SQLite may take the order of the keys for the better index.
 	selectBySource = `
 		SELECT ` + recordColumns + `
 		FROM json_each(?) AS s
-		CROSS JOIN records AS r INDEXED BY records_by_source ON r.pipeline = ? AND r.entity = ? AND r.source_id = s.value
+		CROSS JOIN records AS r INDEXED BY records_by_source ON r.pipeline = ? AND r.entity = +? AND r.source_id = s.value
 		ORDER BY r.key`
 
 	selectBetween = `
 		SELECT ` + recordColumns + `
 		FROM records AS r INDEXED BY records_by_source
-		WHERE r.pipeline = ? AND r.entity = ? AND r.source_id > ? AND r.source_id <= ?
+		WHERE r.pipeline = ? AND r.entity = +? AND r.source_id > ? AND r.source_id <= ?
 		ORDER BY r.source_id, r.key
-		LIMIT ?`
+		LIMIT ? + 0`
 
 	selectInCopernica = `
 		SELECT ` + recordColumns + `
 		FROM records AS r INDEXED BY records_by_copernica_id
-		WHERE r.pipeline = ? AND r.entity = ? AND r.copernica_id <> 0 AND r.copernica_id > ? AND r.copernica_id <= ?
+		WHERE r.pipeline = ? AND r.entity = +? AND r.copernica_id <> 0 AND r.copernica_id > ? AND r.copernica_id <= ?
 		ORDER BY r.copernica_id, r.key
-		LIMIT ?`
+		LIMIT ? + 0`
 
 	selectMissing = `
 		SELECT ` + recordColumns + `
 		FROM records AS r INDEXED BY records_missing
-		WHERE r.pipeline = ? AND r.entity = ? AND r.state = 'missing'
+		WHERE r.pipeline = ? AND r.entity = +? AND r.state = 'missing'
 		ORDER BY r.key
-		LIMIT ?`
+		LIMIT ? + 0`
 
 	selectByNumber = `
 		SELECT ` + recordColumns + `
@@ -67,15 +67,15 @@ const (
 		FROM records AS r INDEXED BY records_pending
 		WHERE r.pipeline = ? AND r.state IN ('planned', 'unknown') AND (r.next_attempt IS NULL OR r.next_attempt <= ?)
 		ORDER BY r.next_attempt, r.planned_at, r.entity, r.key
-		LIMIT ?`
+		LIMIT ? + 0`
 
 	selectHighest = `
-		SELECT coalesce(max(copernica_id), 0) FROM records WHERE pipeline = ? AND entity = ? AND copernica_id <> 0`
+		SELECT coalesce(max(copernica_id), 0) FROM records WHERE pipeline = ? AND entity = +? AND copernica_id <> 0`
 
 	// No key with the prefix comes after the prefix and the last character that there is.
 	countPrefixed = `
 		SELECT state, count(*) FROM records
-		WHERE pipeline = ?1 AND entity = ?2 AND key >= ?3 AND key < ?3 || char(1114111) GROUP BY state`
+		WHERE pipeline = ?1 AND entity = +?2 AND key >= ?3 AND key < ?3 || char(1114111) GROUP BY state`
 
 	// Without being told SQLite takes the order of the keys for the better index, and
 	// reads every e-mail of the pipeline for each hash.

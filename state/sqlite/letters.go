@@ -59,7 +59,7 @@ const (
 				SELECT 1 FROM dead_letters AS d INDEXED BY dead_letters_open
 				WHERE d.pipeline = ?1 AND d.entity = r.entity AND d.key = r.key AND d.resolved IS NULL)
 		ORDER BY r.entity, r.key
-		LIMIT ?4`
+		LIMIT ?4 + 0`
 
 	closeLetter = `
 		UPDATE dead_letters SET resolved = ?, resolution = ? WHERE id = ?`
@@ -133,7 +133,7 @@ func (s *Store) Letters(ctx context.Context, pipeline string, f state.LetterFilt
 		only("d.resolved IS NOT NULL")
 	}
 	letters, err := collect(ctx, s.reader, scanLetter,
-		"SELECT "+letterColumns+" FROM "+from+" WHERE d.pipeline = ?"+where.String()+" ORDER BY d.last_seen DESC, d.id DESC LIMIT ?",
+		"SELECT "+letterColumns+" FROM "+from+" WHERE d.pipeline = ?"+where.String()+" ORDER BY d.last_seen DESC, d.id DESC LIMIT ? + 0",
 		append(args, max(f.Limit, 0))...)
 	if err != nil {
 		return nil, explain(ctx, fmt.Sprintf("read the dead letters of %q", pipeline), err)

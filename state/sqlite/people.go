@@ -13,21 +13,21 @@ const (
 		FROM records AS r INDEXED BY records_by_parent
 		WHERE r.pipeline = ? AND r.entity = 'order' AND r.parent = ? AND r.key > ?
 		ORDER BY r.key
-		LIMIT ?`
+		LIMIT ? + 0`
 
 	selectClaims = `
 		SELECT ` + recordColumns + `
 		FROM records AS r INDEXED BY records_claimed
 		WHERE r.pipeline = ? AND r.entity = 'profile' AND r.state = 'claimed' AND r.key > ?
 		ORDER BY r.key
-		LIMIT ?`
+		LIMIT ? + 0`
 
 	selectOpenClaims = `
 		SELECT ` + recordColumns + `
 		FROM records AS r INDEXED BY records_claimed_open
 		WHERE r.pipeline = ? AND r.entity = 'profile' AND r.state = 'claimed' AND r.copernica_id <> 0 AND r.key > ?
 		ORDER BY r.key
-		LIMIT ?`
+		LIMIT ? + 0`
 
 	selectClaimsOf = `
 		SELECT ` + recordColumns + `
@@ -41,7 +41,7 @@ const (
 		FROM records AS r INDEXED BY records_unclaimed
 		WHERE r.pipeline = ? AND r.entity = 'profile' AND r.parent <> '' AND r.state NOT IN ('claimed', 'missing', 'gone') AND r.key > ?
 		ORDER BY r.key
-		LIMIT ?`
+		LIMIT ? + 0`
 
 	// What stands below the profile ?2: its orders, and their lines that are its own too.
 	// SQLite looks rows up by a list of names only where that is one SELECT, and reads the

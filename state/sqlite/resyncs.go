@@ -22,10 +22,10 @@ const (
 		SELECT ` + resyncColumns + ` FROM resyncs AS y WHERE y.pipeline = ? AND y.id = ?`
 
 	selectResyncs = `
-		SELECT ` + resyncColumns + ` FROM resyncs AS y WHERE y.pipeline = ? ORDER BY y.id DESC LIMIT ?`
+		SELECT ` + resyncColumns + ` FROM resyncs AS y WHERE y.pipeline = ? ORDER BY y.id DESC LIMIT ? + 0`
 
 	selectOpenResyncs = `
-		SELECT ` + resyncColumns + ` FROM resyncs AS y WHERE y.pipeline = ? AND y.state = 'open' ORDER BY y.id DESC LIMIT ?`
+		SELECT ` + resyncColumns + ` FROM resyncs AS y WHERE y.pipeline = ? AND y.state = 'open' ORDER BY y.id DESC LIMIT ? + 0`
 
 	endResync = `
 		UPDATE resyncs SET state = ?, ended = ? WHERE id = ?`

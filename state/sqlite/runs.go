@@ -31,11 +31,11 @@ const (
 
 	selectRuns = `
 		SELECT ` + runColumns + ` FROM runs AS r INDEXED BY runs_by_pipeline
-		WHERE r.pipeline = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?`
+		WHERE r.pipeline = ? AND r.id < ? ORDER BY r.id DESC LIMIT ? + 0`
 
 	selectRunsOf = `
 		SELECT ` + runColumns + ` FROM runs AS r INDEXED BY runs_by_stream
-		WHERE r.pipeline = ? AND r.stream = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?`
+		WHERE r.pipeline = ? AND r.stream = ? AND r.id < ? ORDER BY r.id DESC LIMIT ? + 0`
 
 	// The rows of the ledger are read through only once there is a run to delete.
 	selectOldRuns = `
