@@ -76,7 +76,7 @@ func (p *planted) plantResolved() {
 	})
 	p.pass(time.Minute)
 	p.ends(exitDeadLetters, p.run("run"))
-	for _, letter := range p.open() {
+	for _, letter := range p.openLetters() {
 		p.ends(exitDone, p.run("dead", "resolve", number(letter.ID), "--why", "nobody"))
 	}
 }

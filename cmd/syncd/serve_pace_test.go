@@ -55,14 +55,15 @@ func TestPromise04_ASweepThatIsBehindGoesOnSooner(t *testing.T) {
 // all the same.
 func TestPromise15_ServeLooksThroughCopernicaInItsPeriod(t *testing.T) {
 	t.Parallel()
-	s := sweepingOf(t, magentotest.Config{Customers: 200}, "SYNCD_RECONCILE_PERIOD=1h")
+	customers := max(200/testScale(), 60)
+	s := sweepingOf(t, magentotest.Config{Customers: customers}, "SYNCD_RECONCILE_PERIOD=1h")
 	s.slowly(s.accountFront, s.account.Handler(), func(r *http.Request) bool { return r.URL.Query().Get("orderby") == "id" }, 5*time.Second, func(r *http.Request) {
 		q := r.URL.Query()
 		q.Set("limit", "5")
 		r.URL.RawQuery = q.Encode()
 	})
 	s.work(time.Hour + firstSlice + spreadSlices)
-	s.kept(engine.InspectSweep, time.Hour, 200, 10)
+	s.kept(engine.InspectSweep, time.Hour, int64(customers), 10)
 }
 
 // Whatever a slice took, nine times as long belongs to others after one of the newsletter,

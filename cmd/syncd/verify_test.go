@@ -17,7 +17,7 @@ import (
 // names of their fields, and nothing else is.
 func TestPromise15_VerifyFindsEveryDifferenceAndNothingElse(t *testing.T) {
 	t.Parallel()
-	p := plant(t, magentotest.Config{Customers: 400, Orders: 400})
+	p := plant(t, magentotest.Config{Customers: 300, Orders: 280})
 	if found := p.verify(exitDone); len(found) != 0 {
 		t.Fatalf("in step, and yet: %v", found)
 	}
