@@ -92,6 +92,13 @@ func (m *model) claimsSeen(data magentotest.Data) (claims map[string]string, any
 // person's, and later than what that customer said in the shop before. A state that was
 // lost may leave the guest's profile where it is, and knows whose it was.
 func (m *model) guestsClaimed(profiles []copernicatest.Profile) {
+	for guest := range m.faded { // the ledger may know of the opt-out, and take it along
+		for key := range m.had[guest] {
+			if c := m.consent[key]; c != nil && c.must == in {
+				c.must = ""
+			}
+		}
+	}
 	shown := m.newsletters()
 	for guest, at := range m.guestsOut {
 		there := false

@@ -91,6 +91,9 @@ func (m *model) optedInThere(key, shown string) {
 func (m *model) removedThere(key string) {
 	c := m.consent[key]
 	if c == nil {
+		if !m.guestsOut[key].IsZero() {
+			m.faded[key] = true
+		}
 		delete(m.guestsOut, key)
 		return
 	}

@@ -217,6 +217,7 @@ type model struct {
 	consent map[string]*consent
 	// guestsOut are guests who opted out in Copernica, by key, and when.
 	guestsOut map[string]time.Time
+	faded     map[string]bool // keys of guests who did, and whose profile was removed by hand since
 
 	graves *graves         // what a tombstone file holds
 	gone   map[string]bool // keys of people who were erased
@@ -232,7 +233,7 @@ type model struct {
 func newModel(w *world, h *drawn) *model {
 	w.pageSize = h.page
 	m := &model{
-		world: w, drawn: h, deleted: map[string]bool{}, lines: map[string]bool{}, quiet: map[string]bool{}, left: map[string]bool{}, had: map[string]map[string]bool{}, guestsOut: map[string]time.Time{}, moved: map[string]bool{},
+		world: w, drawn: h, deleted: map[string]bool{}, lines: map[string]bool{}, quiet: map[string]bool{}, left: map[string]bool{}, had: map[string]map[string]bool{}, guestsOut: map[string]time.Time{}, faded: map[string]bool{}, moved: map[string]bool{},
 		spoiled: map[int64]string{}, mine: map[int64]map[string]string{}, consent: map[string]*consent{},
 	}
 	m.wire, m.jitter = m.doom.wire, func() float64 { return 0.5 }
