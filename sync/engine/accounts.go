@@ -172,11 +172,11 @@ func (r *run) part(p *page, first map[string]string) {
 }
 
 // unsubscribeOthers has the shop end the subscriptions of a person's other accounts,
-// which are found by the e-mail that Copernica shows. inShop, whether the shop has a
-// record of the person, becomes true with any of them.
-func (r *run) unsubscribeOthers(ctx context.Context, rec *state.Record, email string, inShop bool) (bool, error) {
+// which are found by the e-mail that Copernica shows, and reports whether the shop has a
+// record of any of them.
+func (r *run) unsubscribeOthers(ctx context.Context, rec *state.Record, email string) (inShop bool, err error) {
 	if !r.cfg.Mapping.OneByEmail() || !plain(email) {
-		return inShop, nil
+		return false, nil
 	}
 	hash := r.emailHash(email)
 	known, err := r.cfg.Store.Emails(ctx, r.cfg.Pipeline, []state.Hash{hash})

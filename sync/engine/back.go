@@ -145,10 +145,10 @@ func (r *run) takeBackOwn(ctx context.Context, people []copernica.Profile, known
 		group.Go(func() error {
 			r.cfg.TestHook(PointReturning)
 			seen, err := r.unsubscribe(ctx, &rec)
-			inShop := seen
 			r.cfg.TestHook(PointReturned)
+			others := false
 			if err == nil {
-				inShop, err = r.unsubscribeOthers(ctx, &rec, p.Fields[r.cfg.Mapping.EmailField()], inShop)
+				others, err = r.unsubscribeOthers(ctx, &rec, p.Fields[r.cfg.Mapping.EmailField()])
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -161,7 +161,7 @@ func (r *run) takeBackOwn(ctx context.Context, people []copernica.Profile, known
 				commit.Records = append(commit.Records, rec)
 				commit.OptOuts = append(commit.OptOuts, state.OptOut{Key: rec.Key, Source: OptOutInProfile, At: p.ModifiedAt(), SettledAt: r.cfg.Now()})
 				mended = append(mended, rec.Key)
-				r.settled(inShop)
+				r.settled(seen || others)
 			case refusal(err):
 				commit.Letters = append(commit.Letters, r.refusedBack(&rec, err))
 				refused = append(refused, rec.Key)
@@ -196,7 +196,7 @@ func (r *run) undecided(p *copernica.Profile, rec state.Record, known, firstPass
 	if !known {
 		return firstPass && strings.HasPrefix(p.Fields[r.cfg.Mapping.KeyField()], r.cfg.Mapping.ProfilePrefix())
 	}
-	return rec.State == state.Planned || rec.State == state.Unknown
+	return unsettled(rec)
 }
 
 // yetToCome returns which profiles that the ledger does not know, by their keys, are of
@@ -226,7 +226,7 @@ func (r *run) yetToCome(ctx context.Context, keys []string, horizon time.Time) (
 
 // settledRow reports whether the ledger knows what Copernica has of a profile.
 func settledRow(rec state.Record) bool {
-	return rec.State != state.Planned && rec.State != state.Unknown && rec.State != state.Removed && rec.State != state.Claimed
+	return !unsettled(rec) && rec.State != state.Removed && rec.State != state.Claimed
 }
 
 // optedOut reports whether a profile shows an opt-out that is not settled yet: any

@@ -276,10 +276,11 @@ func (r *run) takeOut(ctx context.Context, p *clicked) (letter *state.DeadLetter
 		return nil, false, unwritten
 	}
 	seen, err := r.unsubscribe(ctx, &p.rec)
-	p.inShop = seen
+	others := false
 	if err == nil && profile != nil {
-		p.inShop, err = r.unsubscribeOthers(ctx, &p.rec, profile.fields[r.cfg.Mapping.EmailField()], p.inShop)
+		others, err = r.unsubscribeOthers(ctx, &p.rec, profile.fields[r.cfg.Mapping.EmailField()])
 	}
+	p.inShop = seen || others
 	if unwritten != nil && (err != nil || !refusal(unwritten)) || err != nil && !refusal(err) {
 		return nil, false, errors.Join(unwritten, err)
 	}
