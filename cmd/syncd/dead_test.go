@@ -86,7 +86,7 @@ func TestPromise23_DeadLettersAreListedReplayedAndClosed(t *testing.T) {
 	s.shop.Edit(empty, func(c *magentotest.Customer) { c.Email = "" })
 	refusing := s.refuse(refused, other, deleted)
 	s.pass(time.Minute)
-	s.ends(exitDeadLetters, s.run("run"), "4 records", "`syncd dead`")
+	s.ends(exitDeadLetters, s.run("run"), "4 dead letters", "`syncd dead`")
 	before := s.checkpoint()
 	open := s.open()
 	if len(open) != 4 || open[empty].Cause != "email_empty" || open[refused].Cause != "refused" {
@@ -109,7 +109,7 @@ func TestPromise23_DeadLettersAreListedReplayedAndClosed(t *testing.T) {
 
 	// Replayed while Copernica still refuses it: counted up, and it stays open.
 	again := s.run("dead", "replay", number(open[refused].ID))
-	s.ends(exitDeadLetters, again, "1 record could not be delivered")
+	s.ends(exitDeadLetters, again, "1 dead letter is open")
 	again.says(t, "refused again, refused: ")
 	if d := s.open()[refused]; d.Attempts != 2 || d.ID != open[refused].ID {
 		t.Errorf("after a replay in vain: %+v", d)
@@ -119,7 +119,7 @@ func TestPromise23_DeadLettersAreListedReplayedAndClosed(t *testing.T) {
 	refusing.Remove()
 	s.shop.Delete(deleted)
 	group := s.run("dead", "replay", "--cause", "refused")
-	s.ends(exitDeadLetters, group, "1 record could not be delivered")
+	s.ends(exitDeadLetters, group, "1 dead letter is open")
 	group.says(t, "shop-c"+number(refused)+": delivered, profile ", "shop-c"+number(other)+": delivered, profile ",
 		"the shop has customer "+number(deleted)+" no more", "syncd dead resolve "+number(open[deleted].ID)+" --why")
 	s.ends(exitFailed, s.run("dead", "list", "--cause", "Refused"), `"Refused"`)

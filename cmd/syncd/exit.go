@@ -35,10 +35,7 @@ func (e *usageError) Unwrap() error { return e.err }
 type deadLettersError struct{ open int64 }
 
 func (e *deadLettersError) Error() string {
-	if e.open == 1 {
-		return "1 record could not be delivered: `syncd dead` shows why"
-	}
-	return fmt.Sprintf("%s records could not be delivered: `syncd dead` shows why", grouped(e.open))
+	return plural(e.open, "1 dead letter is open", grouped(e.open)+" dead letters are open") + ": `syncd dead` shows what could not be delivered, and why"
 }
 
 // unknownError ends a run with writes that nobody answered for.

@@ -65,7 +65,7 @@ func TestLookup(t *testing.T) {
 	if r.Ledger.State != state.Refused || r.Ledger.CopernicaID != 0 || r.Ledger.AcknowledgedAt != nil || len(r.Letters) != 1 || r.Letters[0].Resolved != nil {
 		t.Errorf("refused: %+v", r)
 	}
-	s.run("lookup", number(refused)).says(t, "refused: it cannot be delivered", "no profile is known", "1 open, refused, last seen")
+	s.run("lookup", number(refused)).says(t, "refused: it cannot be delivered", "no profile is known", ", open: refused, last seen")
 	refusing.Remove()
 	s.ends(exitDone, s.run("dead", "replay", "1"))
 	r = s.lookup(number(refused)).one(t)

@@ -190,9 +190,9 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 			name = ""
 		}
 		if d.Resolved == nil {
-			line(name, "%d open, %s, last seen %s: %s", d.ID, d.Cause, ago(d.LastSeen, r.At), d.Fix)
+			line(name, "no. %d, open: %s, last seen %s: %s", d.ID, d.Cause, ago(d.LastSeen, r.At), d.Fix)
 		} else {
-			line(name, "%d closed %s, %s: %s", d.ID, ago(d.Resolved, r.At), d.Cause, d.Resolution)
+			line(name, "no. %d, closed %s: %s: %s", d.ID, ago(d.Resolved, r.At), d.Cause, d.Resolution)
 		}
 	}
 	if rec.Items != nil {
