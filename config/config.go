@@ -108,7 +108,7 @@ type Copernica struct {
 
 // Schedules say when each stream is due.
 type Schedules struct {
-	Customers Schedule `env:"CUSTOMERS, default=*/5 * * * *" desc:"When 'syncd serve' brings the customers up to date: minute, hour, day of month, month, day of week as in a crontab, in the machine's time zone unless CRON_TZ=Zone stands before it; or @hourly and the like. 'off' switches the stream off, also for 'syncd run' without a stream's name."`
+	Customers Schedule `env:"CUSTOMERS, default=*/5 * * * *" desc:"When 'syncd serve' brings the customers up to date: minute, hour, day of month, month, day of week as in a crontab, in the machine's time zone unless CRON_TZ=Zone stands before it; or @hourly and the like. 'off' switches the stream off, also for 'syncd run' without a stream's name, and with it the sweeps of customers and of consent: a daemon then takes no opt-out either way."`
 	Orders    Schedule `env:"ORDERS, default=*/5 * * * *" desc:"The same for the orders."`
 }
 

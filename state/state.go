@@ -268,7 +268,7 @@ type Counters struct {
 	Unchanged   int64 `json:"unchanged"`     // equal to what Copernica acknowledged
 	Created     int64 `json:"created"`       // rows created in Copernica
 	Updated     int64 `json:"updated"`       // rows updated in Copernica
-	Removed     int64 `json:"removed"`       // rows removed from Copernica, whose lines are gone from their orders
+	Removed     int64 `json:"removed"`       // rows removed from Copernica: lines that left their order, guests who are customers
 	Refused     int64 `json:"refused"`       // records that became dead letters
 	Unknown     int64 `json:"unknown"`       // writes still without an outcome
 	OptOutsKept int64 `json:"opt_outs_kept"` // consent not sent because Copernica holds an opt-out

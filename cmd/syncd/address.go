@@ -42,6 +42,15 @@ func (a *app) sameShop(store state.Store, address string, accept bool) func(cont
 	}
 }
 
+// accepts reports whether an operator said of an address that the shop has moved there. It
+// was said of the first that was opened: a daemon that reads other settings later asks again.
+func (a *app) accepts(address string) bool {
+	if a.newAddress && a.accepted == "" {
+		a.accepted = address
+	}
+	return a.newAddress && a.accepted == address
+}
+
 // shopOfState is sameShop for who only looks: it settles nothing.
 func shopOfState(ctx context.Context, store state.Store, address string) error {
 	_, at, err := settledAddress(ctx, store, address)

@@ -8,6 +8,28 @@ import (
 	"github.com/magento-copernica/syncd/state/sqlite"
 )
 
+// That a shop has moved is said of the address that a process begins with, not of those
+// that a daemon reads later.
+func TestPromise17_ANewAddressIsAcceptedOnce(t *testing.T) {
+	t.Parallel()
+	a := &app{newAddress: true}
+	for _, step := range []struct {
+		address string
+		ok      bool
+	}{
+		{"https://shop.example.com", true},
+		{"https://staging.example.com", false},
+		{"https://shop.example.com", true},
+	} {
+		if a.accepts(step.address) != step.ok {
+			t.Errorf("%s: accepted %v", step.address, !step.ok)
+		}
+	}
+	if (&app{}).accepts("https://shop.example.com") {
+		t.Error("nobody said so")
+	}
+}
+
 // A state belongs to one shop: ids of one mean other people in another.
 func TestPromise17_AStateBelongsToOneShop(t *testing.T) {
 	t.Parallel()

@@ -26,11 +26,12 @@ type app struct {
 	terminal       bool     // stderr is a terminal
 	now            func() time.Time
 	screen         *screen // stderr, while run works
+	newAddress     bool    // --accept-new-address: the shop may be at another address than the state was made with
+	accepted       string  // the one that it was said of
 
 	// For tests; zero values change nothing.
-	newAddress bool                 // the shop may be at another address than the state was made with
-	tune       func(*engine.Config) // changes the engine's settings
-	liveEvery  time.Duration        // between two events of the live demo
+	tune      func(*engine.Config) // changes the engine's settings
+	liveEvery time.Duration        // between two events of the live demo
 }
 
 // commands are the command line. Each command lies in a file of its own and has a

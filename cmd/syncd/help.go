@@ -11,7 +11,7 @@ type helpCommand struct {
 
 // Run prints the help of the command that is named.
 func (c *helpCommand) Run(line *kong.Context) error {
-	of, err := kong.Trace(line.Kong, c.Command)
+	of, err := kong.Trace(line.Kong, append(c.Command, "--help")) // which stands for a group, not for its default
 	if err == nil {
 		err = of.Error
 	}

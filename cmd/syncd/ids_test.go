@@ -18,7 +18,7 @@ func TestIDsAreDecimal(t *testing.T) {
 			{"dead", "resolve", id, "--why", "test"},
 			{"dead", "replay", id},
 		} {
-			if out := s.run(line...); out.code != exitConfiguration || !strings.Contains(out.stderr, "is no id") {
+			if out := s.run(line...); out.code != exitConfiguration || !strings.Contains(out.stderr, "is no whole number") && !strings.Contains(out.stderr, "begins with a zero") {
 				t.Errorf("%v: exit code %d\n%s%s", line, out.code, out.stdout, out.stderr)
 			}
 		}

@@ -256,6 +256,6 @@ func TestStatusShowsBothStreams(t *testing.T) {
 	s.ends(exitDeadLetters, s.run("run"))
 	out := s.run("status")
 	s.ends(exitDone, out)
-	out.says(t, "\nstream customers\n", "\nstream orders\n", "1 order of deleted accounts left out", "records       item: ", "records       order: ", "records       profile: ",
+	out.says(t, "\nstream customers\n", "\nstream orders\n", "1 order of deleted accounts left out", "records       item: ", " order: ", " profile: ",
 		"dead letters  1 open: 1 email_empty")
 }

@@ -72,7 +72,7 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 			}
 			return openDatabase(ctx, account, cfg.Copernica.Database, target)
 		},
-		SameShop: a.sameShop(store, shop.Address(), a.newAddress),
+		SameShop: a.sameShop(store, shop.Address(), a.accepts(shop.Address())),
 		Store:    store,
 		Mapping:  compiled,
 		Persons:  persons,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/sync/engine"
@@ -69,20 +68,6 @@ func scheduled(cfg config.Config) ([]schedule.Stream, error) {
 		}
 	}
 	return streams, nil
-}
-
-// longestPause is the longest time between two ticks of the coming days.
-func longestPause(s schedule.Stream, now time.Time) time.Duration {
-	const ticks, days = 3000, 8
-	var longest time.Duration
-	for last, n := s.Due.Next(now), 0; n < ticks && (n == 0 || last.Sub(now) < days*24*time.Hour); n++ {
-		next := s.Due.Next(last)
-		if next.IsZero() {
-			break
-		}
-		longest, last = max(longest, next.Sub(last)), next
-	}
-	return longest
 }
 
 // fixed returns an error when settings differ that only a restart can change.

@@ -14,6 +14,7 @@ import (
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/internal/health"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/doctor"
 	"github.com/magento-copernica/syncd/sync/engine"
 	"github.com/magento-copernica/syncd/sync/schedule"
 )
@@ -252,12 +253,21 @@ func (s *service) begin() {
 	s.log.Info("serving", "shop", s.cfg.Shop, "customers", s.cfg.Schedule.Customers.String(),
 		"orders", s.cfg.Schedule.Orders.String(), "listen", address)
 	s.warnOfPauses(s.cfg, s.streams)
+	s.warnOfConsent(s.cfg)
+}
+
+// warnOfConsent tells of settings under which nobody's opt-out goes to the shop or comes
+// from its newsletter, although nothing says so by name.
+func (s *service) warnOfConsent(cfg config.Config) {
+	if cfg.Schedule.Customers.Off() && !cfg.Consent.Off() {
+		s.log.Warn("SYNCD_SCHEDULE_CUSTOMERS is off, and with it the sweep of the newsletter and the way back of opt-outs")
+	}
 }
 
 // warnOfPauses tells of a schedule that makes a stream stale by itself.
 func (s *service) warnOfPauses(cfg config.Config, streams []schedule.Stream) {
 	for _, stream := range streams {
-		if pause := longestPause(stream, s.app.now()); pause >= cfg.MaxLag {
+		if pause := doctor.LongestPause(s.app.now(), stream.Due.Next); pause >= cfg.MaxLag {
 			s.log.Warn("the schedule leaves a stream staler than SYNCD_MAX_LAG between two runs, so that /readyz turns red",
 				"stream", stream.Name, "pause", pause, "max_lag", cfg.MaxLag)
 		}
@@ -307,4 +317,5 @@ func (s *service) reload(ctx context.Context) {
 	s.log.Info("the settings were read again", "customers", cfg.Schedule.Customers.String(),
 		"orders", cfg.Schedule.Orders.String(), "log_level", cfg.LogLevel.String())
 	s.warnOfPauses(cfg, streams)
+	s.warnOfConsent(cfg)
 }

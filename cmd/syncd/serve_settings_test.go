@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/sync/doctor"
 	"github.com/magento-copernica/syncd/sync/schedule"
 )
 
@@ -122,7 +123,7 @@ func TestLongestPause(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := longestPause(schedule.Stream{Due: due}, now); got != want {
+		if got := doctor.LongestPause(now, due.Next); got != want {
 			t.Errorf("%s: %s, want %s", expression, got, want)
 		}
 	}

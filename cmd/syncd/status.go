@@ -49,10 +49,15 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 	if err == nil {
 		past, err = roundsOf(ctx, store, cfg)
 	}
+	var open []state.Resync
+	if err == nil {
+		open, err = store.Resyncs(ctx, cfg.Shop, state.ResyncFilter{Open: true, Limit: statusResyncs})
+	}
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
 	}
 	report := newStatus(overview, cfg.StatePlace(), a.now())
+	report.resyncs(open)
 	report.sweep(overview, cfg, past)
 	if c.JSON {
 		err = a.printJSON(report)
@@ -125,6 +130,7 @@ type status struct {
 	Writer      *statusWriter                                `json:"writer"` // null when nobody writes
 	Streams     []statusStream                               `json:"streams"`
 	Sweeps      []statusSweep                                `json:"sweeps,omitempty"` // that the settings ask for
+	Resyncs     []statusResync                               `json:"resyncs"`          // open ones, at most statusResyncs
 	Records     map[state.Entity]map[state.RecordState]int64 `json:"records"`
 	Erased      map[string]int64                             `json:"erased"`              // receipts by policy
 	Taken       int64                                        `json:"tombstones_taken_up"` // of people without a receipt
@@ -174,6 +180,7 @@ func newStatus(o state.Overview, path string, now time.Time) status {
 		State:   path,
 		At:      now.UTC().Truncate(time.Second),
 		Streams: []statusStream{},
+		Resyncs: []statusResync{},
 		Records: o.Records,
 		Erased:  o.Erased,
 		Taken:   o.Taken.Stones,
@@ -216,6 +223,23 @@ func newStatus(o state.Overview, path string, now time.Time) status {
 		}
 	}
 	return s
+}
+
+// statusResyncs is how many open resyncs a status shows.
+const statusResyncs = 50
+
+// statusResync is a resync that was asked for and has not ended.
+type statusResync struct {
+	ID        int64     `json:"id"`
+	Stream    string    `json:"stream"`
+	Requested time.Time `json:"requested"`
+}
+
+// resyncs adds the resyncs that are open.
+func (s *status) resyncs(open []state.Resync) {
+	for _, r := range open {
+		s.Resyncs = append(s.Resyncs, statusResync{r.ID, r.Stream, r.Created.UTC()})
+	}
 }
 
 // statusSweep is how a sweep, or the way back, stands. The daemon works them.

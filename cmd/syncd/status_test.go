@@ -87,6 +87,9 @@ func TestStatusGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			report := newStatus(overview, "/var/lib/syncd/syncd.db", now)
+			if name == "both-streams" {
+				report.resyncs([]state.Resync{{ID: 4, Stream: "customers", Created: now.Add(-time.Hour)}, {ID: 5, Stream: "orders", Created: now}})
+			}
 			var text bytes.Buffer
 			if err := report.print(&text); err != nil {
 				t.Fatal(err)

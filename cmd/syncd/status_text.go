@@ -56,9 +56,13 @@ func (s *status) print(w io.Writer) error {
 		line("", "a daemon works them; `syncd run NAME` makes a whole round by hand")
 	}
 
+	for i, r := range s.Resyncs {
+		line(map[bool]string{true: "resyncs"}[i == 0], "%d of %s is open, requested %s: a daemon works it, or `syncd resync`", r.ID, r.Stream, ago(&r.Requested, s.At))
+	}
+
 	b.WriteByte('\n')
-	for _, entity := range slices.Sorted(maps.Keys(s.Records)) {
-		line("records", "%s: %s", entity, counts(s.Records[entity]))
+	for i, entity := range slices.Sorted(maps.Keys(s.Records)) {
+		line(map[bool]string{true: "records"}[i == 0], "%s: %s", entity, counts(s.Records[entity]))
 	}
 	if len(s.Erased) > 0 {
 		line("erased", "%s: `syncd erased` lists them", counts(s.Erased))
@@ -151,7 +155,7 @@ func (s *statusStream) print(line func(name, format string, args ...any), now ti
 	line("", "%d read: %d created, %d updated, %d unchanged, %d refused, %d unknown",
 		c.Read, c.Created, c.Updated, c.Unchanged, c.Refused, c.Unknown)
 	if c.Removed > 0 {
-		line("", "%s removed, whose lines are gone from their orders", counted(c.Removed, "row"))
+		line("", "%s removed: of lines that left their order, or of guests who are customers", counted(c.Removed, "row"))
 	}
 	if c.Missing > 0 {
 		line("", "%s that the shop no longer has", counted(c.Missing, "record"))

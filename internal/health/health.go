@@ -158,7 +158,10 @@ func (h *Handler) snapshot(ctx context.Context) Snapshot {
 	if age := now.Sub(asked); !asked.IsZero() && age >= 0 && age < h.cfg.Fresh {
 		return last
 	}
-	last = h.cfg.Source(ctx)
+	// The answer is kept for others, who may have more patience than who asked first.
+	all, end := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.Limit)
+	defer end()
+	last = h.cfg.Source(all)
 	h.mu.Lock()
 	h.last, h.asked = last, now
 	h.mu.Unlock()
@@ -200,7 +203,7 @@ func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) {
 		answer.Streams = append(answer.Streams, one)
 	}
 	if !answer.Ready && answer.Problem == "" {
-		answer.Problem = "a stream is staler than promised"
+		answer.Problem = "a stream is staler than promised, or has not finished its first pass"
 	}
 	status := http.StatusOK
 	if !answer.Ready {

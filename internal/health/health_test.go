@@ -74,7 +74,7 @@ func TestPromise24_ReadinessIsFreshness(t *testing.T) {
 			"one is stale",
 			health.Snapshot{Streams: []health.Stream{fresh, stale}},
 			503,
-			`{"ready":false,"at":"2026-11-22T12:00:00Z","problem":"a stream is staler than promised","streams":[
+			`{"ready":false,"at":"2026-11-22T12:00:00Z","problem":"a stream is staler than promised, or has not finished its first pass","streams":[
 				{"name":"customers","ready":true,"horizon":"2026-11-22T11:50:00Z","lag_seconds":600,"late_seconds":0,"max_lag_seconds":1800},
 				{"name":"orders","ready":false,"horizon":"2026-11-22T11:29:00Z","lag_seconds":1865,"late_seconds":65,"max_lag_seconds":1800}]}`,
 		},
@@ -82,7 +82,7 @@ func TestPromise24_ReadinessIsFreshness(t *testing.T) {
 			"the first pass goes on",
 			health.Snapshot{Streams: []health.Stream{neverRan}},
 			503,
-			`{"ready":false,"at":"2026-11-22T12:00:00Z","problem":"a stream is staler than promised","streams":[
+			`{"ready":false,"at":"2026-11-22T12:00:00Z","problem":"a stream is staler than promised, or has not finished its first pass","streams":[
 				{"name":"orders","ready":false,"horizon":null,"lag_seconds":null,"late_seconds":null,"max_lag_seconds":1800}]}`,
 		},
 		{
@@ -138,6 +138,23 @@ func TestOnlyReading(t *testing.T) {
 		if rec := get(t, h, http.MethodGet, path); rec.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", path, rec.Code)
 		}
+	}
+}
+
+// Who gives up before the state has answered spoils the answer for nobody else.
+func TestAnImpatientClientSpoilsNothing(t *testing.T) {
+	t.Parallel()
+	gone, leave := context.WithCancel(t.Context())
+	h := newHandler(t, func(ctx context.Context) health.Snapshot {
+		leave()
+		if ctx.Err() != nil {
+			return health.Snapshot{Problem: "the state cannot be read"}
+		}
+		return health.Snapshot{}
+	})
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(gone, http.MethodGet, "/readyz", nil))
+	if rec := get(t, h, http.MethodGet, "/readyz"); rec.Code != http.StatusOK {
+		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
 

@@ -26,7 +26,7 @@ func Freshness(now time.Time, promise time.Duration, streams []Schedule) Finding
 			texts = append(texts, s.Stream+" off")
 			continue
 		}
-		pause := longestPause(now, s.Next)
+		pause := LongestPause(now, s.Next)
 		texts = append(texts, fmt.Sprintf("%s due every %s at the latest", s.Stream, span(pause)))
 		worst = max(worst, pause)
 	}
@@ -37,7 +37,9 @@ func Freshness(now time.Time, promise time.Duration, streams []Schedule) Finding
 	return Good("%s", text)
 }
 
-func longestPause(now time.Time, next func(time.Time) time.Time) time.Duration {
+// LongestPause is the longest time between two ticks of a schedule within some five weeks
+// from now, and longer where there is no second one by then.
+func LongestPause(now time.Time, next func(time.Time) time.Time) time.Duration {
 	const most = 20_000 // ticks, of a schedule that is due every second
 	longest := time.Duration(0)
 	last := next(now)

@@ -13,11 +13,10 @@ type Watch struct {
 	base http.RoundTripper
 	now  func() time.Time
 
-	mu       sync.Mutex
-	answered bool
-	offset   time.Duration
-	dated    bool
-	expires  time.Time
+	mu      sync.Mutex
+	offset  time.Duration
+	dated   bool
+	expires time.Time
 }
 
 // NewWatch watches the answers of base; now is this machine's clock.
@@ -39,7 +38,6 @@ func (w *Watch) RoundTrip(req *http.Request) (*http.Response, error) {
 func (w *Watch) note(resp *http.Response, asked, answered time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.answered = true
 	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
 		if end := resp.TLS.PeerCertificates[0].NotAfter; w.expires.IsZero() || end.Before(w.expires) {
 			w.expires = end
@@ -63,13 +61,6 @@ func (w *Watch) note(resp *http.Response, asked, answered time.Time) {
 	if !w.dated || offset.Abs() < w.offset.Abs() {
 		w.offset, w.dated = offset, true
 	}
-}
-
-// Answered reports whether anybody answered.
-func (w *Watch) Answered() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.answered
 }
 
 // Clock returns how far the peer's clock is ahead of this machine's; false means that
