@@ -144,7 +144,7 @@ func TestCommandsExist(t *testing.T) {
 	for _, line := range slices.Compact(lines) {
 		words := strings.Fields(line)
 		call := []string{words[0]}
-		if (words[0] == "emulate" || words[0] == "connect") && len(words) > 1 {
+		if slices.Contains([]string{"emulate", "connect", "claims"}, words[0]) && len(words) > 1 {
 			call = words[:2]
 		}
 		help, err := exec.CommandContext(t.Context(), binary, append(call, "--help")...).CombinedOutput()

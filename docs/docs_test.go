@@ -105,6 +105,27 @@ func TestLinksResolve(t *testing.T) {
 	}
 }
 
+// block is what begins a block of its own where a line of a paragraph was only wrapped.
+var block = regexp.MustCompile(`^(?:>|#+ |\d+[.)] |[-+*] )`)
+
+// TestParagraphsAreWhole finds lines that were wrapped so that they begin with a sign of
+// Markdown's: a reader sees a quotation or a list there, and what the sign stood for is lost.
+func TestParagraphsAreWhole(t *testing.T) {
+	t.Parallel()
+	for name, text := range documents(t) {
+		before := ""
+		for i, line := range strings.Split(fence.ReplaceAllStringFunc(text, func(code string) string {
+			return strings.Repeat("\n", strings.Count(code, "\n"))
+		}), "\n") {
+			inside := before != "" && !strings.HasPrefix(before, " ") && !strings.HasPrefix(before, "|") && !block.MatchString(before)
+			if inside && block.MatchString(line) {
+				t.Errorf("%s:%d begins a block in the middle of a paragraph: %s", name, i+1, line)
+			}
+			before = line
+		}
+	}
+}
+
 // anchors are the fragments that the forge makes of a document's headings.
 func anchors(text string) []string {
 	var out []string

@@ -76,7 +76,7 @@ func (s *status) print(w io.Writer) error {
 	if s.DeadLetters.Open == 0 {
 		line("dead letters", "none")
 	} else {
-		line("dead letters", "%d open: %s", s.DeadLetters.Open, counts(s.DeadLetters.ByCause))
+		line("dead letters", "%s open: %s", grouped(s.DeadLetters.Open), counts(s.DeadLetters.ByCause))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -152,8 +152,8 @@ func (s *statusStream) print(line func(name, format string, args ...any), now ti
 		line("last run", "%d %s %s, took %s", r.ID, r.Outcome, ago(r.Ended, now), duration(r.Ended.Sub(r.Started)))
 	}
 	c := r.Counters
-	line("", "%d read: %d created, %d updated, %d unchanged, %d refused, %d unknown",
-		c.Read, c.Created, c.Updated, c.Unchanged, c.Refused, c.Unknown)
+	line("", "%s read: %s created, %s updated, %s unchanged, %s refused, %s unknown",
+		grouped(c.Read), grouped(c.Created), grouped(c.Updated), grouped(c.Unchanged), grouped(c.Refused), grouped(c.Unknown))
 	if c.Removed > 0 {
 		line("", "%s removed: of lines that left their order, or of guests who are customers", counted(c.Removed, "row"))
 	}
@@ -188,7 +188,7 @@ func counts[K ~string](m map[K]int64) string {
 	})
 	parts := make([]string, len(names))
 	for i, name := range names {
-		parts[i] = fmt.Sprintf("%d %s", m[name], name)
+		parts[i] = grouped(m[name]) + " " + string(name)
 	}
 	return strings.Join(parts, ", ")
 }
