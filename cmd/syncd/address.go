@@ -51,7 +51,8 @@ func (a *app) accepts(address string) bool {
 	return a.newAddress && a.accepted == address
 }
 
-// shopOfState is sameShop for who only looks: it settles nothing.
+// shopOfState is sameShop for who settles nothing: who only looks, and who works over
+// records that earlier runs left.
 func shopOfState(ctx context.Context, store state.Store, address string) error {
 	_, at, err := settledAddress(ctx, store, address)
 	if err == nil && at == addressOther {

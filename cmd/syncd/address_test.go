@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state/sqlite"
 )
 
@@ -67,5 +68,32 @@ func TestPromise17_AStateBelongsToOneShop(t *testing.T) {
 		if err != nil && (!is[*config.Error](err) || exitCode(err) != exitConfiguration) {
 			t.Errorf("%v ends with %d", err, exitCode(err))
 		}
+	}
+}
+
+// What works over records of the state asks no other shop for them: there their ids are
+// other people's.
+func TestPromise17_RecordsOfTheStateAreAskedOfItsShopAlone(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	v := s.visitor("vera.visser@example.test")
+	s.ends(exitDone, s.run("run"))
+	s.confirms(v)
+	id := s.id(2)
+	s.shop.Edit(id, func(c *magentotest.Customer) { c.Email = "" })
+	s.pass(time.Minute)
+	s.ends(exitDeadLetters, s.run("run"))
+	letter := number(s.open()[id].ID)
+	s.environ["SYNCD_MAGENTO_BASE_URL"] = "https://shop.example.com"
+	calls := s.account.Calls()
+	for _, args := range [][]string{
+		{"dead", "replay", letter},
+		{"claims", "undo", v.guest, "--yes"},
+		{"lookup", number(s.id(4)), "--live"},
+	} {
+		s.ends(exitConfiguration, s.run(args...), "SYNCD_MAGENTO_BASE_URL leads to https://shop.example.com, and the state was made with a shop elsewhere")
+	}
+	if s.account.Calls() != calls || s.claims().Total != 1 {
+		t.Error("with another shop's address something was done")
 	}
 }

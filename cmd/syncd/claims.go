@@ -209,6 +209,9 @@ func (c *claimsUndo) undo(ctx context.Context, a *app, cfg config.Config, store 
 		return err
 	}
 	defer p.close() //nolint:errcheck // it closes idle connections; the store is the caller's
+	if err := shopOfState(ctx, store, p.address); err != nil {
+		return err
+	}
 	report, err := p.engine.Unclaim(ctx, guest.Key)
 	bar.end()
 	if err != nil {

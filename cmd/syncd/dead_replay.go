@@ -53,6 +53,9 @@ func (c *deadReplay) replay(ctx context.Context, a *app, cfg config.Config, stor
 		return err
 	}
 	defer p.close() //nolint:errcheck // it closes idle connections; the store is the caller's
+	if err := shopOfState(ctx, store, p.address); err != nil {
+		return err
+	}
 	var sum replayed
 	for _, stream := range append(engine.Streams(), engine.Unsubscribes) {
 		var ofStream []state.DeadLetter

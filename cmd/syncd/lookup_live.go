@@ -26,8 +26,8 @@ type live struct {
 	close   func()
 }
 
-// openLive opens both peers. The database must be the one that the state belongs to:
-// the ids in the ledger mean nothing in another.
+// openLive opens both peers. The shop and the database must be those that the state belongs
+// to: the ids in the ledger mean other people in another shop, and nothing in another database.
 func (a *app) openLive(ctx context.Context, cfg config.Config, store state.Store, target string) (*live, error) {
 	log := a.logger(cfg)
 	compiled, err := compileMapping(cfg)
@@ -46,6 +46,10 @@ func (a *app) openLive(ctx context.Context, cfg config.Config, store state.Store
 		shopTransport.CloseIdleConnections()
 		accountTransport.CloseIdleConnections()
 	}}
+	if err := shopOfState(ctx, store, shop.Address()); err != nil {
+		l.close()
+		return nil, err
+	}
 	if err := l.open(ctx, cfg, account, target); err != nil {
 		l.close()
 		return nil, err

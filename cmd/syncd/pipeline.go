@@ -17,6 +17,7 @@ import (
 type pipeline struct {
 	engine        *engine.Engine
 	shop, account *httpx.Transport
+	address       string // the shop's
 	close         func() error
 }
 
@@ -50,7 +51,7 @@ func (a *app) openPipeline(ctx context.Context, cfg config.Config, log *slog.Log
 	if err != nil {
 		return nil, errors.Join(err, closeStore())
 	}
-	p := &pipeline{shop: shopTransport, account: accountTransport}
+	p := &pipeline{shop: shopTransport, account: accountTransport, address: shop.Address()}
 	p.close = func() error {
 		shopTransport.CloseIdleConnections()
 		accountTransport.CloseIdleConnections()
