@@ -110,7 +110,7 @@ func (c *deadShow) read(ctx context.Context, store state.Store, cfg config.Confi
 	if err != nil {
 		return nil, err
 	}
-	rows, err := store.Records(ctx, shop, d.Entity, []string{d.Key})
+	rows, err := store.Records(ctx, shop, rowOf(d.Entity), []string{d.Key})
 	if err != nil {
 		return nil, err
 	}

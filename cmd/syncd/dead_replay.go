@@ -133,23 +133,30 @@ func (sum *replayed) tell(ctx context.Context, w io.Writer, store state.Store, s
 		if err != nil {
 			return err
 		}
-		rows, err := store.Records(ctx, shop, d.Entity, []string{d.Key})
+		rows, err := store.Records(ctx, shop, rowOf(d.Entity), []string{d.Key})
 		if err != nil {
 			return err
 		}
 		row := rows[d.Key]
+		unsettled := row.State == state.Unknown || row.State == state.Planned
 		var words string
 		switch {
-		case !d.Resolved.IsZero() && row.State == state.Acknowledged:
-			words = fmt.Sprintf("delivered, %s %d", rowWord(d.Entity), row.CopernicaID)
 		case !d.Resolved.IsZero() && d.Entity == state.Consent:
 			words = "settled: the shop agrees, or nobody is opted out any more"
+		case !d.Resolved.IsZero() && row.State == state.Acknowledged:
+			words = fmt.Sprintf("delivered, %s %d", rowWord(d.Entity), row.CopernicaID)
 		case !d.Resolved.IsZero():
 			words = "closed meanwhile: " + d.Resolution
 		case d.Attempts > before.Attempts:
 			sum.open++
 			words = fmt.Sprintf("refused again, %s: %s", d.Cause, d.Fix)
-		case row.State == state.Unknown || row.State == state.Planned:
+		case d.Entity == state.Consent && tried && unsettled:
+			sum.open++
+			words = "not settled: a write of the profile has no outcome yet; replay this letter again after the next run"
+		case d.Entity == state.Consent && tried: // a profile that goes on refusing is not counted up
+			sum.open++
+			words = fmt.Sprintf("refused again, %s (%s): %s", d.Cause, d.Message, d.Fix)
+		case d.Entity != state.Consent && unsettled:
 			sum.unknown++
 			words = "written, but nobody knows yet whether it arrived"
 		case tried:
@@ -168,7 +175,7 @@ func (sum *replayed) tell(ctx context.Context, w io.Writer, store state.Store, s
 
 // nobodys names the other way in which a record of an order stays undelivered.
 func nobodys(e state.Entity) string {
-	if e == state.Profile {
+	if rowOf(e) == state.Profile {
 		return ""
 	}
 	return ", or its customer"

@@ -301,7 +301,8 @@ func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord
 			r.OptOuts = append(r.OptOuts, lookupOptOut{o.Source, optional(o.At), o.SettledAt.UTC()})
 		}
 	}
-	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Entity: ref.Entity, Keys: []string{ref.Key}, Limit: everyLetter})
+	// A key is of one entity, and of a profile also that of its opt-outs.
+	letters, err := f.store.Letters(ctx, f.shop, state.LetterFilter{Keys: []string{ref.Key}, Limit: everyLetter})
 	if err != nil {
 		return nil, err
 	}

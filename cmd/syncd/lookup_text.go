@@ -308,7 +308,7 @@ func (rec *lookupRecord) brief() string {
 
 // whose says what a record is made of in the shop.
 func whose(e state.Entity, key string, source int64) string {
-	guest := e == state.Profile && guestly(key)
+	guest := rowOf(e) == state.Profile && guestly(key)
 	switch {
 	case e == state.Order:
 		return fmt.Sprintf("order %d", source)
@@ -331,9 +331,17 @@ func guestly(key string) bool {
 	return strings.HasPrefix(kind, "w")
 }
 
+// rowOf is the entity of the ledger row behind a dead letter: of an opt-out the profile.
+func rowOf(e state.Entity) state.Entity {
+	if e == state.Consent {
+		return state.Profile
+	}
+	return e
+}
+
 // rowWord names what stands for an entity in Copernica.
 func rowWord(e state.Entity) string {
-	if e == state.Profile {
+	if rowOf(e) == state.Profile {
 		return "profile"
 	}
 	return "subprofile"

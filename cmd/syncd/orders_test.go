@@ -234,7 +234,7 @@ func TestPromise23_ALetterOfACustomerBroughtByAnOrder(t *testing.T) {
 	id := s.shop.Create(magentotest.Customer{Email: "fresh@example.test", FirstName: "Fresh", LastName: "Face", WebsiteID: 1, StoreID: 1, GroupID: 1})
 	order := s.place(id)
 	refusing := s.refuse(id)
-	s.ends(exitDeadLetters, s.run("run", "orders"), "2 records")
+	s.ends(exitDeadLetters, s.run("run", "orders"), "2 dead letters")
 	refusing.Remove()
 	d := s.open()[id]
 	if d.Key != "shop-c"+number(id) || d.Stream != "customers" {

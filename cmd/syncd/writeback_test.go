@@ -31,6 +31,9 @@ func TestPromise18_AShopThatIsLeftAlone(t *testing.T) {
 	if letter.Cause != "unsubscribe_refused" {
 		t.Fatalf("got %+v", letter)
 	}
+	// The letter is told of with the customer and with their profile.
+	s.run("lookup", number(refused)).says(t, "no. "+number(letter.ID)+", open: unsubscribe_refused, last seen ")
+	s.run("dead", "show", number(letter.ID)).says(t, "customer "+number(refused)+" of shop", "profile "+number(s.profileOf(key(refused)))+" in Copernica database ")
 	s.optsOut(other)
 	s.pass(time.Minute)
 
