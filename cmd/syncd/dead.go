@@ -41,6 +41,9 @@ func (c *deadList) Run(ctx context.Context, a *app) error {
 	if c.Limit < 0 {
 		return &usageError{errors.New("--limit cannot be negative")}
 	}
+	if c.Closed && c.Limit == 0 {
+		return &usageError{errors.New("--closed lists letters, not causes: --limit must be at least 1 with it")}
+	}
 	return show(ctx, a, c.JSON, c.read, func(r *deadReport) error { return r.print(a.stdout, c.Limit) })
 }
 
@@ -48,9 +51,7 @@ func (c *deadList) read(ctx context.Context, store state.Store, cfg config.Confi
 	shop := cfg.Shop
 	r := &deadReport{Shop: shop, At: now.UTC().Truncate(time.Second)}
 	if c.Closed {
-		letters, err := store.Letters(ctx, shop, state.LetterFilter{Cause: c.Cause, Resolved: true, Limit: c.Limit})
-		r.Closed = newDeadLetters(letters)
-		return r, err
+		return r, c.readClosed(ctx, store, shop, r)
 	}
 	groups, err := store.LetterGroups(ctx, shop)
 	if err != nil {
@@ -73,6 +74,44 @@ func (c *deadList) read(ctx context.Context, store state.Store, cfg config.Confi
 		})
 	}
 	return r, nil
+}
+
+// readClosed fills in closed letters, and how many others are open.
+func (c *deadList) readClosed(ctx context.Context, store state.Store, shop string, r *deadReport) error {
+	letters, err := store.Letters(ctx, shop, state.LetterFilter{Cause: c.Cause, Resolved: true, Limit: c.Limit})
+	if err != nil {
+		return err
+	}
+	if c.Cause != "" && len(letters) == 0 {
+		return noneClosed(ctx, store, shop, c.Cause)
+	}
+	r.Closed = newDeadLetters(letters)
+	o, err := store.Overview(ctx, shop)
+	for cause, n := range o.OpenLetters {
+		if c.Cause == "" || c.Cause == cause {
+			r.Open += n
+		}
+	}
+	return err
+}
+
+// noneClosed says that no closed letter has a cause, and which causes the last ones have.
+func noneClosed(ctx context.Context, store state.Store, shop, cause string) error {
+	const last = 1000
+	letters, err := store.Letters(ctx, shop, state.LetterFilter{Resolved: true, Limit: last})
+	if err != nil {
+		return err
+	}
+	var causes []string
+	for _, d := range letters {
+		if !slices.Contains(causes, d.Cause) {
+			causes = append(causes, d.Cause)
+		}
+	}
+	if len(causes) == 0 {
+		return fmt.Errorf("no closed dead letter has the cause %q: none is closed at all", cause)
+	}
+	return fmt.Errorf("no closed dead letter has the cause %q: the last ones have %s", cause, strings.Join(causes, ", "))
 }
 
 // groupOf returns the group of a cause; a mistyped cause is an error, not an empty list.
@@ -102,7 +141,7 @@ func (c *deadShow) Run(ctx context.Context, a *app) error {
 
 func (c *deadShow) read(ctx context.Context, store state.Store, cfg config.Config, now time.Time) (*deadInFull, error) {
 	shop := cfg.Shop
-	d, err := store.Letter(ctx, shop, c.ID)
+	d, err := letterOf(ctx, store, shop, c.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +164,15 @@ func (c *deadShow) read(ctx context.Context, store state.Store, cfg config.Confi
 		r.Ledger = newLedgerRow(row)
 	}
 	return r, nil
+}
+
+// letterOf reads a letter that an operator names.
+func letterOf(ctx context.Context, store state.Store, shop string, id int64) (state.DeadLetter, error) {
+	d, err := store.Letter(ctx, shop, id)
+	if errors.Is(err, state.ErrNoLetter) {
+		return d, fmt.Errorf("%w: `syncd dead` lists the open ones, `syncd dead list --closed` the others", err)
+	}
+	return d, err
 }
 
 // runOf reads a run for people; nil when the state does not know it.
@@ -151,7 +199,9 @@ type deadResolve struct {
 // Help is shown by `syncd dead resolve --help`.
 func (*deadResolve) Help() string {
 	return "Closes letters that nothing will deliver, such as those of customers deleted in the shop. The record itself stays as it " +
-		"is, and `syncd verify` goes on to tell of it; should it change in the shop, it is tried again, and refused again it gets a new letter."
+		"is, and `syncd verify` goes on to tell of it; should it change in the shop, it is tried again, and refused again it gets a new letter. " +
+		"What a letter that was closed by mistake is about is delivered by `syncd resync customers --ids ID`, or of an order `syncd resync orders --ids ID`, " +
+		"with its id in the shop: `syncd dead replay` of the letter writes the command out."
 }
 
 func (c *deadResolve) Run(ctx context.Context, a *app) error {
@@ -170,13 +220,33 @@ func (c *deadResolve) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	ids := slices.Compact(slices.Sorted(slices.Values(c.IDs)))
-	if err := errors.Join(store.ResolveLetters(ctx, cfg.Shop, ids, why), store.Close()); err != nil {
+	if err := errors.Join(resolve(ctx, store, cfg.Shop, ids, why), store.Close()); err != nil {
 		return err
 	}
 	for _, id := range ids {
 		fmt.Fprintf(a.stdout, "dead letter %d is closed: %s\n", id, why)
 	}
 	return nil
+}
+
+// resolve closes letters, all of them or none.
+func resolve(ctx context.Context, store state.Store, shop string, ids []int64, why string) error {
+	refused := store.ResolveLetters(ctx, shop, ids, why)
+	if !errors.Is(refused, state.ErrNoLetter) && !errors.Is(refused, state.ErrResolved) {
+		return refused
+	}
+	for _, id := range ids {
+		d, err := store.Letter(ctx, shop, id)
+		switch {
+		case errors.Is(err, state.ErrNoLetter):
+			return fmt.Errorf("%w, and nothing was closed: `syncd dead` lists the open ones", err)
+		case err != nil:
+			return err
+		case !d.Resolved.IsZero():
+			return fmt.Errorf("dead letter %d: %w (%s), and nothing was closed anew: leave it out", id, state.ErrResolved, d.Resolution)
+		}
+	}
+	return refused
 }
 
 // show reads a report from the state and prints it, in words or as JSON.

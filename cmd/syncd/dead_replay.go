@@ -110,17 +110,26 @@ func (c *deadReplay) chosen(ctx context.Context, w io.Writer, store state.Store,
 	}
 	var letters []state.DeadLetter
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.IDs))) {
-		d, err := store.Letter(ctx, shop, id)
+		d, err := letterOf(ctx, store, shop, id)
 		switch {
 		case err != nil:
 			return nil, err
 		case d.Resolved.IsZero():
 			letters = append(letters, d)
 		default:
-			fmt.Fprintf(w, "dead letter %d, %s: closed already (%s)\n", d.ID, d.Key, d.Resolution)
+			fmt.Fprintf(w, "dead letter %d, %s: closed already (%s)%s\n", d.ID, d.Key, d.Resolution, allTheSame(d))
 		}
 	}
 	return letters, nil
+}
+
+// allTheSame says how the record of a letter that an operator closed is delivered after all.
+func allTheSame(d state.DeadLetter) string {
+	byItself := []string{"delivered", "erased", "the shop no longer has the record"}
+	if !slices.Contains(engine.Streams(), d.Stream) || slices.Contains(byItself, d.Resolution) {
+		return ""
+	}
+	return fmt.Sprintf("; `syncd resync %s --ids %d` delivers the record all the same, if the shop has it", d.Stream, d.SourceID)
 }
 
 // replayed counts what came of letters.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -18,7 +17,6 @@ import (
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
-	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // openLetters reads the open dead letters off `syncd dead --json`.
@@ -107,7 +105,8 @@ func TestPromise23_DeadLettersAreListedReplayedAndClosed(t *testing.T) {
 	show := s.run("dead", "show", number(open[empty].ID))
 	s.ends(exitDone, show)
 	show.says(t, "open", "shop-c"+number(empty), "email_empty", "no profile is known", "1 of customers, done", "syncd lookup shop-c"+number(empty))
-	s.ends(exitFailed, s.run("dead", "show", "4711"), "dead letter 4711: there is none")
+	s.ends(exitFailed, s.run("dead", "show", "4711"), "dead letter 4711: there is none with this id: `syncd dead` lists the open ones")
+	s.ends(exitFailed, s.run("dead", "replay", "4711"), "dead letter 4711: there is none with this id: `syncd dead` lists the open ones")
 
 	// Replayed while Copernica still refuses it: counted up, and it stays open.
 	again := s.run("dead", "replay", number(open[refused].ID))
@@ -128,11 +127,21 @@ func TestPromise23_DeadLettersAreListedReplayedAndClosed(t *testing.T) {
 
 	// What nothing will deliver is closed, and what was closed stays closed.
 	s.ends(exitDone, s.run("dead", "resolve", number(open[deleted].ID), "--why", "deleted in the shop"))
-	s.ends(exitFailed, s.run("dead", "resolve", number(open[deleted].ID), "--why", "again"), "closed already")
-	s.ends(exitFailed, s.run("dead", "resolve", number(open[empty].ID), "4711", "--why", "one of two"), "4711")
+	s.ends(exitFailed, s.run("dead", "resolve", number(open[deleted].ID), "--why", "again"),
+		"dead letter "+number(open[deleted].ID)+": it is closed already (deleted in the shop), and nothing was closed anew")
+	none := s.run("dead", "resolve", number(open[empty].ID), "4711", "--why", "one of two")
+	if s.ends(exitFailed, none); !strings.HasPrefix(none.stderr, "syncd: dead letter 4711: there is none with this id, and nothing was closed: ") {
+		t.Error(none.stderr)
+	}
 	closed := s.run("dead", "replay", number(open[deleted].ID))
 	s.ends(exitDone, closed)
-	closed.says(t, "closed already (deleted in the shop)")
+	closed.says(t, "closed already (deleted in the shop); `syncd resync customers --ids "+number(deleted)+"` delivers the record all the same")
+	var report deadReport
+	s.must(json.Unmarshal([]byte(s.run("dead", "list", "--closed", "--json").stdout), &report))
+	if report.Open != 1 || len(report.Closed) != 3 {
+		t.Errorf("closed ones: %+v", report)
+	}
+	s.ends(exitFailed, s.run("dead", "list", "--closed", "--cause", "Refused"), `no closed dead letter has the cause "Refused": the last ones have refused`)
 	history := s.run("dead", "list", "--closed")
 	s.ends(exitDone, history)
 	history.says(t, "deleted in the shop", "delivered", "shop-c"+number(other))
@@ -177,59 +186,6 @@ func TestPromise23_AnUnreadableRecordIsReplayed(t *testing.T) {
 	s.inStep()
 }
 
-// What came of an opt-out's letter is not said of the customer, whom the shop has.
-func TestWhatCameOfTheLetterOfAnOptOut(t *testing.T) {
-	t.Parallel()
-	const key = "shop-c21"
-	open := state.DeadLetter{
-		ID: 1, Stream: engine.Unsubscribes, Entity: state.Consent, Key: key, SourceID: 21, Cause: "opt_out_refused",
-		Message: "profile 7 shows that its person is subscribed", Fix: "set the newsletter field by hand", Attempts: 1,
-	}
-	closed := open
-	closed.Resolved, closed.Resolution = time.Now(), "delivered"
-	for name, c := range map[string]struct {
-		after state.DeadLetter
-		row   state.RecordState
-		tried bool
-		want  string
-		open  int64
-	}{
-		"refused again":            {open, state.Acknowledged, true, "refused again, opt_out_refused (profile 7 shows that its person is subscribed): set the newsletter field by hand", 1},
-		"a write has no outcome":   {open, state.Unknown, true, "not settled: a write of the profile has no outcome yet; replay this letter again after the next run", 1},
-		"it had no turn":           {open, state.Acknowledged, false, "not tried", 1},
-		"the profile shows it now": {closed, state.Acknowledged, true, "settled: the shop agrees, or nobody is opted out any more", 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var text bytes.Buffer
-			var sum replayed
-			store := told{letter: c.after, row: state.Record{Key: key, State: c.row, CopernicaID: 7}}
-			if err := sum.tell(t.Context(), &text, store, "shop", []state.DeadLetter{open}, c.tried); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff("dead letter 1, shop-c21: "+c.want+"\n", text.String()); diff != "" || sum.open != c.open || sum.unknown != 0 {
-				t.Errorf("%+v %s", sum, diff)
-			}
-		})
-	}
-}
-
-// told is a state of one letter and of the profile that it is of.
-type told struct {
-	state.Store
-	letter state.DeadLetter
-	row    state.Record
-}
-
-func (s told) Letter(context.Context, string, int64) (state.DeadLetter, error) { return s.letter, nil }
-
-func (s told) Records(_ context.Context, _ string, e state.Entity, keys []string) (map[string]state.Record, error) {
-	if e != state.Profile || !slices.Contains(keys, s.row.Key) {
-		return nil, nil
-	}
-	return map[string]state.Record{s.row.Key: s.row}, nil
-}
-
 // What cannot be asked is said before anything is read.
 func TestDeadUsage(t *testing.T) {
 	t.Parallel()
@@ -243,6 +199,7 @@ func TestDeadUsage(t *testing.T) {
 		{"dead", "show"},
 		{"dead", "show", "1", "2"},
 		{"dead", "--limit", "-1"},
+		{"dead", "list", "--closed", "--limit", "0"},
 		{"dead", "resolve", "1"},
 		{"dead", "resolve", "--why", "nobody"},
 		{"dead", "resolve", "1", "--why", " "},

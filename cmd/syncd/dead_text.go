@@ -80,6 +80,15 @@ func newDeadLetters(list []state.DeadLetter) []deadLetter {
 	return out
 }
 
+// said is what was said of the record: of a value that is empty or too long the mapping
+// names the field, and nothing else.
+func (d *deadLetter) said() string {
+	if strings.HasSuffix(d.Cause, "_empty") || strings.HasSuffix(d.Cause, "_too_long") {
+		return "field " + d.Message
+	}
+	return d.Message
+}
+
 // print writes the report for people.
 func (r *deadReport) print(w io.Writer, limit int) error {
 	var b bytes.Buffer
@@ -105,7 +114,7 @@ func (r *deadReport) printOpen(b *bytes.Buffer, limit int) {
 				row("ID", "record", "first seen", "last seen", "tries", "message")
 			}
 			for _, d := range g.Letters {
-				row(d.ID, d.Key, r.ago(d.FirstSeen), r.ago(d.LastSeen), d.Attempts, d.Message)
+				row(d.ID, d.Key, r.ago(d.FirstSeen), r.ago(d.LastSeen), d.Attempts, d.said())
 			}
 		})
 		if more := g.Count - int64(len(g.Letters)); more > 0 && limit > 0 {
@@ -170,7 +179,7 @@ func (d *deadInFull) print(w io.Writer) error {
 	line("record", "%s: %s of shop %q", d.Key, whose(d.Entity, d.Key, d.SourceID), d.Shop)
 	line("cause", "%s", d.Cause)
 	if d.Message != "" {
-		line("message", "%s", d.Message)
+		line("message", "%s", d.said())
 	}
 	line("to do", "%s", d.Fix)
 	line("first seen", "%s", since(d.FirstSeen, d.At))
