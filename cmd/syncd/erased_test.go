@@ -101,6 +101,7 @@ func TestPromise19_ANewStateTakesTheTombstonesOver(t *testing.T) {
 	s.shop.Delete(id)
 	s.run("run", "customers/sweep").says(t, "1 person erased")
 	s.run("lookup", v.guest).says(t, "gone: this guest was erased", "as the tombstone of their e-mail says")
+	s.run("lookup", "shop-o"+number(v.ordered[0])).says(t, "removed: Copernica no longer has it", "erased        with "+v.key+", ")
 
 	// A new state, in another place.
 	s.environ["SYNCD_DATABASE_URL"] = "sqlite://" + filepath.Join(t.TempDir(), "new.db")

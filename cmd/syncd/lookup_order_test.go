@@ -22,7 +22,7 @@ func TestLookupOfAnOrder(t *testing.T) {
 			lines = append(lines, "shop-i"+number(l.ID))
 		}
 	}
-	for what, by := range map[string]lookupBy{o.IncrementID: byNumber, "order:" + o.IncrementID: byNumber, "order:#" + o.IncrementID: byNumber, key: byKey} {
+	for what, by := range map[string]lookupBy{o.IncrementID: byNumber, "order:" + o.IncrementID: byNumber, "order:#" + o.IncrementID: byNumber, "#" + o.IncrementID: byNumber, key: byKey} {
 		report := s.lookup(what)
 		if what == o.IncrementID && o.IncrementID[0] != '0' {
 			by = byCustomer
@@ -75,7 +75,7 @@ func TestLookupOfAnOrder(t *testing.T) {
 	s.run("lookup", profile.Key).says(t, profile.Key+": the guest of order ")
 
 	for what, words := range map[string]string{
-		"000004711": "knows no order with number 000004711", "order:X-1": "knows no order with number X-1", "000000001-9": "with number 000000001-9",
+		"000004711": "knows no order with number 000004711", "order:X-1": "knows no order with number X-1: none has come by yet, it is another store's, or it was erased with its customer", "000000001-9": "with number 000000001-9",
 		"shop-o4711": "knows no record shop-o4711", "shop-i4711": "knows no record shop-i4711", "other-o5": "is no key of this shop",
 	} {
 		s.ends(exitFailed, s.run("lookup", what), words)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -49,18 +48,20 @@ func parseLookup(what string, m *mapping.Mapping) (lookupQuery, error) {
 	if id, ok := profileNumber(what); ok {
 		return lookupQuery{by: byProfile, id: id}, nil
 	}
-	if number, ok := strings.CutPrefix(what, "order:"); ok && strings.TrimLeft(number, "# ") != "" {
+	number, ok := strings.CutPrefix(what, "order:")
+	if ok = ok || strings.HasPrefix(what, "#"); ok && strings.TrimLeft(number, "# ") != "" { // #000000123 is how people write one
 		return lookupQuery{by: byNumber, number: strings.TrimLeft(number, "# ")}, nil
 	}
 	if id, ok := naturalNumber(what); ok {
 		return lookupQuery{by: byCustomer, entity: state.Profile, key: m.CustomerKey(id), number: what}, nil
 	}
-	ours := strings.HasPrefix(what, m.ProfilePrefix())
+	key := strings.ToLower(what) // as keys are written
+	ours := strings.HasPrefix(key, m.ProfilePrefix())
 	switch {
-	case ours && len(what) > len(m.ProfilePrefix()) && state.ValidKey(what) == nil:
-		return lookupQuery{by: byKey, entity: entityOfKey(what, m), key: what}, nil
-	case anyKey.MatchString(what):
-		return lookupQuery{}, fmt.Errorf("%s is no key of this shop: its keys begin with %s; for another shop set SYNCD_SHOP and its state", what, m.ProfilePrefix())
+	case ours && len(key) > len(m.ProfilePrefix()) && state.ValidKey(key) == nil:
+		return lookupQuery{by: byKey, entity: entityOfKey(key, m), key: key}, nil
+	case anyKey.MatchString(what), anyKey.MatchString(key) && !orderNumber.MatchString(what):
+		return lookupQuery{}, fmt.Errorf("%s is no key of this shop: its keys begin with %s; for another shop set SYNCD_SHOP and its state", key, m.ProfilePrefix())
 	case orderNumber.MatchString(what) && strings.Trim(what, "0") != "":
 		return lookupQuery{by: byNumber, number: what}, nil
 	}
@@ -119,10 +120,10 @@ func sourceOf(ref state.RecordRef, m *mapping.Mapping) int64 {
 func (q lookupQuery) nothing(m *mapping.Mapping, live bool) error {
 	switch q.by {
 	case byEmail:
-		return errors.New("nobody with this e-mail is known to the state: no customer has come by with it, and no guest has ordered with it; " +
-			"look a customer up by the id that Magento shows under Customers")
+		return fmt.Errorf("nobody with this e-mail is known to the state: no customer has come by with it, and no guest has ordered with it on websites up to %d; "+
+			"look a customer up by the id that Magento shows under Customers", mostWebsites-1)
 	case byNumber:
-		return fmt.Errorf("the state knows no order with number %s: none has come by yet, or it is another store's; Magento shows an order's id in the "+
+		return fmt.Errorf("the state knows no order with number %s: none has come by yet, it is another store's, or it was erased with its customer; Magento shows an order's id in the "+
 			"address of its page, and `syncd lookup %s --live`, with that id for ID, asks the shop", q.number, m.ProfilePrefix()+"oID")
 	case byProfile:
 		if live {

@@ -48,7 +48,7 @@ func TestLookup(t *testing.T) {
 	key := "shop-c" + number(there)
 	profile := s.profileOf(key)
 
-	for by, what := range map[lookupBy]string{byCustomer: number(there), byKey: key, byProfile: "profile:" + number(profile)} {
+	for by, what := range map[lookupBy]string{byCustomer: number(there), byKey: strings.ToUpper(key), byProfile: "profile:" + number(profile)} {
 		report := s.lookup(what)
 		r := report.one(t)
 		if report.By != by || r.Key != key || r.SourceID != there || r.Ledger.State != state.Acknowledged || r.Ledger.CopernicaID != profile ||
@@ -76,7 +76,7 @@ func TestLookup(t *testing.T) {
 	calls := s.account.Calls()
 	for what, words := range map[string]string{
 		"4711": "the state knows no record shop-c4711", "p4711": "the state knows no profile 4711", "shop-c4711": "the state knows no record shop-c4711",
-		"nobody@example.test": "nobody with this e-mail", "myshop-c17": "myshop-c17 is no key of this shop: its keys begin with shop-;",
+		"nobody@example.test": "no guest has ordered with it on websites up to 99; ", "MyShop-C17": "myshop-c17 is no key of this shop", "myshop-c17": "myshop-c17 is no key of this shop: its keys begin with shop-;",
 	} {
 		out := s.run("lookup", what)
 		s.ends(exitFailed, out, words)
@@ -84,7 +84,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s: %s%s", what, out.stdout, out.stderr)
 		}
 	}
-	for _, what := range []string{"", "x", "0", "-1", "000", "+7", "p", "profile:", "p0", "c7", "order:", "order: "} {
+	for _, what := range []string{"", "x", "0", "-1", "000", "+7", "p", "profile:", "p0", "c7", "order:", "order: ", "#"} {
 		out := s.run("lookup", "--", what)
 		if out.code != exitConfiguration || out.stdout != "" {
 			t.Errorf("%q: exit code %d\n%s%s", what, out.code, out.stdout, out.stderr)

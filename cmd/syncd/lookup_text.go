@@ -61,6 +61,19 @@ func (rec *lookupRecord) gone() bool {
 		(rec.Tombstone != nil || slices.ContainsFunc(rec.Erased, func(e receipt) bool { return e.Policy != string(engine.EraseFlag) }))
 }
 
+// erasedAlong is when an order or a line went with its person; nil: it did not.
+func (rec *lookupRecord) erasedAlong() *time.Time {
+	if rec.Profile == nil || rec.Ledger == nil || rec.Ledger.CopernicaID != 0 || rec.Ledger.State != state.Removed && rec.Ledger.State != state.Gone {
+		return nil
+	}
+	for _, e := range rec.Profile.Erased { // the last time first
+		if e.Policy != string(engine.EraseFlag) && (rec.Ledger.AcknowledgedAt == nil || !rec.Ledger.AcknowledgedAt.After(e.At)) {
+			return &e.At
+		}
+	}
+	return rec.Profile.Tombstone
+}
+
 // left reports whether a profile is the one that an erasure emptied and left.
 func (rec *lookupRecord) left(id int64) bool {
 	return slices.ContainsFunc(rec.Erased, func(e receipt) bool { return e.CopernicaID == id })
@@ -180,6 +193,9 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 	}
 	if rec.Profile != nil {
 		line("belongs to", "%s: %s", rec.Profile.Key, rec.Profile.brief())
+	}
+	if at := rec.erasedAlong(); at != nil {
+		line("erased", "with %s, %s", rec.Profile.Key, since(at, r.At))
 	}
 	if len(rec.Letters) == 0 {
 		line("dead letters", "none")
