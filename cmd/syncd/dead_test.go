@@ -292,6 +292,7 @@ func TestDeadGolden(t *testing.T) {
 	sides := &liveSides{InShop: true, UpdatedAt: before(time.Hour), Profiles: []int64{90817}, Fields: []liveField{
 		{Field: "customer_id", Mapped: new("shop-c4711"), Copernica: new("shop-c4711"), Same: true},
 		{Field: "firstname", Mapped: new("Ståle\n"), Copernica: new("Stale")},
+		{Field: "lastname", Mapped: new(strings.Repeat("é", 61)), Copernica: new(strings.Repeat("é", 60))},
 		{Field: "prefix", Mapped: new("")},
 		{Field: "newsletter", Mapped: new("subscribed"), Copernica: new("unsubscribed_copernica"), Consent: true},
 	}}
@@ -343,9 +344,15 @@ func TestDeadGolden(t *testing.T) {
 			{Entity: state.Profile, Key: "shop-w1-g0123456789abcdef0123456789abcdef", SourceID: 815, Ledger: there(90817), LastRun: run},
 			{Entity: state.Item, Key: "shop-i1001", SourceID: 815, Ledger: there(50018), LastRun: run, Profile: owner},
 		}},
+		"lookup/both-out": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byKey, Records: []*lookupRecord{
+			{Entity: state.Profile, Key: "shop-c19", SourceID: 19, Ledger: there(90819), LastRun: run, Live: &liveSides{
+				InShop: true, UpdatedAt: before(time.Hour), Profiles: []int64{90819}, Ours: 90819,
+				Fields: []liveField{{Field: "newsletter", Mapped: new("unsubscribed"), Copernica: new("no, thank you"), Consent: true, BothOut: true}},
+			}},
+		}},
 		"lookup/two": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byEmail, Records: []*lookupRecord{
 			{Entity: state.Profile, Key: "shop-c17", SourceID: 17, Ledger: unknown, LastRun: run, Doubles: []lookupDouble{{90911, now.Add(-time.Hour)}}},
-			{Entity: state.Profile, Key: "shop-c18", SourceID: 18, Live: &liveSides{Profiles: []int64{5, 7}, Ours: 5, Gone: 4, Problem: "customer 18: email empty"}},
+			{Entity: state.Profile, Key: "shop-c18", SourceID: 18, Doubles: []lookupDouble{{7, now.Add(-time.Hour)}}, Live: &liveSides{Profiles: []int64{5, 7}, Ours: 5, Gone: 4, Problem: "customer 18: email empty"}},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -83,10 +83,12 @@ func (c *lookupCommand) read(ctx context.Context, a *app, cfg config.Config, sto
 			return nil, err
 		}
 		defer live.close()
-		if len(report.Records) == 0 {
-			if report.Records, err = live.guess(ctx, finder, q); err != nil {
+		if !q.answered(report.Records) {
+			guessed, err := live.guess(ctx, finder, q)
+			if err != nil {
 				return nil, err
 			}
+			report.Records = append(guessed, report.Records...)
 		}
 		for _, r := range report.Records {
 			if err := live.read(ctx, finder, r); err != nil {

@@ -123,6 +123,7 @@ func (l *live) lay(both *liveSides, t mapping.Table, row *mapping.Row, read map[
 			f := liveField{Field: s.Field, Mapped: new(s.Mapped), Same: s.Same, Consent: s.Consent, Full: s.Full}
 			if !s.Lacking {
 				f.Copernica = new(s.Have)
+				f.BothOut = s.Consent && l.mapping.Consent().OptedOut(s.Mapped) && l.mapping.Consent().OptedOut(s.Have)
 			}
 			both.Fields = append(both.Fields, f)
 		}
@@ -274,5 +275,6 @@ type liveField struct {
 	Copernica *string `json:"copernica"` // null when Copernica's is not
 	Same      bool    `json:"same"`
 	Consent   bool    `json:"consent"`
-	Full      bool    `json:"full"` // mapped fills the field: the shop's value may go on
+	BothOut   bool    `json:"both_out"` // consent: neither side mails them, in whatever words
+	Full      bool    `json:"full"`     // mapped fills the field: the shop's value may go on
 }

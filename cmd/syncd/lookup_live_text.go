@@ -23,6 +23,9 @@ func (l *liveSides) print(b *bytes.Buffer, line func(name, format string, args .
 	default:
 		line("shop", "changed %s", since(l.UpdatedAt, r.At))
 	}
+	if l.awaited(rec) {
+		line("", "that is after what Copernica acknowledged last: the next run brings what changed")
+	}
 	if l.Problem != "" {
 		line("problem", "%s", l.Problem)
 	}
@@ -31,7 +34,7 @@ func (l *liveSides) print(b *bytes.Buffer, line func(name, format string, args .
 		line("newsletter", "%s from the shop, %s in Copernica", value(l.Fields[i].Mapped), value(l.Fields[i].Copernica))
 	}
 	if l.Gone != 0 {
-		line("", "%s %d, which the state knows, was removed", rowWord(rec.Entity), l.Gone)
+		line("", "%s %d, which the state knows, was removed%s", rowWord(rec.Entity), l.Gone, l.remedy(rec))
 	}
 	if l.Rekeyed != 0 {
 		line("", "%s %d, which the state knows, has another key now", rowWord(rec.Entity), l.Rekeyed)
@@ -46,8 +49,31 @@ func (l *liveSides) print(b *bytes.Buffer, line func(name, format string, args .
 			row(f.words(), f.Field, f.mapped(), value(f.Copernica))
 		}
 	})
+	if slices.ContainsFunc(l.Fields, func(f liveField) bool { return long(f.Mapped) || long(f.Copernica) }) {
+		fmt.Fprintf(b, "  values are cut to %d characters here: --json has them whole\n", mostShown)
+	}
 	if slices.ContainsFunc(l.Fields, func(f liveField) bool { return f.Consent && f.words() == different }) {
 		b.WriteString("  consent that Copernica changed is kept: a difference there may be right\n")
+	}
+}
+
+// awaited reports whether the shop has a later change that the next run writes. The time
+// alone does not tell: a change of what is not mapped leaves the ledger's as it was.
+func (l *liveSides) awaited(rec *lookupRecord) bool {
+	return rec.Ledger != nil && rec.Ledger.State == state.Acknowledged && rec.Ledger.CopernicaID == l.Ours && l.Ours != 0 && l.Problem == "" &&
+		l.UpdatedAt != nil && rec.Ledger.SourceUpdatedAt != nil && l.UpdatedAt.After(*rec.Ledger.SourceUpdatedAt) &&
+		slices.ContainsFunc(l.Fields, func(f liveField) bool { return !f.Consent && f.words() == different })
+}
+
+// remedy says how what was removed in Copernica comes back, if it is to.
+func (l *liveSides) remedy(rec *lookupRecord) string {
+	switch {
+	case !l.InShop || rec.Ledger.State == state.Claimed:
+		return ""
+	case l.Ours != 0:
+		return fmt.Sprintf(": `syncd verify --repair` goes on with %s %d", rowWord(rec.Entity), l.Ours)
+	default:
+		return ": `syncd verify --repair` makes it anew"
 	}
 }
 
@@ -112,6 +138,8 @@ func (f *liveField) words() string {
 		return "-"
 	case f.Same:
 		return "same"
+	case f.BothOut:
+		return "both out"
 	default:
 		return different
 	}
@@ -125,10 +153,21 @@ func (f *liveField) mapped() string {
 	return fmt.Sprintf("%s (all %d characters that the field holds: the shop may have more)", value(f.Mapped), utf8.RuneCountInString(*f.Mapped))
 }
 
+// mostShown bounds the characters of a value that are printed for people: one long value
+// would put those of all others out of sight.
+const mostShown = 60
+
+// long reports whether a value is cut where it is printed.
+func long(v *string) bool { return v != nil && utf8.RuneCountInString(*v) > mostShown }
+
 // value prints a value so that blanks and control characters in it are seen.
 func value(v *string) string {
-	if v == nil {
+	switch {
+	case v == nil:
 		return "-"
+	case long(v):
+		return strconv.Quote(string([]rune(*v)[:mostShown])) + "…"
+	default:
+		return strconv.Quote(*v)
 	}
-	return strconv.Quote(*v)
 }

@@ -95,8 +95,8 @@ func TestLookupOfANumberThatIsNotUnique(t *testing.T) {
 	}
 	s.pass(time.Minute)
 	s.ends(exitDone, s.run("run"))
-	found := func(what string) (keys []string) {
-		for _, r := range s.lookup(what).Records {
+	found := func(what string, flags ...string) (keys []string) {
+		for _, r := range s.lookup(what, flags...).Records {
 			keys = append(keys, r.Key)
 		}
 		return keys
@@ -105,6 +105,15 @@ func TestLookupOfANumberThatIsNotUnique(t *testing.T) {
 		t.Errorf("orders %v, want %v", got, keys)
 	}
 	if got, want := found(number(customer)), append([]string{"shop-c" + number(customer)}, keys...); !slices.Equal(got, want) {
+		t.Errorf("found %v, want %v", got, want)
+	}
+
+	// A customer whom no run has come to yet is asked for beside the order with that number.
+	fresh := s.shop.Create(magentotest.Customer{Email: "fresh@example.test", FirstName: "Fresh", LastName: "Face", WebsiteID: 1, StoreID: 1, GroupID: 1})
+	order := s.shop.CreateOrder(magentotest.Order{CustomerID: customer, StoreID: 1, IncrementID: number(fresh), Lines: []magentotest.Line{line}})
+	s.pass(time.Minute)
+	s.ends(exitDone, s.run("run", "orders"))
+	if got, want := found(number(fresh), "--live"), []string{"shop-c" + number(fresh), "shop-o" + number(order)}; !slices.Equal(got, want) {
 		t.Errorf("found %v, want %v", got, want)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,6 +70,15 @@ func parseLookup(what string, m *mapping.Mapping) (lookupQuery, error) {
 		"%q is nothing to look up: write a customer id such as 123, an order number such as 000000123 or order:123, an e-mail, "+
 			"a Copernica profile as p123 or profile:123, or a key such as %s or %s",
 		what, m.CustomerKey(123), m.OrderKey(123))}
+}
+
+// answered reports whether among some records is the one that a question is about, as far as
+// it tells which one that is. Digits are a customer's id, and may be an order's number too.
+func (q lookupQuery) answered(found []*lookupRecord) bool {
+	if q.key == "" {
+		return len(found) > 0
+	}
+	return slices.ContainsFunc(found, func(r *lookupRecord) bool { return r.Key == q.key })
 }
 
 // profileNumber reads p123 and profile:123.

@@ -30,6 +30,18 @@ func (s *stage) lookup(what string, flags ...string) lookupReport {
 	return report
 }
 
+// looksAt is what `syncd lookup --live` prints for people, which may show a person likewise.
+func (s *stage) looksAt(what string) outcome {
+	s.t.Helper()
+	var text lockedBuffer
+	a := &app{stdout: &text, stderr: &text, environ: s.env(), now: time.Now}
+	code := a.run(s.t.Context(), []string{"lookup", what, "--live"})
+	if code != exitDone {
+		s.t.Errorf("lookup %s --live: exit code %d", what, code)
+	}
+	return outcome{code: code, stdout: text.String()}
+}
+
 // one expects a single record.
 func (r lookupReport) one(t *testing.T) *lookupRecord {
 	t.Helper()
@@ -121,8 +133,10 @@ func (l *liveSides) differing() string {
 func TestLookupLive(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
+	id, out := s.id(6), s.id(3)
+	s.shop.SetNewsletter(id, magentotest.Subscribed)
+	s.shop.SetNewsletter(out, magentotest.Unsubscribed)
 	s.ends(exitDone, s.run("run"))
-	id := s.id(6)
 	key := "shop-c" + number(id)
 	profile := s.profileOf(key)
 	live := func(what string) *liveSides {
@@ -144,12 +158,14 @@ func TestLookupLive(t *testing.T) {
 	if got = live(key); got.differing() != "firstname newsletter" || *got.Fields[10].Copernica == *subscribed || !got.Fields[10].Consent {
 		t.Errorf("changed on both sides: %+v", got)
 	}
-	var text lockedBuffer
-	a := &app{stdout: &text, stderr: &text, environ: s.env(), now: time.Now}
-	if code := a.run(t.Context(), []string{"lookup", number(id), "--live"}); code != exitDone {
-		t.Errorf("exit code %d", code)
+	s.looksAt(number(id)).says(t, `"Tab\there"`, "different  firstname", "same       lastname", "consent that Copernica changed is kept",
+		"that is after what Copernica acknowledged last: the next run brings what changed")
+
+	// Out on both sides, in words of their own.
+	s.optsOut(out)
+	if got = live(number(out)); got.differing() != "newsletter" || !got.Fields[10].BothOut {
+		t.Errorf("out on both sides: %+v", got)
 	}
-	outcome{stdout: text.String()}.says(t, `"Tab\there"`, "different  firstname", "same       lastname", "consent that Copernica changed is kept")
 
 	// What the field cannot hold is not passed off as what the shop has.
 	long := s.id(7)
@@ -157,12 +173,7 @@ func TestLookupLive(t *testing.T) {
 	if got = live(number(long)); len(*got.Fields[1].Mapped) != 160 || !got.Fields[1].Full || got.Fields[2].Full || !strings.Contains(got.Problem, "too long") {
 		t.Errorf("an e-mail that is too long: %+v", got)
 	}
-	var cut lockedBuffer
-	a = &app{stdout: &cut, stderr: &cut, environ: s.env(), now: time.Now}
-	if code := a.run(t.Context(), []string{"lookup", number(long), "--live"}); code != exitDone {
-		t.Errorf("exit code %d", code)
-	}
-	outcome{stdout: cut.String()}.says(t, `a" (all 160 characters that the field holds: the shop may have more)`)
+	s.looksAt(number(long)).says(t, `aaa"… (all 160 characters that the field holds: the shop may have more)`)
 
 	// A customer who came after the last run is found on the shop's side alone.
 	fresh := s.shop.Create(magentotest.Customer{Email: "fresh@example.test", FirstName: "Fresh", LastName: "Face", WebsiteID: 1, StoreID: 1, GroupID: 1})
@@ -171,7 +182,11 @@ func TestLookupLive(t *testing.T) {
 		t.Errorf("not seen yet: %+v", r)
 	}
 
-	// Deleted in the shop; removed in Copernica; both.
+	// Removed in Copernica alone, which a run does not mend.
+	s.must(s.account.RemoveProfile(s.profileOf("shop-c" + number(out))))
+	s.looksAt(number(out)).says(t, ", which the state knows, was removed: `syncd verify --repair` makes it anew")
+
+	// Deleted in the shop; then removed in Copernica as well.
 	s.shop.Delete(id)
 	if got = live(number(id)); got.InShop || len(got.Profiles) != 1 || got.Fields[0].Mapped != nil || *got.Fields[0].Copernica != key {
 		t.Errorf("deleted in the shop: %+v", got)
@@ -251,22 +266,13 @@ func TestPromise17_LookupOfDoubles(t *testing.T) {
 	delete(s.environ, "SYNCD_RUN_BUDGET")
 	oldest, out := byHand(""), byHand(copernicatest.Unsubscribed)
 	profiles := []int64{oldest, out}
-	says := func(words ...string) { // a person is shown, so that it is not swept as the output of other commands is
-		t.Helper()
-		var text lockedBuffer
-		a := &app{stdout: &text, stderr: &text, environ: s.env(), now: time.Now}
-		if code := a.run(t.Context(), []string{"lookup", key, "--live"}); code != exitDone {
-			t.Errorf("exit code %d", code)
-		}
-		outcome{stdout: text.String()}.says(t, words...)
-	}
 	for _, what := range []string{key, number(id), "p" + number(oldest), "p" + number(out)} {
 		got := s.lookup(what, "--live").one(t)
 		if got.Key != key || got.Live.Ours != out || !slices.Equal(got.Live.Profiles, profiles) || *got.Live.Fields[10].Copernica != copernicatest.Unsubscribed {
 			t.Errorf("%s before a run: %+v", what, got.Live)
 		}
 	}
-	says("2 profiles have key "+key, "profile "+number(out)+" is the one that is written to, by its id: the oldest that shows an opt-out",
+	s.looksAt(key).says(t, "2 profiles have key "+key, "profile "+number(out)+" is the one that is written to, by its id: the oldest that shows an opt-out",
 		"remove ["+number(oldest)+"] in Copernica, or merge them into "+number(out))
 
 	s.ends(exitDone, s.run("run"))
@@ -283,7 +289,7 @@ func TestPromise17_LookupOfDoubles(t *testing.T) {
 	}
 	s.run("lookup", "p"+number(oldest)).says(t, key, "double        profile "+number(oldest)+", seen ")
 	s.run("lookup", key).says(t, "in Copernica  profile "+number(out), "double        profile "+number(oldest)+", seen ", ", has the same key and is never written to")
-	says("3 profiles have key "+key, "profile "+number(out)+" is ours: it is written to by its id, the others never",
+	s.looksAt(key).says(t, "3 profiles have key "+key, "profile "+number(out)+" is ours: it is written to by its id, the others never",
 		"remove ["+number(oldest)+" "+number(profiles[2])+"] in Copernica")
 	verified := s.run("verify", "customers")
 	s.ends(exitFailed, verified, "2 rows differ that are not ours to put right")
@@ -303,4 +309,5 @@ func TestPromise17_LookupOfDoubles(t *testing.T) {
 	if got := s.lookup(key, "--live").one(t).Live; got.Gone != out || got.Ours != oldest {
 		t.Errorf("removed: %+v", got)
 	}
+	s.looksAt(key).says(t, "was removed: `syncd verify --repair` goes on with profile "+number(oldest))
 }

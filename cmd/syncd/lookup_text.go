@@ -183,6 +183,9 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 		line("opt-out", "%s", o.words(rec.Key, r.At))
 	}
 	for _, d := range rec.Doubles {
+		if rec.Live != nil { // which tells of those that there are now
+			break
+		}
 		if rec.gone() {
 			line("double", "%s %d, seen %s, has the key of somebody who was erased, is not ours and is never written to: remove it in Copernica by hand; "+
 				"--live looks", rowWord(rec.Entity), d.CopernicaID, ago(&d.SeenAt, r.At))
