@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,19 @@ func TestPromise17_ClaimsAreListedAndUndone(t *testing.T) {
 		t.Errorf("who the customer is besides: %+v", r.Others)
 	}
 	s.run("lookup", v.key).says(t, "is also       "+v.guest+", whose orders stand here")
+	// All three orders are the customer's, the newest first, and none is the guest's any more.
+	var keys []string
+	both := s.lookup(v.guest).Records
+	for _, o := range both[1].Orders {
+		keys = append(keys, o.Key)
+		if o.Number == "" || o.State != state.Acknowledged {
+			t.Errorf("an order of the customer: %+v", o)
+		}
+	}
+	if want := []string{"shop-o" + number(v.ordered[0]), "shop-o" + number(v.orders[1]), "shop-o" + number(v.orders[0])}; !slices.Equal(keys, want) ||
+		both[0].Orders == nil || len(both[0].Orders) != 0 || both[1].MoreOrders {
+		t.Errorf("orders %v, want %v; of the guest %v", keys, want, both[0].Orders)
+	}
 	s.run("claims", "--undone").says(t, `no claim of shop "shop" was undone`)
 	if live := s.lookup(v.guest, "--live").Records[0].Live; !live.InShop || len(live.Profiles) != 0 || len(live.Fields) != 0 {
 		t.Errorf("a guest who is a customer: %+v", live)

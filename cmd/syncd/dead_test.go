@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -322,6 +323,12 @@ func TestDeadGolden(t *testing.T) {
 			{Entity: state.Item, Key: "shop-i1003", SourceID: 815, Live: &liveSides{InShop: true, Rows: []int64{5, 7}, Ours: 5, Profiles: []int64{90818, 90818}}},
 		},
 	}
+	many := func(n int) (orders []lookupOrder) {
+		for i := range n {
+			orders = append(orders, lookupOrder{fmt.Sprintf("shop-o%d", 900-i), fmt.Sprintf("%09d", 700-i), state.Acknowledged})
+		}
+		return orders
+	}
 	stored := *order
 	stored.Live, stored.Letters = nil, []deadLetter{orphan}
 	for name, report := range map[string]interface{ print(w io.Writer) error }{
@@ -343,6 +350,11 @@ func TestDeadGolden(t *testing.T) {
 		"lookup/guest-and-line": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byEmail, Records: []*lookupRecord{
 			{Entity: state.Profile, Key: "shop-w1-g0123456789abcdef0123456789abcdef", SourceID: 815, Ledger: there(90817), LastRun: run},
 			{Entity: state.Item, Key: "shop-i1001", SourceID: 815, Ledger: there(50018), LastRun: run, Profile: owner},
+		}},
+		"lookup/orders": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byKey, Records: []*lookupRecord{
+			{Entity: state.Profile, Key: "shop-c19", SourceID: 19, Ledger: there(90819), LastRun: run, Orders: many(21)},
+			{Entity: state.Profile, Key: "shop-c20", SourceID: 20, Ledger: there(90820), LastRun: run, Orders: many(21), MoreOrders: true},
+			{Entity: state.Profile, Key: "shop-c21", SourceID: 21, Ledger: there(90821), LastRun: run, Orders: []lookupOrder{{Key: "shop-o9", State: state.Removed}}},
 		}},
 		"lookup/both-out": &lookupReport{Shop: "shop", Target: "Copernica database 101", At: now, By: byKey, Records: []*lookupRecord{
 			{Entity: state.Profile, Key: "shop-c19", SourceID: 19, Ledger: there(90819), LastRun: run, Live: &liveSides{

@@ -25,7 +25,7 @@ type lookupCommand struct {
 // Help is shown by `syncd lookup --help`.
 func (*lookupCommand) Help() string {
 	return "Says what the state knows of a record: when it was first seen, whether Copernica has it, under which id, by which run, " +
-		"and its dead letters; of an order also its profile and its lines. " +
+		"and its dead letters; of an order also its profile and its lines, of a customer or a guest their orders. " +
 		"Digits are a customer id, and the number of an order as well; with leading zeros, or written order:NUMBER, they are the number " +
 		"alone. An order number is unique within its store only, so several orders may be shown; keys are made of ids, not of order numbers. " +
 		"Where several rows in Copernica have the record's key, it says which of them is written to and what to do with the others, which never are: " +
@@ -168,7 +168,7 @@ func (f *finder) find(ctx context.Context, q lookupQuery) ([]*lookupRecord, erro
 	var found []*lookupRecord
 	for i := 0; i < len(refs); i++ {
 		ref := refs[i]
-		r, err := f.record(ctx, ref)
+		r, err := f.asked(ctx, ref)
 		if err != nil {
 			return nil, err
 		}

@@ -81,7 +81,7 @@ func (l *live) guess(ctx context.Context, f *finder, q lookupQuery) ([]*lookupRe
 	if ref.Entity != state.Item && sourceOf(ref, l.mapping) == 0 {
 		return nil, nil
 	}
-	r, err := f.record(ctx, ref)
+	r, err := f.asked(ctx, ref)
 	return []*lookupRecord{r}, err
 }
 

@@ -47,7 +47,10 @@ type lookupRecord struct {
 	OptOuts  []lookupOptOut  `json:"opt_outs"` // of a profile: made in Copernica and settled with the shop, the newest first
 	Profile  *lookupRecord   `json:"profile"`  // of an order or a line: the profile it belongs to; null when not known, and of profiles
 	Items    []*lookupRecord `json:"items"`    // of an order: its lines; null of the rest
-	Erased   []receipt       `json:"erased"`   // of a profile: when and how it was erased, the last time first
+	// Orders are those below a profile that was asked for, the newest first; null of the rest.
+	Orders     []lookupOrder `json:"orders"`
+	MoreOrders bool          `json:"more_orders"` // there are more than these
+	Erased     []receipt     `json:"erased"`      // of a profile: when and how it was erased, the last time first
 	// Tombstone is when a guest was erased who has no receipt: that is the customer's who
 	// they were, or another state has it. Null of anybody else.
 	Tombstone *time.Time `json:"tombstone"`
@@ -98,6 +101,13 @@ type lookupOptOut struct {
 	Source    string     `json:"source"`
 	At        *time.Time `json:"at"` // null when Copernica does not tell
 	SettledAt time.Time  `json:"settled_at"`
+}
+
+// lookupOrder is an order below a profile.
+type lookupOrder struct {
+	Key    string            `json:"key"`
+	Number string            `json:"number"` // empty: it was erased
+	State  state.RecordState `json:"state"`
 }
 
 // lookupDouble is a row in Copernica that has the key of another and is never written to.
@@ -217,6 +227,7 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 	if rec.Items != nil {
 		rec.printLines(b, r)
 	}
+	rec.printOrders(b)
 	if rec.Live == nil {
 		return
 	}
@@ -322,87 +333,5 @@ func (rec *lookupRecord) brief() string {
 		return fmt.Sprintf("%s, no profile is known", rec.Ledger.State)
 	default:
 		return fmt.Sprintf("profile %d, %s", rec.Ledger.CopernicaID, rec.Ledger.State)
-	}
-}
-
-// whose says what a record is made of in the shop.
-func whose(e state.Entity, key string, source int64) string {
-	guest := rowOf(e) == state.Profile && guestly(key)
-	switch {
-	case e == state.Order:
-		return fmt.Sprintf("order %d", source)
-	case e == state.Item && source == 0:
-		return "a line of an order"
-	case e == state.Item:
-		return fmt.Sprintf("a line of order %d", source)
-	case guest && source == 0:
-		return "a guest"
-	case guest:
-		return fmt.Sprintf("the guest of order %d", source)
-	default:
-		return fmt.Sprintf("customer %d", source)
-	}
-}
-
-// guestly reports whether a profile's key is that of a guest.
-func guestly(key string) bool {
-	_, kind, _ := strings.Cut(key, "-")
-	return strings.HasPrefix(kind, "w")
-}
-
-// rowOf is the entity of the ledger row behind a dead letter: of an opt-out the profile.
-func rowOf(e state.Entity) state.Entity {
-	if e == state.Consent {
-		return state.Profile
-	}
-	return e
-}
-
-// rowWord names what stands for an entity in Copernica.
-func rowWord(e state.Entity) string {
-	if rowOf(e) == state.Profile {
-		return "profile"
-	}
-	return "subprofile"
-}
-
-// ledgerWords say what a state means for the record.
-var ledgerWords = map[state.RecordState]string{
-	state.Planned:      "planned: about to be written, or a run died while it was; the next run looks",
-	state.Unknown:      "unknown: it was written and nobody knows whether it arrived; looked up before it is written again",
-	state.Acknowledged: "acknowledged: Copernica has it",
-	state.Refused:      "refused: it cannot be delivered as it stands, see its dead letter",
-	state.Removed:      "removed: Copernica no longer has it",
-	state.Missing:      "missing: Copernica has it, and the shop no longer does; a sweep found that and has yet to finish",
-	state.Gone:         "gone: the shop no longer has it",
-	state.Claimed:      "claimed: this person is a customer with another key, below whose profile their orders stand",
-}
-
-func (l *ledgerRow) print(line func(name, format string, args ...any), rec *lookupRecord, r *lookupReport) {
-	words := ledgerWords[l.State]
-	if rec.gone() && guestly(rec.Key) {
-		words = "gone: this guest was erased, also where the shop keeps their orders"
-	}
-	if l.State == state.Gone && l.CopernicaID != 0 {
-		words += ", and it stays in Copernica"
-	}
-	line("state", "%s", words)
-	if l.CopernicaID == 0 {
-		line("in Copernica", "no %s is known", rowWord(rec.Entity))
-	} else {
-		line("in Copernica", "%s %d in %s", rowWord(rec.Entity), l.CopernicaID, r.Target)
-	}
-	line("first seen", "%s", since(l.FirstSeen, r.At))
-	if l.PlannedAt != nil {
-		line("planned", "%s", since(l.PlannedAt, r.At))
-	}
-	if l.AcknowledgedAt != nil || l.State == state.Acknowledged {
-		line("acknowledged", "%s", since(l.AcknowledgedAt, r.At))
-	}
-	if l.SourceUpdatedAt != nil {
-		line("as of", "%s: the change in the shop that Copernica acknowledged last", moment(*l.SourceUpdatedAt))
-	}
-	if l.NextAttempt != nil {
-		line("tries", "%d, the next from %s", l.Attempts, since(l.NextAttempt, r.At))
 	}
 }
