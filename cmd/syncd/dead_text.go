@@ -105,9 +105,9 @@ func (r *deadReport) print(w io.Writer, limit int) error {
 }
 
 func (r *deadReport) printOpen(b *bytes.Buffer, limit int) {
-	fmt.Fprintf(b, "%s of shop %q could not be delivered\n", numberOf(r.Open, "record"), r.Shop)
+	fmt.Fprintf(b, "%s of shop %q could not be delivered\n", counted(r.Open, "record"), r.Shop)
 	for _, g := range r.Groups {
-		fmt.Fprintf(b, "\n%s: %s, the oldest %s\n", g.Cause, numberOf(g.Count, "record"), ago(&g.FirstSeen, r.At))
+		fmt.Fprintf(b, "\n%s: %s, the oldest %s\n", g.Cause, counted(g.Count, "record"), ago(&g.FirstSeen, r.At))
 		fmt.Fprintf(b, "  to do: %s\n", g.Fix)
 		table(b, func(row func(cells ...any)) {
 			if len(g.Letters) > 0 {
@@ -229,12 +229,4 @@ func table(b *bytes.Buffer, fill func(row func(cells ...any))) {
 		fmt.Fprintln(columns, strings.TrimRight("  "+strings.Join(words, "\t"), " \t"))
 	})
 	columns.Flush() //nolint:errcheck // a buffer takes everything
-}
-
-// numberOf prints a count with its noun.
-func numberOf(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return grouped(n) + " " + noun + "s"
 }

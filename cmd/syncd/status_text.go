@@ -16,9 +16,7 @@ import (
 // print writes a status for people.
 func (s *status) print(w io.Writer) error {
 	var b bytes.Buffer
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-13s %s\n", name, fmt.Sprintf(format, args...))
-	}
+	line := liner(&b)
 
 	line("shop", "%s", s.Shop)
 	if s.Target == "" {
