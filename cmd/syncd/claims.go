@@ -98,6 +98,17 @@ func (c *claimsList) read(ctx context.Context, store state.Store, cfg config.Con
 	return r, nil
 }
 
+// undone reports whether an operator said of a living guest that they are not the customer
+// whose key is their row's parent.
+func undone(guest state.Record) bool {
+	switch guest.State {
+	case state.Claimed, state.Missing, state.Gone:
+		return false
+	default:
+		return guest.Parent != ""
+	}
+}
+
 // everyUndone returns the rows of all whose claim was undone: an operator did each by hand.
 func everyUndone(ctx context.Context, store state.Store, shop string) (all []state.Record, err error) {
 	const atOnce = 1000
@@ -180,7 +191,7 @@ func (c *claimsUndo) undo(ctx context.Context, a *app, cfg config.Config, store 
 	if err != nil {
 		return err
 	}
-	undone := guest.State != state.Claimed
+	already := undone(guest)
 	before, err := ordersBelow(ctx, store, cfg.Shop, guest.Key)
 	if err != nil {
 		return err
@@ -191,7 +202,7 @@ func (c *claimsUndo) undo(ctx context.Context, a *app, cfg config.Config, store 
 	}
 	switch {
 	case c.Yes:
-	case undone:
+	case already:
 		fmt.Fprintf(a.stdout, "%s was undone already: they are not %s, and have %s of their own.\nNothing was done: should some of their orders still stand below %s, "+
 			"`syncd claims undo %s --yes` reads %s from the shop again\n",
 			guest.Key, guest.Parent, counted(before, "order"), guest.Parent, guest.Key, counted(orders, "order"))
@@ -228,7 +239,7 @@ func (c *claimsUndo) undo(ctx context.Context, a *app, cfg config.Config, store 
 		return err
 	}
 	switch id := rows[guest.Key].CopernicaID; {
-	case undone && orders == before:
+	case already && orders == before:
 		fmt.Fprintf(a.stdout, "%s was undone already, and nothing was left to do: they are not %s, and have %s of their own\n", guest.Key, guest.Parent, counted(orders, "order"))
 	case id != 0:
 		fmt.Fprintf(a.stdout, "%s is a guest again: profile %d, with %s. They are not made one with %s again\n", guest.Key, id, counted(orders, "order"), guest.Parent)
@@ -264,7 +275,7 @@ func (c *claimsUndo) guest(ctx context.Context, cfg config.Config, store state.S
 	if err != nil {
 		return state.Record{}, err
 	}
-	if guest, ok := rows[key]; ok && guest.Parent != "" {
+	if guest := rows[key]; guest.State == state.Claimed || undone(guest) {
 		return guest, nil
 	}
 	return state.Record{}, engine.ErrNoClaim
@@ -274,7 +285,7 @@ func (c *claimsUndo) guest(ctx context.Context, cfg config.Config, store state.S
 func (c *claimsUndo) unfinished(ctx context.Context, store state.Store, shop string, cause error) error {
 	key := strings.TrimSpace(c.Key)
 	rows, err := store.Records(ctx, shop, state.Profile, []string{key})
-	if err != nil || rows[key].State == state.Claimed {
+	if err != nil || !undone(rows[key]) {
 		return errors.Join(cause, err)
 	}
 	return fmt.Errorf("%w: some of the guest's orders may have to move yet, and `syncd claims undo %s --yes` goes on", cause, key)

@@ -237,6 +237,37 @@ func TestPromise17_WhatAClaimWaitsFor(t *testing.T) {
 	}
 }
 
+// An undone claim is told by the parent of a guest who lives: one whom the shop no longer has
+// keeps it, and stands for nobody.
+func TestWhoseClaimIsUndone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		parent string
+		state  state.RecordState
+		want   bool
+	}{
+		"a guest":                             {"", state.Acknowledged, false},
+		"a guest who is a customer":           {"shop-c1", state.Claimed, false},
+		"undone, with a profile":              {"shop-c1", state.Acknowledged, true},
+		"undone, a profile that is refused":   {"shop-c1", state.Refused, true},
+		"undone, without a profile yet":       {"shop-c1", state.Removed, true},
+		"not found in the shop, and to go":    {"shop-c1", state.Missing, false},
+		"whom the shop no longer has":         {"shop-c1", state.Gone, false},
+		"a key that the ledger does not know": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			guest := state.Record{Entity: state.Profile, Key: "shop-w1-g" + strings.Repeat("0", 32), Parent: c.parent, State: c.state}
+			if undone(guest) != c.want {
+				t.Errorf("undone %v, want %v", !c.want, c.want)
+			}
+			if claim := claimOf(guest); (claim != nil) != (c.want || c.state == state.Claimed) || claim != nil && claim.Undone != c.want {
+				t.Errorf("a lookup tells %+v", claim)
+			}
+		})
+	}
+}
+
 // What cannot be undone is said before anything is read.
 func TestClaimsUsage(t *testing.T) {
 	t.Parallel()

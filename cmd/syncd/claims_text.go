@@ -76,9 +76,9 @@ func (r *claimsReport) printClaims(b *bytes.Buffer, asked *claimsList) {
 	fmt.Fprintf(b, "%s\n\n", r.people())
 	table(b, func(row func(cells ...any)) {
 		if r.Identity == config.ByEmail {
-			row("guest or account", "customer", "by run", "begun", "their own profile")
+			row("guest or account", "customer", "by run", "run begun", "their own profile")
 		} else {
-			row("guest", "customer", "by run", "begun", "guest's profile")
+			row("guest", "customer", "by run", "run begun", "guest's profile")
 		}
 		for _, c := range r.Claims {
 			run, begun := "-", "-"

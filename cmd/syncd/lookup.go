@@ -314,8 +314,8 @@ func (f *finder) record(ctx context.Context, ref state.RecordRef) (*lookupRecord
 		r.SourceID = letters[0].SourceID
 	}
 	switch {
-	case row.Parent != "" && ref.Entity == state.Profile:
-		r.Claim = &lookupClaim{Customer: row.Parent, Open: row.State == state.Claimed && row.CopernicaID != 0, Undone: row.State != state.Claimed}
+	case ref.Entity == state.Profile:
+		r.Claim = claimOf(row)
 	case row.Parent != "":
 		if r.Profile, err = f.record(ctx, state.RecordRef{Entity: state.Profile, Key: row.Parent}); err != nil {
 			return nil, err

@@ -89,6 +89,15 @@ type lookupClaim struct {
 	Undone   bool   `json:"undone"` // an operator said that they are not one
 }
 
+// claimOf is what a profile's row says of a claim; nil: of none that holds or was undone.
+func claimOf(row state.Record) *lookupClaim {
+	claimed := row.State == state.Claimed
+	if !claimed && !undone(row) {
+		return nil
+	}
+	return &lookupClaim{Customer: row.Parent, Open: claimed && row.CopernicaID != 0, Undone: !claimed}
+}
+
 // lookupOther is a guest, or an account, who is a customer or was said not to be.
 type lookupOther struct {
 	Key    string `json:"key"`
