@@ -142,16 +142,16 @@ var causeWords = map[string]string{
 
 // words say what was done.
 func (e *receipt) words() string {
-	profile := "no profile was known"
-	if e.CopernicaID != 0 {
-		profile = fmt.Sprintf("profile %d", e.CopernicaID)
-	}
-	if e.Policy == string(engine.EraseFlag) {
+	flagged := e.Policy == string(engine.EraseFlag)
+	profile := fmt.Sprintf("profile %d", e.CopernicaID)
+	switch {
+	case flagged && e.CopernicaID == 0:
+		return "flagged only: nothing was erased, and no profile was known"
+	case flagged:
 		return "flagged only: nothing was erased, " + profile + " stays"
+	case e.CopernicaID == 0:
+		return "no profile was known"
 	}
 	done := map[string]string{string(engine.EraseRemove): "removed", string(engine.EraseBlank): "blanked"}[e.Policy]
-	if e.CopernicaID == 0 {
-		return profile
-	}
 	return fmt.Sprintf("%s %s, with %s and %s", profile, done, counted(e.Orders, "order"), counted(e.Items, "line"))
 }

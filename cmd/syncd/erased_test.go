@@ -11,6 +11,7 @@ import (
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
 	"github.com/magento-copernica/syncd/internal/seal"
 	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // erasing has a stage's people removed, with a tombstone file.
@@ -38,6 +39,27 @@ func (s *stage) erased() (r erasedReport) {
 	s.ends(exitDone, out)
 	s.must(json.Unmarshal([]byte(out.stdout), &r))
 	return r
+}
+
+func TestAReceiptInWords(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		policy  engine.ErasurePolicy
+		profile int64
+		want    string
+	}{
+		{"flagged", engine.EraseFlag, 7, "flagged only: nothing was erased, profile 7 stays"},
+		{"flagged without a profile", engine.EraseFlag, 0, "flagged only: nothing was erased, and no profile was known"},
+		{"removed", engine.EraseRemove, 7, "profile 7 removed, with 1 order and 2 lines"},
+		{"blanked", engine.EraseBlank, 7, "profile 7 blanked, with 1 order and 2 lines"},
+		{"nothing to remove", engine.EraseRemove, 0, "no profile was known"},
+	} {
+		r := newReceipt(state.Erasure{Policy: string(c.policy), CopernicaID: c.profile, Orders: 1, Items: 2})
+		if got := r.words(); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
 }
 
 func TestPromise19_AnErasureIsTold(t *testing.T) {
