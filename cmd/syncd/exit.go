@@ -35,7 +35,12 @@ func (e *usageError) Unwrap() error { return e.err }
 type deadLettersError struct{ open int64 }
 
 func (e *deadLettersError) Error() string {
-	return plural(e.open, "1 dead letter is open", grouped(e.open)+" dead letters are open") + ": `syncd dead` shows what could not be delivered, and why"
+	return lettersOpen(e.open) + ": `syncd dead` shows what could not be delivered, and why"
+}
+
+// lettersOpen says how many dead letters are open.
+func lettersOpen(n int64) string {
+	return plural(n, "1 dead letter is open", grouped(n)+" dead letters are open")
 }
 
 // unknownError ends a run with writes that nobody answered for.
@@ -76,10 +81,14 @@ func exitCode(err error) int {
 			return exitPeer
 		}
 	}
-	switch fault.ClassOf(err) {
-	case fault.Configuration:
+	classes := map[fault.Class]bool{}
+	for _, e := range joined(err) { // of a join the first one has no precedence
+		classes[fault.ClassOf(e)] = true
+	}
+	switch {
+	case classes[fault.Configuration]:
 		return exitConfiguration
-	case fault.Credentials, fault.Renew:
+	case classes[fault.Credentials], classes[fault.Renew]:
 		return exitPeer
 	}
 	if is[*checkFailedError](err) {

@@ -14,6 +14,7 @@ import (
 	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
+	"github.com/magento-copernica/syncd/sync/engine"
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
@@ -57,6 +58,9 @@ func TestExitCode(t *testing.T) {
 		{"refused token", refused, 3},
 		{"refused token, then the end of the run", errors.Join(refused, state.ErrFenced), 3},
 		{"token not renewed", &copernica.Error{Status: 401, Class: fault.Renew}, 3},
+
+		{"a shop that answers 503, then the brake", errors.Join(&magento.Error{Status: 503, Class: fault.Retry}, &engine.MissingError{}), 2},
+		{"a shop that answers 503, then a refused token", errors.Join(&magento.Error{Status: 503, Class: fault.Retry}, refused), 3},
 
 		{"dead letters", &deadLettersError{open: 3}, 4},
 		{"dead letters and a refused token", errors.Join(&deadLettersError{open: 3}, refused), 3},
