@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/emulator"
 	"github.com/magento-copernica/syncd/magento/magentotest"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/state/sqlite"
@@ -25,12 +27,44 @@ func (s *stage) beside() state.Store {
 	return store
 }
 
+// taken has another process hold the lease whenever it is asked for the n-th time, from 1 on,
+// of which held says so.
+func (s *stage) taken(held func(n int64) bool) {
+	s.tune = func(cfg *engine.Config) { cfg.Store = &takenState{Store: cfg.Store, held: held} }
+}
+
+// takenState is a state whose lease others have at times.
+type takenState struct {
+	state.Store
+	asked atomic.Int64
+	held  func(n int64) bool
+}
+
+func (s *takenState) Acquire(ctx context.Context, pipeline, holder string, ttl time.Duration) (state.Lease, error) {
+	if s.held(s.asked.Add(1)) {
+		return state.Lease{}, &state.HeldError{Pipeline: pipeline, Holder: "another process", Expires: time.Now().Add(ttl)}
+	}
+	return s.Store.Acquire(ctx, pipeline, holder, ttl)
+}
+
 // byHand changes a field of every profile in Copernica.
 func (s *stage) byHand() {
 	s.t.Helper()
 	for _, p := range s.account.Profiles(copernicatest.DatabaseName) {
 		s.must(s.account.EditProfile(p.ID, map[string]string{"lastname": "By hand"}))
 	}
+}
+
+// unsubscribed is a customer whom the shop does not mail.
+func (s *stage) unsubscribed() int64 {
+	s.t.Helper()
+	for n := range stageCustomers {
+		if id := s.id(n); !s.mails(id) {
+			return id
+		}
+	}
+	s.t.Fatal("everybody is subscribed")
+	return 0
 }
 
 // openResyncs returns the ids of those that have not ended.
@@ -148,19 +182,23 @@ func TestAResyncWaitsForAnotherProcess(t *testing.T) {
 	s.inStep()
 }
 
-// A run works the comparison of consent that it asks for when it finds out that its state is
-// an older copy, and leaves what operators asked for to them.
+// A run works the comparisons of consent that are open, whoever asked for them, tells of what
+// they left undone as of its own, and leaves other resyncs to operators and daemons.
 func TestARunComparesConsent(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.ends(exitDone, s.run("run"))
+	s.must(s.account.EditProfile(s.profileOf(key(s.unsubscribed())), map[string]string{"newsletter": "subscribed"}))
+	s.account.Faults().Add(emulator.Fault{
+		Method: http.MethodPut, Status: 400, Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"error":{"message":"Failed to update profile"}}`,
+	})
 	store := s.beside()
 	for _, stream := range []string{"customers", engine.ConsentSweep} {
 		_, err := store.AddResync(t.Context(), state.Resync{Pipeline: "shop", Stream: stream})
 		s.must(err)
 	}
 	out := s.run("run")
-	s.ends(exitDone, out)
+	s.ends(exitFailed, out, "1 write has no outcome yet")
 	if open := s.openResyncs(store); len(open) != 1 || open[0] != 1 || !strings.Contains(out.stdout, "customers/consent/resync-2: ") {
 		t.Errorf("open are %+v after\n%s", open, out.stdout)
 	}

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/magento-copernica/syncd/config"
+	"github.com/magento-copernica/syncd/internal/httpx"
 	"github.com/magento-copernica/syncd/state"
 	"github.com/magento-copernica/syncd/sync/engine"
 )
@@ -16,6 +17,7 @@ import (
 // runCommand makes one pass over each stream.
 type runCommand struct {
 	AcceptNewAddress bool `help:"The shop has moved to another address and is the same shop."`
+	Wait             bool `help:"When another process writes for the shop, wait for the end."`
 
 	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to run: customers, orders. Default: all that SYNCD_SCHEDULE_… does not switch off, in this order. By name only: unsubscribes, customers/consent, customers/sweep, orders/sweep, copernica/sweep." enum:"customers,orders,unsubscribes,customers/consent,customers/sweep,orders/sweep,copernica/sweep"`
 }
@@ -25,7 +27,8 @@ func (*runCommand) Help() string {
 	return "Reads what changed in the shop since the last run, up to a horizon just behind the shop's clock, " +
 		"and writes what differs to Copernica: the customers first, then the orders, which stand below them. " +
 		"A run that is cut short is resumed by the next one. " +
-		"A sweep that is named makes a whole round now, and unsubscribes takes the opt-outs that were made in Copernica to the shop, " +
+		"A sweep that is named makes a whole round now, and one that fails does not keep those named after it from theirs; " +
+		"unsubscribes takes the opt-outs that were made in Copernica to the shop, " +
 		"which SYNCD_WRITE_BACK=off refuses before anything is run; " +
 		"copernica/sweep looks for what was changed there by hand, and sends it again unless SYNCD_REPAIR=report. " +
 		"Schema is never created: that is `syncd provision`."
@@ -37,9 +40,9 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	streams := c.Streams
-	if len(streams) == 0 {
-		streams = switchedOn(cfg)
+	streams, err := streamsOf(cfg, c.Streams)
+	if err != nil {
+		return err
 	}
 	if slices.Contains(streams, engine.Unsubscribes) {
 		if err := mayWriteBack(cfg, "leave unsubscribes out of the command"); err != nil {
@@ -56,33 +59,119 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 		log.Info("stopping: waiting for calls under way, some seconds at most; another signal ends at once")
 	})
 	defer stopping()
-	var open, unknown int64
+	w := &runWork{a: a, cfg: cfg, log: log, bar: bar, engine: p.engine, wait: c.Wait}
+	err = w.all(ctx, streams)
+	return errors.Join(verdict(err, w.unknown, w.open), p.close())
+}
+
+// runWork runs streams one after the other.
+type runWork struct {
+	a      *app
+	cfg    config.Config
+	log    *slog.Logger
+	bar    *progress
+	engine *engine.Engine
+	wait   bool // for another process that writes
+
+	unknown int64 // writes without an outcome
+	open    int64 // dead letters
+}
+
+// all runs streams, and compares consent where that is asked for. A live stream that fails is
+// the last one: the orders stand on the customers. A sweep that fails does not keep the
+// others from theirs, above all not the opt-outs from the shop; what stopped each is told.
+func (w *runWork) all(ctx context.Context, streams []string) error {
+	var failed []error
 	for _, stream := range streams {
-		found := map[engine.Deviation]int64{}
-		report, runErr := runStream(ctx, p.engine, stream, engine.Inspection{
-			Repair: cfg.Repair == config.RepairRows, Found: func(f engine.Finding) { found[f.Deviation]++ },
+		err := w.one(ctx, stream)
+		if err == nil {
+			continue
+		}
+		failed = append(failed, w.stopped(ctx, err))
+		if slices.Contains(engine.Streams(), stream) || stopsAll(ctx, err) {
+			return errors.Join(failed...)
+		}
+	}
+	err := w.compareConsent(ctx)
+	w.bar.end()
+	return errors.Join(append(failed, w.stopped(ctx, err))...)
+}
+
+// one runs a stream and prints what it did.
+func (w *runWork) one(ctx context.Context, stream string) error {
+	found := map[engine.Deviation]int64{}
+	report, err := w.whenFree(ctx, func() (engine.Report, error) {
+		return runStream(ctx, w.engine, stream, engine.Inspection{
+			Repair: w.cfg.Repair == config.RepairRows, Found: func(f engine.Finding) { found[f.Deviation]++ },
 		})
-		bar.end()
-		if report.Run != 0 {
-			fmt.Fprintln(a.stdout, summary(report))
-		}
-		if len(found) > 0 {
-			fmt.Fprintf(a.stdout, "  found in Copernica: %s; `syncd verify` names those that are left\n", counts(found))
-		}
-		open = report.Letters
-		if err = runErr; err != nil {
-			break
-		}
-		unknown += report.Counters.Unknown
+	})
+	w.bar.end()
+	w.ran(report)
+	if len(found) > 0 {
+		fmt.Fprintf(w.a.stdout, "  found in Copernica: %s; `syncd verify` names those that are left\n", counts(found))
 	}
-	if err == nil {
-		err = a.compareConsent(ctx, p.engine, engine.Budget(cfg.RunBudget))
-		bar.end()
+	return err
+}
+
+// ran prints what a run did, and adds what it left undone.
+func (w *runWork) ran(report engine.Report) {
+	if report.Run == 0 {
+		return
 	}
+	fmt.Fprintln(w.a.stdout, summary(report))
+	w.open = report.Letters
+	w.unknown += report.Counters.Unknown
+}
+
+// whenFree does work that takes the writer's lease; with --wait, when no other process has it.
+func (w *runWork) whenFree(ctx context.Context, work func() (engine.Report, error)) (engine.Report, error) {
+	for said := false; ; said = true {
+		report, err := work()
+		held, ok := errors.AsType[*state.HeldError](err)
+		if !ok || !w.wait {
+			return report, err
+		}
+		if !said {
+			w.bar.end()
+			w.log.Info("another process writes for this shop: waiting for its end", "holder", held.Holder)
+		}
+		if err := untilNextLook(ctx); err != nil {
+			return report, err
+		}
+	}
+}
+
+// untilNextLook is the pause between two looks whether another process still has the lease.
+func untilNextLook(ctx context.Context) error {
+	const look = 2 * time.Second
+	select {
+	case <-time.After(look):
+		return nil
+	case <-ctx.Done():
+		return context.Canceled
+	}
+}
+
+// stopped says in an operator's words that a run was asked to end.
+func (w *runWork) stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = errors.New("stopped: the next run resumes where this one was")
+		return errors.New("stopped: the next run resumes where this one was")
 	}
-	return errors.Join(verdict(err, unknown, open), p.close())
+	return err
+}
+
+// stopsAll reports whether what stopped one sweep stops the others as well: we are to end,
+// another process writes, the settings and the state do not fit each other, or a peer
+// cannot be reached. A refusal may be of what one of them asks for alone, as where a
+// permission is missing, and so may the brake and an answer that never comes.
+func stopsAll(ctx context.Context, err error) bool {
+	switch {
+	case ctx.Err() != nil, is[*state.HeldError](err), errors.Is(err, state.ErrFenced),
+		is[*config.Error](err), is[*state.TargetError](err), is[*state.ShopError](err), is[*engine.IdentityError](err):
+		return true
+	}
+	call, ok := errors.AsType[*httpx.Error](err)
+	return ok && call.Kind != httpx.KindTimeout && call.Kind != httpx.KindBroken && call.Kind != httpx.KindTooLarge
 }
 
 // mayWriteBack refuses to take opt-outs to a shop that the settings leave alone. Whoever asks
@@ -98,10 +187,11 @@ func mayWriteBack(cfg config.Config, instead string) error {
 	}
 }
 
-// compareConsent works the resyncs of consent that are open, which a run asks for that finds
-// out that its state is an older copy. Those that operators ask for are theirs, or a daemon's.
-func (a *app) compareConsent(ctx context.Context, e *engine.Engine, b engine.Budget) error {
-	open, err := e.Resyncs(ctx)
+// compareConsent works the resyncs of consent that are open, whoever asked for them: a run
+// does so itself when it finds out that its state is an older copy. Any other resync is left
+// to `syncd resync`, or to a daemon.
+func (w *runWork) compareConsent(ctx context.Context) error {
+	open, err := w.engine.Resyncs(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,10 +199,8 @@ func (a *app) compareConsent(ctx context.Context, e *engine.Engine, b engine.Bud
 		if q.Stream != engine.ConsentSweep {
 			continue
 		}
-		report, err := e.Resync(ctx, q.ID, b)
-		if report.Run != 0 {
-			fmt.Fprintln(a.stdout, summary(report))
-		}
+		report, err := w.whenFree(ctx, func() (engine.Report, error) { return w.engine.Resync(ctx, q.ID, engine.Budget(w.cfg.RunBudget)) })
+		w.ran(report)
 		if err != nil && !errors.Is(err, state.ErrResyncEnded) {
 			return err
 		}
@@ -147,6 +235,23 @@ func verdict(err error, unknown, open int64) error {
 	return nil
 }
 
+// streamsOf are the streams that a command works: those that are named, else those that
+// are switched on.
+func streamsOf(cfg config.Config, named []string) ([]string, error) {
+	if len(named) > 0 {
+		return named, nil
+	}
+	if on := switchedOn(cfg); len(on) > 0 {
+		return on, nil
+	}
+	return nil, bothOff("so that there is nothing to do: write a schedule into one of them, or name the stream")
+}
+
+// bothOff is the mistake of switching every stream off.
+func bothOff(problem string) error {
+	return &config.Error{Variable: config.Prefix + "SCHEDULE_CUSTOMERS", Problem: "and SYNCD_SCHEDULE_ORDERS are both off, " + problem}
+}
+
 // switchedOn are the streams whose schedule is not off.
 func switchedOn(cfg config.Config) []string {
 	return slices.DeleteFunc(engine.Streams(), func(stream string) bool {
@@ -155,98 +260,4 @@ func switchedOn(cfg config.Config) []string {
 		}
 		return cfg.Schedule.Customers.Off()
 	})
-}
-
-// summary says in one line what a run did.
-func summary(r engine.Report) string {
-	n := r.Counters
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", r.Stream, tally(r.Stream, n))
-	if r.Unreached > 0 {
-		fmt.Fprintf(&b, ", %s not reached", grouped(r.Unreached))
-	}
-	fmt.Fprintf(&b, "; %s to Copernica, %s to Magento; %s", counted(n.TargetCalls, "call"), grouped(n.SourceCalls), r.Elapsed.Round(10*time.Millisecond))
-	switch {
-	case r.Waiting && r.Outcome == state.Paused:
-		b.WriteString("; waits for customers: the first pass over the customers is not finished")
-	case r.Outcome == state.Done && r.Horizon.IsZero():
-		b.WriteString("; nothing to hold against each other before the first pass is finished")
-	case r.Outcome == state.Done && strings.Contains(r.Stream, "/"):
-		b.WriteString("; everything was looked at")
-	case r.Outcome == state.Done:
-		fmt.Fprintf(&b, "; in step up to %s", r.Horizon.UTC().Format(time.RFC3339))
-	case r.Outcome == state.Paused:
-		b.WriteString("; not finished, the next run resumes here")
-	case r.Outcome == state.Failed:
-		b.WriteString("; failed, the next run resumes here")
-	}
-	return b.String()
-}
-
-// tally says what a run counted, or would count.
-func tally(stream string, n state.Counters) string {
-	created := grouped(n.Created)
-	if strings.HasPrefix(stream, engine.Orders) { // an order makes several
-		created = counted(n.Created, "row")
-	}
-	returned := n.OptOutsReturned - n.OptOutsWithoutRecord
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s read", grouped(n.Read))
-	if stream != engine.Unsubscribes {
-		fmt.Fprintf(&b, ", %s created, %s updated, %s unchanged", created, grouped(n.Updated), grouped(n.Unchanged))
-	}
-	for _, part := range []struct {
-		count int64
-		words string
-	}{
-		{n.Removed, counted(n.Removed, "row") + " removed"},
-		{n.Refused, grouped(n.Refused) + " refused"},
-		{n.Claimed, foundCustomers(n.Claimed)},
-		{n.Ownerless, grouped(n.Ownerless) + " of deleted accounts"},
-		{n.Unknown, grouped(n.Unknown) + " without an outcome yet"},
-		{n.Erased, people(n.Erased) + " erased"},
-		{n.Missing, counted(n.Missing, "record") + " gone from the shop"},
-		{returned, counted(returned, "opt-out") + " returned to the shop"},
-		{n.OptOutsWithoutRecord, counted(n.OptOutsWithoutRecord, "opt-out") + " of people without a record in the shop"},
-		{n.OptOutsKept, counted(n.OptOutsKept, "opt-out") + " in Copernica kept"},
-	} {
-		if part.count > 0 {
-			fmt.Fprintf(&b, ", %s", part.words)
-		}
-	}
-	return b.String()
-}
-
-// foundCustomers says how many guests turned out to be customers.
-func foundCustomers(n int64) string {
-	return counted(n, "guest") + " found to be " + plural(n, "a customer", "customers")
-}
-
-// people prints a number of them.
-func people(n int64) string {
-	if n == 1 {
-		return "1 person"
-	}
-	return grouped(n) + " people"
-}
-
-// counted prints a number of things, of which name is the singular.
-func counted(n int64, name string) string {
-	if n == 1 {
-		return "1 " + name
-	}
-	return grouped(n) + " " + name + "s"
-}
-
-// grouped prints a number with its thousands apart.
-func grouped(n int64) string {
-	digits := fmt.Sprint(n)
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
 }

@@ -1,12 +1,21 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/copernica/copernicatest"
+	"github.com/magento-copernica/syncd/internal/fault"
+	"github.com/magento-copernica/syncd/internal/httpx"
+	"github.com/magento-copernica/syncd/magento"
 	"github.com/magento-copernica/syncd/magento/magentotest"
+	"github.com/magento-copernica/syncd/state"
+	"github.com/magento-copernica/syncd/sync/engine"
 )
 
 // Sweeps and the way back are run by name, and what they found is told by every command
@@ -64,4 +73,82 @@ func TestSweepsByName(t *testing.T) {
 	if out := s.run("status"); strings.Contains(out.stdout, "unsubscribes") || strings.Contains(out.stdout, "copernica/sweep") {
 		t.Errorf("what is off is told of:\n%s", out.stdout)
 	}
+}
+
+// Where nobody runs a daemon, a sweep that the brake stops keeps neither the opt-outs from
+// the shop nor the sweeps after it from their rounds; the command ends with what stopped it.
+func TestPromise18_TheBrakeStopsItsSweepAlone(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	opted := s.id(0)
+	s.shop.SetNewsletter(opted, magentotest.Subscribed)
+	s.ends(exitDone, s.run("run"))
+	s.optsOut(opted)
+	for n, deleted := 1, 0; deleted < 25; n++ {
+		s.shop.Delete(s.id(n - deleted))
+		deleted++
+	}
+	s.pass(time.Minute)
+	out := s.run("run", "customers/consent", "unsubscribes", "customers/sweep", "orders/sweep")
+	s.ends(exitConfiguration, out, "the shop no longer has 25 or more of its customers")
+	out.says(t, "customers/consent: ", "; failed", "1 opt-out returned to the shop", "customers/sweep: ", "orders/sweep: 0 read")
+	if s.mails(opted) {
+		t.Error("the shop still mails who opted out in Copernica")
+	}
+	// A live stream that fails is the last one.
+	s.environ["SYNCD_COPERNICA_DATABASE"] = "Magneto"
+	s.shop.Edit(opted, func(c *magentotest.Customer) { c.LastName += " II" })
+	s.pass(time.Minute)
+	out = s.run("run", "customers", "orders/sweep")
+	s.ends(exitConfiguration, out, "set it back to Magento")
+	if strings.Contains(out.stdout, "orders/sweep") {
+		t.Errorf("went on after the customers failed:\n%s", out.stdout)
+	}
+}
+
+func TestWhatStopsOneSweepAndWhatStopsAll(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		err  error
+		all  bool
+	}{
+		{"the brake", &engine.MissingError{}, false},
+		{"a permission that is missing", &magento.Error{Status: 401, Class: fault.Credentials}, false},
+		{"the shop fails over a page", &magento.Error{Status: 500, Class: fault.Retry}, false},
+		{"no answer to one call", &httpx.Error{Kind: httpx.KindTimeout}, false},
+		{"another process writes", &state.HeldError{}, true},
+		{"another process took over", fmt.Errorf("commit: %w", state.ErrFenced), true},
+		{"the shop is another one", &config.Error{}, true},
+		{"the state is another shop's", &state.ShopError{}, true},
+		{"the peer cannot be reached", &httpx.Error{Kind: httpx.KindDial}, true},
+		{"the peer failed too often in a row", errors.Join(&httpx.Error{Kind: httpx.KindBreakerOpen}), true},
+	} {
+		if got := stopsAll(t.Context(), c.err); got != c.all {
+			t.Errorf("%s: stops all is %v", c.name, got)
+		}
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if !stopsAll(ended, &engine.MissingError{}) {
+		t.Error("went on after it was to end")
+	}
+}
+
+// With --wait a run begins when the other process is through, unless it is to end before;
+// without it, it names the holder.
+func TestARunWaitsForAnotherProcess(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.taken(func(n int64) bool { return n == 1 })
+	s.ends(exitFailed, s.run("run", "customers"), "is held by another process")
+	out := s.run("run", "customers", "--wait")
+	s.ends(exitDone, out)
+	out.says(t, "customers: 32 read, 32 created")
+	if !strings.Contains(out.stderr, `another process writes for this shop: waiting for its end" holder="another process"`) {
+		t.Errorf("does not say what it waits for:\n%s", out.stderr)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	s.taken(func(int64) bool { stop(); return true })
+	s.ends(exitFailed, s.runIn(ctx, false, "run", "customers", "--wait"), "stopped: the next run resumes where this one was")
 }

@@ -62,10 +62,7 @@ func scheduled(cfg config.Config) ([]schedule.Stream, error) {
 		streams = append(streams, schedule.Stream{Name: name, Due: due})
 	}
 	if len(streams) == 0 {
-		return nil, &config.Error{
-			Variable: config.Prefix + "SCHEDULE_CUSTOMERS",
-			Problem:  "and SYNCD_SCHEDULE_ORDERS are both off, so that nothing would ever run: write a schedule into one of them",
-		}
+		return nil, bothOff("so that nothing would ever run: write a schedule into one of them")
 	}
 	return streams, nil
 }
