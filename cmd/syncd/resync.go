@@ -27,12 +27,12 @@ type resyncCommand struct {
 	Force bool     `help:"Also write what Copernica has acknowledged, such as over changes made by hand, and bring back what was removed there."`
 
 	DryRun     bool `help:"Print what would be done, and do nothing."`
-	Limit      int  `default:"20" help:"With --dry-run: rows whose fields are shown."`
+	Limit      *int `placeholder:"N" help:"With --dry-run: rows whose fields are shown. Default: 20."`
 	ShowValues bool `help:"With --dry-run: also print the values of the fields. They are personal data."`
 	Wait       bool `help:"When another process writes for the shop, wait for the end."`
 
-	List   bool  `help:"List the resyncs, and how far they are."`
-	Cancel int64 `placeholder:"ID" help:"End a resync. What was sent stays."`
+	List   bool   `help:"List the resyncs, and how far they are."`
+	Cancel *int64 `placeholder:"ID" help:"End a resync. What was sent stays."`
 }
 
 // resyncSlice is how long a resync works before the live streams have their turn.
@@ -57,9 +57,31 @@ func (*resyncCommand) Help() string {
 		"  syncd resync --cancel 7"
 }
 
+// Validate is called by kong. A flag that would change nothing is refused: whoever wrote it
+// believes that it does, and what a resync sends is billed.
+func (c *resyncCommand) Validate() error {
+	dated := c.Since != "" || c.Until != "" || len(c.Store) > 0
+	named := len(c.IDs)+len(c.Email) > 0
+	switch manages := c.List || c.Cancel != nil; {
+	case manages && (c.List && c.Cancel != nil || c.Stream != "" || dated || named || c.Force || c.DryRun || c.Limit != nil || c.ShowValues || c.Wait):
+		return errors.New("--list and --cancel stand alone")
+	case c.Cancel != nil && *c.Cancel < 1:
+		return errors.New("--cancel takes the id of a resync: `syncd resync --list` shows them")
+	case !c.DryRun && (c.Limit != nil || c.ShowValues):
+		return errors.New("--limit and --show-values belong to --dry-run: add it, or leave them out")
+	case c.Limit != nil && *c.Limit < 0:
+		return errors.New("--limit cannot be negative")
+	case c.Stream == engine.ConsentSweep && (dated || named || c.Force):
+		return errors.New("customers/consent is of everybody, and forces nothing: leave out --since, --until, --store, --ids, --email and --force")
+	case named && dated:
+		return errors.New("--ids and --email name the records themselves: leave out --since, --until and --store")
+	}
+	return nil
+}
+
 // Run requests a resync and works it, or shows or ends some.
 func (c *resyncCommand) Run(ctx context.Context, a *app) error {
-	if c.List || c.Cancel != 0 {
+	if c.List || c.Cancel != nil {
 		return c.manage(ctx, a)
 	}
 	request, err := c.request(a.now())
@@ -82,9 +104,6 @@ func (c *resyncCommand) request(now time.Time) (engine.ResyncRequest, error) {
 	}
 	if known := append(engine.Streams(), engine.ConsentSweep); c.Stream != "" && !slices.Contains(known, c.Stream) {
 		return q, &usageError{fmt.Errorf("unknown stream %q: known are %s", c.Stream, strings.Join(known, ", "))}
-	}
-	if c.Limit < 0 {
-		return q, &usageError{errors.New("--limit cannot be negative")}
 	}
 	var err error
 	if q.Since, err = pastTime(c.Since, now); err != nil {
@@ -119,19 +138,27 @@ func pastTime(s string, now time.Time) (time.Time, error) {
 
 // manage lists resyncs, or ends one.
 func (c *resyncCommand) manage(ctx context.Context, a *app) error {
-	if c.Stream != "" || c.List && c.Cancel != 0 {
-		return &usageError{errors.New("--list and --cancel stand alone")}
-	}
 	cfg, store, err := a.lookAtState(ctx, config.NeedState)
 	if err != nil {
 		return err
 	}
 	if c.List {
 		err = listResyncs(ctx, a.stdout, store, cfg.Shop, a.now())
-	} else if err = store.EndResync(ctx, cfg.Shop, c.Cancel, state.ResyncCancelled); err == nil {
-		fmt.Fprintf(a.stdout, "resync %d is cancelled: what it has sent stays, and who works it stops within a page\n", c.Cancel)
+	} else if err = endResync(ctx, store, cfg.Shop, *c.Cancel); err == nil {
+		fmt.Fprintf(a.stdout, "resync %d is cancelled: what it has sent stays, and who works it stops within a page\n", *c.Cancel)
 	}
 	return errors.Join(err, store.Close())
+}
+
+// endResync cancels a resync.
+func endResync(ctx context.Context, store state.Store, shop string, id int64) error {
+	err := store.EndResync(ctx, shop, id, state.ResyncCancelled)
+	for _, known := range []error{state.ErrNoResync, state.ErrResyncEnded} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("resync %d: %w: `syncd resync --list` shows them", id, known)
+		}
+	}
+	return err
 }
 
 // work previews what is asked for, or records it and works it; without a stream it works
@@ -165,7 +192,7 @@ func (c *resyncCommand) work(ctx context.Context, a *app, cfg config.Config, sto
 		return err
 	}
 	if c.DryRun {
-		previews, err := p.engine.Preview(ctx, engine.PreviewRequest{Resync: &r, Rows: c.Limit})
+		previews, err := p.engine.Preview(ctx, engine.PreviewRequest{Resync: &r, Rows: c.rows()})
 		w.bar.end()
 		if err != nil {
 			return err
@@ -177,6 +204,14 @@ func (c *resyncCommand) work(ctx context.Context, a *app, cfg config.Config, sto
 	}
 	fmt.Fprintf(a.stdout, "resync %d of %s is recorded: %s\n", r.ID, r.Stream, resyncWords(r))
 	return w.all(ctx, []state.Resync{r})
+}
+
+// rows is how many rows a preview shows the fields of.
+func (c *resyncCommand) rows() int {
+	if c.Limit == nil {
+		return 20
+	}
+	return *c.Limit
 }
 
 // resyncWork works resyncs in turns with the live streams.
@@ -213,6 +248,7 @@ func (w *resyncWork) goOn(ctx context.Context) error {
 	return w.all(ctx, open)
 }
 
+// all works resyncs, up to one that somebody else has.
 func (w *resyncWork) all(ctx context.Context, list []state.Resync) error {
 	var unknown int64
 	for _, r := range list {
@@ -227,21 +263,14 @@ func (w *resyncWork) all(ctx context.Context, list []state.Resync) error {
 			return err
 		}
 		if left {
-			return nil
+			break
 		}
 	}
-	switch {
-	case unknown > 0:
-		return &unknownError{writes: unknown}
-	case w.open > 0:
-		return &deadLettersError{open: w.open}
-	}
-	return nil
+	return verdict(nil, unknown, w.open)
 }
 
 // one works a resync to its end. It reports true when somebody else has it.
 func (w *resyncWork) one(ctx context.Context, id int64) (left bool, err error) {
-	const look = 2 * time.Second
 	for {
 		report, err := w.turn(ctx, id)
 		if held, ok := errors.AsType[*state.HeldError](err); ok {
@@ -251,12 +280,10 @@ func (w *resyncWork) one(ctx context.Context, id int64) (left bool, err error) {
 					"`syncd resync --list` shows how far it is\n", held.Holder)
 				return true, nil
 			}
-			select {
-			case <-time.After(look):
-				continue
-			case <-ctx.Done():
-				return false, context.Canceled
+			if err := untilNextLook(ctx); err != nil {
+				return false, err
 			}
+			continue
 		}
 		if errors.Is(err, state.ErrResyncEnded) { // by another process, or an operator
 			fmt.Fprintf(w.a.stdout, "resync %d has ended: `syncd resync --list` shows how\n", id)
@@ -284,7 +311,7 @@ func (w *resyncWork) turn(ctx context.Context, id int64) (engine.Report, error) 
 	if err != nil || report.Resync.State != state.ResyncOpen || report.Waiting {
 		return report, err
 	}
-	for _, stream := range engine.Streams() {
+	for _, stream := range switchedOn(w.cfg) {
 		live, err := w.pipeline.engine.Run(ctx, stream)
 		if is[*state.HeldError](err) {
 			return report, nil // the other process has the live streams' turn

@@ -182,6 +182,69 @@ func TestAResyncWaitsForAnotherProcess(t *testing.T) {
 	s.inStep()
 }
 
+// One that is left to another process ends with what was left undone until then; a stream
+// that is switched off has no turn.
+func TestAResyncThatIsLeftTellsOfDeadLetters(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.environ["SYNCD_SCHEDULE_ORDERS"] = "off"
+	s.shop.Edit(s.id(0), func(c *magentotest.Customer) { c.Email = strings.Repeat("a", 160) + c.Email })
+	s.pass(time.Minute)
+	s.ends(exitDeadLetters, s.run("run"))
+	s.environ["SYNCD_RUN_BUDGET"] = "10"
+	s.taken(func(n int64) bool { return n > 2 }) // behind a turn, and that of the customers
+	out := s.run("resync", "customers")
+	s.ends(exitDeadLetters, out, "1 dead letter is open")
+	out.says(t, "another process writes for this shop now")
+	s.tune = nil
+	s.ends(exitDeadLetters, s.run("resync"), "1 dead letter is open")
+	if cp := s.checkpointOf(engine.Orders); !cp.Horizon.IsZero() {
+		t.Error("the orders had a turn although they are switched off")
+	}
+}
+
+// All that are open are listed, and then the newest of the others.
+func TestTheListOfResyncsSaysWhereItIsCut(t *testing.T) {
+	t.Parallel()
+	store, err := sqlite.Open(t.Context(), sqlite.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if _, err := store.OpenPipeline(t.Context(), state.Pipeline{Name: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	listed := func(ended int) (first string, n int, more bool) {
+		for range ended {
+			id, err := store.AddResync(t.Context(), state.Resync{Pipeline: "shop", Stream: "orders"})
+			if err == nil {
+				err = store.EndResync(t.Context(), "shop", id, state.ResyncDone)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var said strings.Builder
+		if err := listResyncs(t.Context(), &said, store, "shop", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		if more = lines[len(lines)-1] == "and more, which are older and have ended"; more {
+			lines = lines[:len(lines)-1]
+		}
+		return lines[1], len(lines) - 1, more
+	}
+	if _, err := store.AddResync(t.Context(), state.Resync{Pipeline: "shop", Stream: "customers"}); err != nil {
+		t.Fatal(err)
+	}
+	if first, n, more := listed(50); !strings.HasPrefix(first, "  1   customers  open") || n != 51 || more {
+		t.Errorf("%d are listed, more: %v, the first is\n%s", n, more, first)
+	}
+	if first, n, more := listed(1); !strings.HasPrefix(first, "  1   customers  open") || n != 51 || !more {
+		t.Errorf("%d are listed, more: %v, the first is\n%s", n, more, first)
+	}
+}
+
 // A run works the comparisons of consent that are open, whoever asked for them, tells of what
 // they left undone as of its own, and leaves other resyncs to operators and daemons.
 func TestARunComparesConsent(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,13 +64,21 @@ func resyncWords(r state.Resync) string {
 	return strings.Join(parts, ", ")
 }
 
-// listResyncs prints the newest resyncs and how far they are.
+// listResyncs prints the resyncs that are open, then the newest of the others, and how far
+// each is.
 func listResyncs(ctx context.Context, w io.Writer, store state.Store, shop string, now time.Time) error {
-	const many = 50
-	all, err := store.Resyncs(ctx, shop, state.ResyncFilter{Limit: many})
+	const mostOpen, many = 1000, 50
+	all, err := store.Resyncs(ctx, shop, state.ResyncFilter{Open: true, Limit: mostOpen})
 	if err != nil {
 		return err
 	}
+	ended, err := store.Resyncs(ctx, shop, state.ResyncFilter{Limit: len(all) + many + 1})
+	if err != nil {
+		return err
+	}
+	ended = slices.DeleteFunc(ended, func(r state.Resync) bool { return r.State == state.ResyncOpen })
+	more := len(ended) > many
+	all = append(all, ended[:min(many, len(ended))]...)
 	if len(all) == 0 {
 		_, err := fmt.Fprintf(w, "no resyncs in shop %q\n", shop)
 		return err
@@ -84,11 +93,14 @@ func listResyncs(ctx context.Context, w io.Writer, store state.Store, shop strin
 		places[i] = resyncPlace(r, cp)
 	}
 	table(&b, func(row func(cells ...any)) {
-		row("ID", "stream", "state", "requested", "ended", "up to", "covers")
+		row("ID", "stream", "state", "requested", "ended", "has come to", "covers")
 		for i, r := range all {
 			row(r.ID, r.Stream, r.State, ago(&r.Created, now), ago(optional(r.Ended), now), places[i], resyncWords(r))
 		}
 	})
+	if more {
+		b.WriteString("and more, which are older and have ended\n")
+	}
 	_, err = w.Write(b.Bytes())
 	return err
 }
