@@ -19,10 +19,10 @@ import (
 // planCommand says what the next run would do.
 type planCommand struct {
 	Limit      int  `default:"20" help:"Rows whose fields are shown, of each stream."`
-	Records    int  `placeholder:"N" help:"Read so many records of each stream at most, and estimate the rest. Default: all that the run would read."`
+	Records    int  `placeholder:"N" help:"Read so many records of each stream, in whole pages, and estimate the rest. Default: all that the run would read."`
 	ShowValues bool `help:"Also print the values of the fields. They are personal data."`
 
-	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to plan: customers, orders. Default: all of them." enum:"customers,orders"`
+	Streams []string `arg:"" optional:"" name:"stream" help:"Streams to plan: customers, orders. Default: all that SYNCD_SCHEDULE_… does not switch off." enum:"customers,orders"`
 }
 
 // Help is shown by `syncd plan --help`.
@@ -51,6 +51,10 @@ func (c *planCommand) Run(ctx context.Context, a *app) error {
 }
 
 func (c *planCommand) plan(ctx context.Context, a *app, cfg config.Config, store state.Store) error {
+	streams, err := streamsOf(cfg, c.Streams)
+	if err != nil {
+		return err
+	}
 	log := a.logger(cfg)
 	bar := a.progress(log)
 	p, err := a.openPipeline(ctx, cfg, log, unsettled{store}, bar.show)
@@ -58,10 +62,6 @@ func (c *planCommand) plan(ctx context.Context, a *app, cfg config.Config, store
 		return err
 	}
 	defer p.close() //nolint:errcheck // it closes idle connections; the store is the caller's
-	streams := c.Streams
-	if len(streams) == 0 {
-		streams = engine.Streams()
-	}
 	previews, err := p.engine.Preview(ctx, engine.PreviewRequest{Streams: streams, Rows: c.Limit, Records: c.Records})
 	bar.end()
 	return errors.Join(printPreviews(a.stdout, previews, c.ShowValues), err)
@@ -82,16 +82,16 @@ func printPreviews(w io.Writer, previews []engine.Preview, values bool) error {
 
 func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 	n := p.Counters
-	stream, _, _ := strings.Cut(p.Stream, "/")
+	stream, _, _ := strings.Cut(p.Stream, "/resync-")
 	if n.Read == 0 && p.Calls == 0 && !p.Waiting {
 		fmt.Fprintf(b, "%s: nothing to read, no call to Copernica\n", stream)
 		return
 	}
-	calls := "no call"
+	calls := "no call to Copernica"
 	if p.Calls > 0 {
-		calls = "about " + counted(p.Calls, "call")
+		calls = "about " + counted(p.Calls, "call") + " to Copernica, " + minutes(p.Time)
 	}
-	fmt.Fprintf(b, "%s would be: %s; %s to Copernica, about %s\n", stream, tally(p.Stream, n), calls, minutes(p.Time))
+	fmt.Fprintf(b, "%s would be: %s; %s\n", stream, tally(p.Stream, n), calls)
 	if p.Adopting && n.Created > 0 {
 		fmt.Fprintf(b, "  up to %s created: Copernica has rows of this shop that the state does not know; each is looked up first, and what is there is taken over\n", grouped(n.Created))
 	}
@@ -106,8 +106,11 @@ func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 	}
 	if p.Total > n.Read && !p.Waiting && n.Read > 0 {
 		whole := float64(p.Total) / float64(n.Read)
-		fmt.Fprintf(b, "  of %s in all, for which that makes about %s and %s\n", counted(p.Total, "record"),
-			counted(int64(float64(p.Calls)*whole), "call"), minutes(time.Duration(float64(p.Time)*whole)))
+		makes := "no call"
+		if p.Calls > 0 {
+			makes = "about " + counted(int64(float64(p.Calls)*whole), "call") + " and " + minutes(time.Duration(float64(p.Time)*whole))
+		}
+		fmt.Fprintf(b, "  of %s in all, for which that makes %s\n", counted(p.Total, "record"), makes)
 	}
 	if p.Waiting {
 		fmt.Fprintf(b, "  %s: the first pass over the customers has yet to bring their customers\n", waiting(p.Total-n.Read))
@@ -116,7 +119,7 @@ func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 	case p.Looks > 0 && p.Forced:
 		fmt.Fprintf(b, "  %s: what Copernica has no more is created, not updated\n", looked)
 	case p.Looks > 0:
-		fmt.Fprintf(b, "  %s, and written only where they differ\n", looked)
+		fmt.Fprintf(b, "  %s, and written only where %s\n", looked, plural(p.Looks, "it differs", "they differ"))
 	}
 	if len(p.Rows) == 0 {
 		return
@@ -128,7 +131,7 @@ func printPreview(b *bytes.Buffer, p engine.Preview, values bool) {
 	}
 	table(b, func(row func(cells ...any)) {
 		for _, r := range p.Rows {
-			row(r.Key, r.Action, previewFields(r, values))
+			row(r.Key, r.Action, previewFields(r, p.Forced, values))
 		}
 	})
 }
@@ -142,7 +145,7 @@ func waiting(n int64) string {
 }
 
 // previewFields says which fields of a row would change.
-func previewFields(r engine.PreviewRow, values bool) string {
+func previewFields(r engine.PreviewRow, forced, values bool) string {
 	switch {
 	case r.Action == engine.PreviewRefuse:
 		return r.Cause
@@ -150,6 +153,8 @@ func previewFields(r engine.PreviewRow, values bool) string {
 		return "its line is gone"
 	case r.Gone:
 		return "Copernica has this row no more: a resync with --force brings it back"
+	case len(r.Fields) == 0 && forced:
+		return "forced: as it stands"
 	case len(r.Fields) == 0:
 		return "as it stands"
 	}
@@ -170,7 +175,7 @@ func previewFields(r engine.PreviewRow, values bool) string {
 // minutes prints an estimate of a time.
 func minutes(d time.Duration) string {
 	if d < time.Minute {
-		return "a minute"
+		return "under a minute"
 	}
-	return counted(int64((d+30*time.Second)/time.Minute), "minute")
+	return "about " + counted(int64((d+30*time.Second)/time.Minute), "minute")
 }
