@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/magento-copernica/syncd/config"
 	"github.com/magento-copernica/syncd/state"
@@ -27,7 +28,8 @@ const verifyRows = 1000
 // Help is shown by `syncd verify --help`.
 func (*verifyCommand) Help() string {
 	return "Reads every record of the shop by id and every row in Copernica, compares both with what Copernica acknowledged, and prints what " +
-		"differs: names of fields, no values. Ends with 0 when nothing does, and with 1 otherwise. " +
+		"differs: names of fields, no values. Ends with 0 when nothing does, with 4 when nothing does and dead letters are open, and with 1 otherwise: " +
+		"also before `syncd run` has finished the first pass, when there is nothing to compare the shop with. " +
 		"Without --repair nothing is written, neither to Copernica nor to the shop, and a run may go on at the same time; what the next run " +
 		"brings over anyhow is not reported.\n\n" +
 		"The calls to Copernica are billed as any others: one for each 1,000 rows, and one for each of the first differing rows.\n\n" +
@@ -56,6 +58,10 @@ func (c *verifyCommand) Run(ctx context.Context, a *app) error {
 }
 
 func (c *verifyCommand) verify(ctx context.Context, a *app, cfg config.Config, store state.Store) error {
+	streams, err := streamsOf(cfg, c.Streams)
+	if err != nil {
+		return err
+	}
 	log := a.logger(cfg)
 	bar := a.progress(log)
 	kept := store
@@ -67,17 +73,13 @@ func (c *verifyCommand) verify(ctx context.Context, a *app, cfg config.Config, s
 		return err
 	}
 	defer p.close() //nolint:errcheck // it closes idle connections; the store is the caller's
-	streams := c.Streams
-	if len(streams) == 0 {
-		streams = switchedOn(cfg)
-	}
 	report := newVerifyReport(cfg.Shop, a.now(), c)
 	over, err := store.Overview(ctx, cfg.Shop)
 	if err != nil {
 		return err
 	}
 	for _, n := range over.OpenLetters {
-		report.open += n
+		report.Open += n
 	}
 	found := c.look(ctx, p.engine, streams, report)
 	bar.end()
@@ -161,10 +163,11 @@ func (c *verifyCommand) repair(ctx context.Context, e *engine.Engine, streams []
 
 // differError ends a verification that found something.
 type differError struct {
-	rows   int64
-	repair bool
-	theirs bool  // none of them is ours to put right
-	accept int64 // deletions that an operator said are true
+	rows    int64
+	repair  bool
+	theirs  bool     // none of them is ours to put right
+	streams []string // that were named
+	accept  int64    // deletions that an operator said are true, as many as were found
 }
 
 func (e *differError) Error() string {
@@ -179,9 +182,20 @@ func (e *differError) Error() string {
 	case e.repair:
 		return rows + " are left that are not ours to put right: mend them in Copernica or in the shop"
 	}
-	command := "syncd verify --repair"
+	command := strings.Join(append(append([]string{"syncd verify"}, e.streams...), "--repair"), " ")
 	if e.accept > 0 {
 		command += fmt.Sprintf(" --accept-deletions %d", e.accept)
 	}
 	return fmt.Sprintf("%s: `%s` puts right what is ours to put right", plural(e.rows, "1 row differs", rows+" differ"), command)
+}
+
+// unfinishedError ends a verification of a stream whose first pass is not over.
+type unfinishedError struct {
+	over  string   // the streams of which that is so
+	named []string // streams that were named
+}
+
+func (e *unfinishedError) Error() string {
+	return fmt.Sprintf("the first pass over the %s is not finished, so that the shop was not compared: `%s` finishes it",
+		e.over, strings.Join(append([]string{"syncd run"}, e.named...), " "))
 }

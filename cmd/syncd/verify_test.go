@@ -65,7 +65,7 @@ func TestVerifyTellsWhatItLookedAt(t *testing.T) {
 	}
 	p.shop.EditQuietly(quiet, func(c *magentotest.Customer) { c.LastName = "Quiet" })
 	out = p.run("verify", "customers")
-	p.ends(exitFailed, out, "1 row differs", "verify --repair")
+	p.ends(exitFailed, out, "1 row differs: `syncd verify customers --repair` puts right")
 	if strings.Contains(out.stdout, "Quiet") || !strings.Contains(out.stdout, "lastname") || strings.Contains(out.stdout, "order") {
 		t.Errorf("of the customers without values:\n%s", out.stdout)
 	}
@@ -92,6 +92,23 @@ func TestVerifyTellsWhatItLookedAt(t *testing.T) {
 		t.Errorf("a repair, which needs no second look at what was in step:\n%s", out.stdout)
 	}
 	p.compare()
+}
+
+// Before the first pass is over there is nothing to hold the shop against, and that is no
+// success, nor does a repair make it one.
+func TestVerifyOfAnUnfinishedFirstPass(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.environ["SYNCD_RUN_BUDGET"] = "10"
+	s.ends(exitDone, s.run("run", "customers"))
+	s.ends(exitFailed, s.run("verify"),
+		"the first pass over the customers and the orders is not finished, so that the shop was not compared: `syncd run` finishes it")
+	out := s.run("verify", "customers", "--repair")
+	s.ends(exitFailed, out, "the first pass over the customers is not finished", "`syncd run customers` finishes it")
+	out.says(t, "customers/sweep: 0 looked at; the first pass of the stream is not finished", "nothing differs in what could be compared\n")
+	delete(s.environ, "SYNCD_RUN_BUDGET")
+	s.ends(exitDone, s.run("run"))
+	s.ends(exitDone, s.run("verify"))
 }
 
 // Of a row that is gone and has doubles, none is said to be too many: whoever removed them
@@ -135,6 +152,7 @@ func TestPromise23_VerifyTellsOfResolvedLetters(t *testing.T) {
 	if found := p.verify(exitDeadLetters); len(found) != 0 {
 		t.Errorf("beside open letters: %v", found)
 	}
+	p.run("verify").says(t, "nothing differs but what could not be delivered\n3 dead letters are open: `syncd dead`\n")
 	for _, letter := range p.open() {
 		p.ends(exitDone, p.run("dead", "resolve", number(letter.ID), "--why", "nobody"))
 	}
@@ -168,6 +186,16 @@ func TestPromise23_VerifyTellsOfResolvedLetters(t *testing.T) {
 	if found := p.verify(exitDeadLetters); len(found) != 0 {
 		t.Errorf("after it was mended, deleted, and refused again: %v", found)
 	}
+	// Beside what differs the letter is told as well.
+	p.shop.EditQuietly(p.customers[3].ID, func(c *magentotest.Customer) { c.LastName += " quietly" })
+	out = p.run("verify")
+	p.ends(exitFailed, out, "1 row differs")
+	out.says(t, "1 dead letter is open: `syncd dead`\n")
+	var report verifyReport
+	p.must(json.Unmarshal([]byte(p.run("verify", "--json").stdout), &report))
+	if report.Open != 1 || report.Repairs != nil {
+		t.Errorf("%d letters are open, runs of a repair: %v", report.Open, report.Repairs)
+	}
 }
 
 // A shop that lost more than anybody deletes in passing waits for an operator's number.
@@ -188,11 +216,19 @@ func TestPromise19_VerifyWaitsForAnOperatorsNumber(t *testing.T) {
 	if diff := cmp.Diff(p.want, p.verify(exitFailed, "--accept-deletions", "30")); diff != "" {
 		t.Errorf("found (-want +got):\n%s", diff)
 	}
+	// The next step is as wide as this one, and accepts what was found.
+	p.ends(exitFailed, p.run("verify", "customers", "--accept-deletions", "1000"),
+		"30 rows differ: `syncd verify customers --repair --accept-deletions 30` puts right what is ours to put right")
 	p.ends(exitDone, p.run("verify", "customers", "--repair", "--accept-deletions", "30"))
 	if n := p.records()["profile"]["gone"]; n != 30 {
 		t.Errorf("%d customers are gone", n)
 	}
 	if found := p.verify(exitDone); len(found) != 0 {
 		t.Errorf("found again: %v", found)
+	}
+	var report verifyReport
+	p.must(json.Unmarshal([]byte(p.run("verify", "customers", "--repair", "--json").stdout), &report))
+	if report.Repairs == nil || len(report.Repairs) > 0 {
+		t.Errorf("a repair with nothing to do: %v, want no runs rather than null", report.Repairs)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"github.com/magento-copernica/syncd/sync/mapping"
 )
 
-// verifyReport is what `syncd verify --json` prints. docs/operations.md describes it;
+// verifyReport is what `syncd verify --json` prints. docs/status.md describes it;
 // names and meanings stay, new ones may join.
 type verifyReport struct {
 	Shop        string                                      `json:"shop"`
@@ -22,16 +23,14 @@ type verifyReport struct {
 	Looked      []verifyPart                                `json:"looked"`
 	Counts      map[engine.Deviation]map[state.Entity]int64 `json:"counts"`
 	Differences []verifyDifference                          `json:"differences"`
-	Repairs     []verifyRun                                 `json:"repairs"` // runs of --repair; null without it
+	Repairs     []verifyRun                                 `json:"repairs"`           // runs of --repair; null without it
+	Open        int64                                       `json:"dead_letters_open"` // at last after a repair
+	asked       *verifyCommand
 	known       map[verifyKey]bool
 	amiss       map[string]bool // of the streams in the shop, and of Copernica: something differs, or could not be compared
-	values      bool
-	repair      bool
-	accept      int64
-	repaired    bool // to its end
-	failed      bool // a side could not be looked at
+	repaired    bool            // to its end
+	failed      bool            // a side could not be looked at
 	left        int64
-	open        int64 // dead letters, at last after a repair
 	unknown     int64
 }
 
@@ -74,11 +73,14 @@ type verifyRun struct {
 }
 
 func newVerifyReport(shop string, now time.Time, c *verifyCommand) *verifyReport {
-	return &verifyReport{
+	r := &verifyReport{
 		Shop: shop, At: now.UTC().Truncate(time.Second), Sample: c.Sample, Looked: []verifyPart{}, Differences: []verifyDifference{},
-		Counts: map[engine.Deviation]map[state.Entity]int64{}, known: map[verifyKey]bool{}, amiss: map[string]bool{}, values: c.ShowValues, repair: c.Repair,
-		accept: c.AcceptDeletions,
+		Counts: map[engine.Deviation]map[state.Entity]int64{}, asked: c, known: map[verifyKey]bool{}, amiss: map[string]bool{},
 	}
+	if c.Repair {
+		r.Repairs = []verifyRun{}
+	}
+	return r
 }
 
 // add takes a difference in. Two places of a sample may show the same, and so may a
@@ -110,7 +112,7 @@ func (r *verifyReport) fields(sides []mapping.Side) []verifyField {
 	fields := make([]verifyField, len(sides))
 	for i, side := range sides {
 		fields[i].Field = side.Field
-		if r.values {
+		if r.asked.ShowValues {
 			fields[i].Shop, fields[i].Copernica = new(side.Mapped), new(side.Have)
 		}
 	}
@@ -129,7 +131,7 @@ func (r *verifyReport) ran(done engine.Report) {
 		return
 	}
 	r.Repairs = append(r.Repairs, verifyRun{done.Stream, done.Run, done.Counters, summary(done)})
-	r.open, r.unknown = done.Letters, r.unknown+done.Counters.Unknown
+	r.Open, r.unknown = done.Letters, r.unknown+done.Counters.Unknown
 }
 
 // settle counts what the repair leaves as it is.
@@ -145,19 +147,50 @@ func (r *verifyReport) settle(f engine.Finding, streams []string) {
 
 // verdict is what the command ends with.
 func (r *verifyReport) verdict(failed error) error {
-	n := int64(len(r.Differences))
-	switch {
-	case failed != nil:
+	if failed != nil {
 		return failed
+	}
+	var found []error
+	switch n := int64(len(r.Differences)); {
 	case r.repaired && r.left > 0:
-		return &differError{rows: r.left, repair: true}
-	case r.repaired:
-		return verdict(nil, r.unknown, r.open)
-	case n > 0:
-		return &differError{rows: n, theirs: !slices.ContainsFunc(r.Differences, reparable), accept: r.accept}
+		found = append(found, &differError{rows: r.left, repair: true})
+	case !r.repaired && n > 0:
+		found = append(found, &differError{
+			rows: n, theirs: !slices.ContainsFunc(r.Differences, reparable), streams: r.asked.Streams, accept: r.acceptable(),
+		})
+	}
+	if over := r.unfinished(); over != "" {
+		found = append(found, &unfinishedError{over: over, named: r.asked.Streams})
+	}
+	if len(found) > 0 {
+		return errors.Join(found...)
 	}
 	// A record that was refused is known to differ; its letter says how.
-	return verdict(nil, 0, r.open)
+	return verdict(nil, r.unknown, r.Open)
+}
+
+// unfinished names the streams whose first pass is not over.
+func (r *verifyReport) unfinished() string {
+	var streams []string
+	for _, p := range r.Looked {
+		if p.Unfinished {
+			stream, _, _ := strings.Cut(p.What, "/")
+			streams = append(streams, stream)
+		}
+	}
+	return strings.Join(streams, " and the ")
+}
+
+// acceptable is the number that lets a repair pass the brake: of the deletions that were
+// found, and no more. A sample does not know it.
+func (r *verifyReport) acceptable() (most int64) {
+	if r.asked.AcceptDeletions == 0 || r.Sample > 0 {
+		return 0
+	}
+	for _, n := range r.Counts[engine.Missing] { // each stream has a brake of its own
+		most = max(most, n)
+	}
+	return most
 }
 
 // reparable reports whether --repair sees to a difference.
@@ -221,10 +254,10 @@ func (r *verifyReport) print(w io.Writer) error {
 		switch {
 		case r.failed:
 			words = "nothing differs in what could be compared, which was not everything\n"
-		case slices.ContainsFunc(r.Looked, func(p verifyPart) bool { return p.Unfinished }):
-			words = "nothing differs in what could be compared: `syncd run` finishes the first pass\n"
-		case r.open > 0:
-			words = fmt.Sprintf("nothing differs but what could not be delivered (%s: `syncd dead`)\n", counted(r.open, "dead letter"))
+		case r.unfinished() != "":
+			words = "nothing differs in what could be compared\n"
+		case r.Open > 0:
+			words = "nothing differs but what could not be delivered\n"
 		}
 		b.WriteString(words)
 	}
@@ -232,6 +265,9 @@ func (r *verifyReport) print(w io.Writer) error {
 		if n := r.Counts[one.is]; len(n) > 0 {
 			fmt.Fprintf(&b, "%s: %s, %s\n", one.is, counts(n), one.words)
 		}
+	}
+	if r.Open > 0 {
+		fmt.Fprintf(&b, "%s: `syncd dead`\n", lettersOpen(r.Open))
 	}
 	for i, run := range r.Repairs {
 		if i == 0 {
