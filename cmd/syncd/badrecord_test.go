@@ -73,7 +73,7 @@ func TestBadRecords(t *testing.T) {
 				s.pass(time.Minute)
 
 				out := s.child("run")
-				s.ends(exitDeadLetters, out, "1 record", "syncd dead")
+				s.ends(exitDeadLetters, out, "1 dead letter", "syncd dead")
 				if n := s.letters(); len(n) != 1 || n[c.letter] != 1 {
 					t.Errorf("dead letters %v, want one %s", n, c.letter)
 				}
@@ -82,7 +82,7 @@ func TestBadRecords(t *testing.T) {
 				}
 				calls := s.account.Calls()
 				s.pass(time.Minute)
-				s.ends(exitDeadLetters, s.run("run"), "1 record")
+				s.ends(exitDeadLetters, s.run("run"), "1 dead letter")
 				if n := s.account.Calls() - calls; n != 0 {
 					t.Errorf("the refused record cost %d calls again", n)
 				}

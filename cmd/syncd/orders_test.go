@@ -138,7 +138,7 @@ func TestBadOrders(t *testing.T) {
 			}
 			s.pass(time.Minute)
 			out := s.run("run")
-			s.ends(exitDeadLetters, out, "1 record", "syncd dead")
+			s.ends(exitDeadLetters, out, "1 dead letter", "syncd dead")
 			out.says(t, ", 1 refused, ")
 			d := s.open()[id]
 			if d.Cause != c.letter || d.Entity != state.Order || d.Stream != "orders" || d.Key != "shop-o"+number(id) {
@@ -147,7 +147,7 @@ func TestBadOrders(t *testing.T) {
 			s.run("dead", "show", number(d.ID)).says(t, "shop-o"+number(id)+": order "+number(id)+" of shop", "no subprofile is known")
 			calls := s.account.Calls()
 			s.pass(time.Minute)
-			s.ends(exitDeadLetters, s.run("run"), "1 record")
+			s.ends(exitDeadLetters, s.run("run"), "1 dead letter")
 			if n := s.account.Calls() - calls; n != 0 {
 				t.Errorf("the refused order cost %d calls again", n)
 			}
