@@ -140,7 +140,7 @@ func (r *run) planPage(ctx context.Context, p *page) error {
 		return err
 	}
 	r.cfg.TestHook(PointOpened)
-	adopting := r.writer.adopting
+	adopting := r.writer.adopting || r.adopting // known before this run, or found out by it
 	for _, e := range []state.Entity{state.Profile, state.Order} {
 		if !fresh[e] {
 			continue
