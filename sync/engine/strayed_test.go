@@ -143,6 +143,37 @@ func TestPromise15_AMoveOfADeadProcessThatIsTakenBack(t *testing.T) {
 	})
 }
 
+// An order moved while the state was lost. The run that finds out that Copernica has rows that
+// the state does not know looks in the whole collection also for the row of which it heard no
+// answer, when it takes it up again: it stands once.
+func TestPromise15_AMoveWhileTheStateWasLostWhoseAnswerIsLostToo(t *testing.T) {
+	for name, creation := range map[string]int64{"the order's": 1, "the line's": 2} { // the profile's is the first
+		t.Run(name, func(t *testing.T) {
+			inShop(t, magentotest.Config{}, func(_ *testing.T, w *world) {
+				order := w.guestOrder("anna@example.test", "Anna")
+				w.both()
+				w.newState()
+				w.run() // nobody has an account, so that nothing is looked for in Copernica yet
+				customer := w.register("ben@example.test", nil)
+				w.shop.EditOrder(order, func(o *magentotest.Order) { o.Guest, o.CustomerID = false, customer })
+				w.settle()
+				w.wire = (&doom{kind: "late", left: creation, delay: 21 * time.Second}).wire
+				report := w.runOrders()
+				w.wire = nil
+				if report.Counters.Unknown != 0 {
+					w.t.Fatalf("the run did not take it up again: %+v", report.Counters)
+				}
+				mine := w.profileOf(w.mapping.CustomerKey(customer)).ID
+				for _, collection := range []string{"Orders", "Orders_Items"} {
+					if rows := w.account.Subprofiles(database, collection); len(rows) != 1 || rows[0].Parent != mine {
+						w.t.Errorf("%s: %+v, and not one row below profile %d", collection, rows, mine)
+					}
+				}
+			})
+		})
+	}
+}
+
 // Of one guest's orders the newest speaks, in whatever order they come by: a sweep goes by
 // their ids, and what is sent again comes as it was asked for.
 func TestPromise17_TheNewestOrderSpeaksInAnyOrder(t *testing.T) {
