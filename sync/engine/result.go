@@ -101,10 +101,10 @@ func (it *intent) doubt(now time.Time, timeout time.Duration) {
 	if it.result.record == nil || it.result.record.State != state.Acknowledged || !it.writes() {
 		return
 	}
-	id := it.result.record.CopernicaID
+	id, parent := it.result.record.CopernicaID, it.result.record.Parent
 	it.doubtful()
 	it.result = it.unknown(now, timeout)
-	it.result.record.CopernicaID = id
+	it.result.record.CopernicaID, it.result.record.Parent = id, parent // where it stands by now, also after a move
 }
 
 // unknown is the outcome of a write that nobody answered for. The first new look
