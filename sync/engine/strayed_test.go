@@ -174,6 +174,35 @@ func TestPromise15_AMoveWhileTheStateWasLostWhoseAnswerIsLostToo(t *testing.T) {
 	}
 }
 
+// A move after which nobody can tell whether the fields were still there is in doubt, and what
+// it left is gone all the same: the row that is there is looked at, and stays.
+func TestPromise15_AMoveThatIsDoubtedStandsOnce(t *testing.T) {
+	inWorld(t, 10, func(_ *testing.T, w *world) {
+		order := w.guestOrder("anna@example.test", "Anna")
+		w.both()
+		guest, customer := w.profileOf(w.guestKey("anna@example.test")).ID, w.ids(1)[0]
+		w.shop.EditOrder(order, func(o *magentotest.Order) { o.Guest, o.CustomerID = false, customer })
+		w.settle()
+		_, err := w.engine(func(cfg *engine.Config) {
+			cfg.TestHook = func(p engine.Point) {
+				if p == engine.PointAnswered {
+					time.Sleep(time.Minute) // the schema that was seen before the writes says nothing any more
+					w.account.Faults().Add(emulator.Fault{Method: http.MethodGet, Kind: emulator.Status, Status: 502, Times: 1000})
+				}
+			}
+		}).Run(w.t.Context(), engine.Orders)
+		w.account.Faults().Clear()
+		if rec := w.record(state.Order, w.mapping.OrderKey(order)); err == nil || rec.State != state.Unknown {
+			w.t.Fatalf("the move is not in doubt: %+v, %v", rec, err)
+		}
+		time.Sleep(3 * time.Hour)
+		w.both()
+		if left, mine := w.below(guest), w.below(w.profileOf(w.mapping.CustomerKey(customer)).ID); len(left) != 0 || len(mine) != 1 {
+			w.t.Errorf("below the guest: %v, below the customer: %v", left, mine)
+		}
+	})
+}
+
 // Of one guest's orders the newest speaks, in whatever order they come by: a sweep goes by
 // their ids, and what is sent again comes as it was asked for.
 func TestPromise17_TheNewestOrderSpeaksInAnyOrder(t *testing.T) {
