@@ -116,7 +116,7 @@ func (m *model) guestsClaimed(profiles []copernicatest.Profile) {
 			switch {
 			case c == nil:
 			case len(m.had[guest]) > 1 || c.inAt.After(at) || m.lost:
-				if c.must == in {
+				if c.doubt = true; c.must == in { // it may have become theirs
 					c.must = ""
 				}
 			case c.must == out && !c.open && shown[key] != in: // out on both sides already, as the claim has seen
