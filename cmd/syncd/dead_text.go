@@ -218,6 +218,14 @@ func liner(b *bytes.Buffer) func(name, format string, args ...any) {
 	}
 }
 
+// atFirst is the name of the first of several lines that share one.
+func atFirst(i int, name string) string {
+	if i > 0 {
+		return ""
+	}
+	return name
+}
+
 // table prints rows in columns, two blanks in.
 func table(b *bytes.Buffer, fill func(row func(cells ...any))) {
 	columns := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)

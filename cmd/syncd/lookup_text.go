@@ -223,10 +223,7 @@ func (rec *lookupRecord) print(b *bytes.Buffer, r *lookupReport) {
 		line("dead letters", "none")
 	}
 	for i, d := range rec.Letters {
-		name := "dead letters"
-		if i > 0 {
-			name = ""
-		}
+		name := atFirst(i, "dead letters")
 		if d.Resolved == nil {
 			line(name, "no. %d, open: %s, last seen %s: %s", d.ID, d.Cause, ago(d.LastSeen, r.At), d.Fix)
 		} else {

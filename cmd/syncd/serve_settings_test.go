@@ -166,3 +166,28 @@ func TestServeMessagesAreTheDocumented(t *testing.T) {
 		t.Errorf("%d messages are described", described)
 	}
 }
+
+// Whoever switches the customers off switches the way of opt-outs off with them, and is told
+// so unless they said that as well.
+func TestServeTellsWhatGoesWithTheCustomers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		environ []string
+		told    bool
+	}{
+		{"as it comes", nil, false},
+		{"customers off", []string{"SYNCD_SCHEDULE_CUSTOMERS=off"}, true},
+		{"both off", []string{"SYNCD_SCHEDULE_CUSTOMERS=off", "SYNCD_CONSENT_PERIOD=off"}, false},
+	} {
+		cfg, err := config.Load(t.Context(), c.environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		(&service{log: slog.New(slog.NewTextHandler(&out, nil))}).warnOfConsent(cfg)
+		if told := strings.Contains(out.String(), "SYNCD_SCHEDULE_CUSTOMERS is off"); told != c.told {
+			t.Errorf("%s: told %v\n%s", c.name, told, &out)
+		}
+	}
+}

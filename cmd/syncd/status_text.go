@@ -41,11 +41,7 @@ func (s *status) print(w io.Writer) error {
 		b.WriteByte('\n')
 	}
 	for i, sweep := range s.Sweeps {
-		name := "sweeps"
-		if i > 0 {
-			name = ""
-		}
-		line(name, "%s", sweep.words(s.At))
+		line(atFirst(i, "sweeps"), "%s", sweep.words(s.At))
 		if sweep.Problem != "" {
 			line("", "  stopped %s: %s", ago(sweep.ProblemAt, s.At), sweep.Problem)
 		}
@@ -55,12 +51,12 @@ func (s *status) print(w io.Writer) error {
 	}
 
 	for i, r := range s.Resyncs {
-		line(map[bool]string{true: "resyncs"}[i == 0], "%d of %s is open, requested %s: a daemon works it, or `syncd resync`", r.ID, r.Stream, ago(&r.Requested, s.At))
+		line(atFirst(i, "resyncs"), "%d of %s is open, requested %s: a daemon works it, or `syncd resync`", r.ID, r.Stream, ago(&r.Requested, s.At))
 	}
 
 	b.WriteByte('\n')
 	for i, entity := range slices.Sorted(maps.Keys(s.Records)) {
-		line(map[bool]string{true: "records"}[i == 0], "%s: %s", entity, counts(s.Records[entity]))
+		line(atFirst(i, "records"), "%s: %s", entity, counts(s.Records[entity]))
 	}
 	if len(s.Erased) > 0 {
 		line("erased", "%s: `syncd erased` lists them", counts(s.Erased))

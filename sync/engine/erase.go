@@ -275,7 +275,7 @@ func (b *burial) takeRows(ctx context.Context, rows []state.Record, profile int6
 	}
 	for _, rec := range slices.Backward(rows) {
 		id := rec.CopernicaID
-		if id == 0 && profile != 0 && (rec.State == state.Planned || rec.State == state.Unknown || !rec.NextAttempt.IsZero()) {
+		if id == 0 && profile != 0 && (unsettled(rec) || !rec.NextAttempt.IsZero()) {
 			it := &intent{entity: rec.Entity, before: rec, known: true, owner: &owner{key: rec.Parent, id: profile}}
 			it.row.Key = rec.Key
 			row, err := b.writer.look(ctx, it, 0)
